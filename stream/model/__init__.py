@@ -1,0 +1,1 @@
+"""Frozen values that every room shares: valid once constructed, no I/O, no clock."""
