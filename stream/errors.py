@@ -6,3 +6,7 @@ Bad data never raises; it is a verdict (`stream.model.verdict`).
 
 class FunnelError(Exception):
     """Base of all; its text says what is wrong, where, and what would be right."""
+
+
+class StackError(FunnelError):
+    """The local stack (Kafka, Redis, Prometheus) could not be started, found or changed."""
