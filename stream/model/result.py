@@ -1,0 +1,131 @@
+"""What is known about a funnel at an instant: one partition's rollup, and the sum of all.
+
+A rollup carries finished counts for its `as_of_ms`, so that any worker can add
+the partitions' rollups and serve the whole funnel. Steps count from 1; a list
+"per step" has its step k at index k - 1. `aggregate.rollup` builds and merges
+these, `store` keeps them as msgpack, `metrics` and the terminal show them.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+# Upper bounds of the time-to-convert buckets in seconds; the last bucket is open.
+# Fixed, so that percentiles can be merged and reproduced: about 10 a decade up to
+# an hour would triple the series; these keep every named duration people use.
+DURATION_BOUNDS_S: tuple[int, ...] = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200,
+    86400, 172800, 259200, 604800, 1209600, 2592000, 7776000, 15552000, 31536000,
+)  # fmt: skip
+BUCKETS = len(DURATION_BOUNDS_S) + 1
+
+TOTAL_STEP = 0
+"""Step number under which durations from entry to conversion are kept."""
+
+
+class Money(msgspec.Struct, array_like=True):
+    """Exact sum of a step's value in one currency, and how many events carried one."""
+
+    total: Decimal
+    count: int
+
+
+class Counts(msgspec.Struct, array_like=True):
+    """Outcomes of a set of attempts (or actors) at one `as_of`.
+
+    pending, dropped, excluded: per step 1..n-1, by the deepest step reached.
+    durations: step * BUCKETS + bucket -> count; step k > 1 is the time from step
+    k - 1 to k of the reported chain, step 0 (`TOTAL_STEP`) from entry to conversion.
+    duration_ms: step -> sum of those times in ms.
+    values: step -> currency -> exact sum and count.
+    """
+
+    pending: list[int]
+    dropped: list[int]
+    excluded: list[int]
+    converted: int = 0
+    durations: dict[int, int] = {}
+    duration_ms: dict[int, int] = {}
+    values: dict[int, dict[str, Money]] = {}
+
+    @property
+    def entered(self) -> int:
+        """How many attempts these are: converted + dropped + excluded + pending."""
+        return self.converted + sum(self.pending) + sum(self.dropped) + sum(self.excluded)
+
+    @property
+    def reached(self) -> list[int]:
+        """How many reached each step 1..n."""
+        total = self.converted
+        result = [total]
+        for waiting, gone, out in zip(
+            reversed(self.pending), reversed(self.dropped), reversed(self.excluded), strict=True
+        ):
+            total += waiting + gone + out
+            result.append(total)
+        result.reverse()
+        return result
+
+
+class WindowRow(msgspec.Struct, array_like=True):
+    """One rolling window by entry time x one segment. `breakdown` "" is the whole funnel."""
+
+    window: str
+    matured: bool
+    breakdown: str
+    segment: str
+    counts: Counts
+
+
+class OccupancyRow(msgspec.Struct, array_like=True):
+    """How many actors stand at each stage 1..n now."""
+
+    breakdown: str
+    segment: str
+    standing: list[int]
+
+
+class PeriodRow(msgspec.Struct, array_like=True):
+    """Unique actors of one entry period; `counts.pending` holds those whose window may still run."""
+
+    start_ms: int
+    breakdown: str
+    segment: str
+    counts: Counts
+
+
+class SettledRow(msgspec.Struct, array_like=True):
+    """Attempts whose outcome can never change again, since the funnel began (pending is all 0)."""
+
+    breakdown: str
+    segment: str
+    counts: Counts
+
+
+class FunnelRollup(msgspec.Struct, array_like=True):
+    """Everything shown about one funnel (`key` is name@version) on one or all partitions."""
+
+    key: str
+    steps: int
+    since_ms: int | None
+    windows: list[WindowRow]
+    occupancy: list[OccupancyRow]
+    periods: list[PeriodRow]
+    settled: list[SettledRow]
+
+
+class Rollup(msgspec.Struct, array_like=True):
+    """One partition's summary at `as_of_ms`; merged, the whole source's.
+
+    verdicts: counts in the order of `Verdict`, since the first record.
+    written_ms: wall clock of the owner when it wrote this, for the age series only.
+    """
+
+    as_of_ms: int | None
+    watermark_ms: int | None
+    next_offset: int
+    verdicts: list[int]
+    corrections: int
+    written_ms: int
+    funnels: list[FunnelRollup]
+    gaps: int = 0
