@@ -10,3 +10,7 @@ class FunnelError(Exception):
 
 class StackError(FunnelError):
     """The local stack (Kafka, Redis, Prometheus) could not be started, found or changed."""
+
+
+class SimulateError(FunnelError):
+    """The simulator was asked for traffic it cannot make, or cannot write where it was told to."""
