@@ -1,0 +1,1 @@
+"""Builders, the exhaustive oracle and outside opinions that tests compare the product with."""
