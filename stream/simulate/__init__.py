@@ -1,0 +1,1 @@
+"""The seeded traffic of a web shop: for demos, tests and benchmarks."""
