@@ -40,12 +40,16 @@ class ValueRule:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One numbered part of a funnel; any of `events` (event names) serves it."""
+    """One numbered part of a funnel; any of `events` (event names) serves it.
+
+    `stage` and `group` place it in the funnel's stage model (`intent`, `middle`); empty where it names none.
+    """
 
     name: str
     events: tuple[str, ...]
     stage: str = ""
     value: ValueRule | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
