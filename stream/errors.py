@@ -41,3 +41,30 @@ class SettingsError(FunnelError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class StoreUnavailable(FunnelError):  # noqa: N818 (what the store did, as the caller reads it)
+    """The store gave no clear answer; what was being written may be stored or not.
+
+    The caller waits, reads the head, and goes on from what it finds. `operation`
+    is the method, `partitions` those it was for, `reason` what was seen.
+    """
+
+    def __init__(self, operation: str, partitions: tuple[int, ...], reason: str) -> None:
+        where = f" of partitions {', '.join(map(str, partitions))}" if partitions else ""
+        super().__init__(f"store: {operation}{where} got no clear answer: {reason}")
+        self.operation = operation
+        self.partitions = partitions
+        self.reason = reason
+
+
+class StoreRefused(FunnelError):  # noqa: N818
+    """The store must not or may not be used as it is: an operator acts first.
+
+    `reason` says what was found and where, `remedy` what would be right.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"store: {reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
