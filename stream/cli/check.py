@@ -1,0 +1,106 @@
+"""`funnel check`: say what is wrong in the settings, or what they define.
+
+In:  paths of tracker files, funnel files and folders of funnels (default: the tracker and its funnels).
+Out: one line per problem (exit code 1), or a summary of each file.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from stream.errors import Problem, SettingsError
+from stream.model.funnel import Funnel
+from stream.settings import durations
+from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
+from stream.settings.tracker import DEFAULT_ROLLING, MATURED_SLOTS_LIMIT, RollingWindow, SourceSettings, TrackerSettings
+from stream.settings.yaml_file import read_document
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `check`."""
+    parser = subparsers.add_parser("check", help="check tracker and funnel files: what is wrong, what would be right")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        help="tracker files, funnel files, folders of funnels (default: the tracker file and the funnels it names)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the files of `args.paths`; returns 1 if there is any problem, else 0."""
+    lines: list[str] = []
+    problems: list[Problem] = []
+    for path in args.paths or [tracker_path(None, os.environ)]:
+        found_lines, found_problems = _check_funnels(path) if _holds_funnels(path) else _check_tracker(path)
+        lines += found_lines
+        problems += found_problems
+    problems = list(dict.fromkeys(problems))  # a file that two paths lead to is reported once
+    if problems:
+        lines.append(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:")
+    sys.stdout.writelines(f"{line}\n" for line in [*lines, *problems])
+    return 1 if problems else 0
+
+
+def _holds_funnels(path: Path) -> bool:
+    tree = None if path.is_dir() else read_document(path).tree
+    return path.is_dir() or (isinstance(tree, dict) and ("funnel" in tree or "steps" in tree))
+
+
+def _check_tracker(path: Path) -> tuple[list[str], list[Problem]]:
+    try:
+        tracker = load_tracker(path, os.environ)
+    except SettingsError as error:
+        # The funnels are looked at all the same, so that one run shows everything.
+        folder = funnels_path(path)
+        lines, problems = _check_funnels(folder) if folder is not None and folder.exists() else ([], [])
+        return lines, [*error.problems, *problems]
+    lines, problems = _check_funnels(tracker.funnels, tracker)
+    return [*_tracker_lines(path, tracker), *lines], problems
+
+
+def _check_funnels(path: Path, tracker: TrackerSettings | None = None) -> tuple[list[str], list[Problem]]:
+    try:
+        funnels = load_funnels(path, tracker.period if tracker else None)
+    except SettingsError as error:
+        return [], list(error.problems)
+    rolling = tracker.rolling if tracker else DEFAULT_ROLLING
+    return [line for funnel in funnels for line in _funnel_lines(funnel, rolling)], []
+
+
+def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:
+    kafka, redis = tracker.kafka, tracker.redis
+    lines = [
+        f"{path}: tracker is right",
+        f"  kafka    {kafka.bootstrap}, {kafka.security.protocol}, group {kafka.group}",
+        f"  redis    {redis.safe_url}, namespace {redis.namespace}",
+        *(f"  source   {_source_text(source)}" for source in tracker.sources),
+    ]
+    if tracker.needs_repartition:
+        lines.append(f"  log      {tracker.repartition_topic}: records are repartitioned by actor first")
+    return lines
+
+
+def _source_text(source: SourceSettings) -> str:
+    topics = [*source.topics, *([f"/{source.pattern}/"] if source.pattern else [])]
+    key = "keyed by actor" if source.is_keyed_by_actor else "not keyed by actor"
+    lateness = durations.to_text(source.allowed_lateness_ms)
+    return f"{source.name}: {', '.join(topics)}, preset {source.preset}, {key}, late after {lateness}"
+
+
+def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[str]:
+    period = f"per {funnel.period.unit} ({funnel.period.zone})"
+    lines = [
+        f"{funnel.key}: {len(funnel.steps)} steps within {durations.to_text(funnel.window_ms)}, {period}",
+        "  steps    " + " > ".join(step.name for step in funnel.steps),
+    ]
+    if funnel.breakdowns:
+        lines.append("  split by " + ", ".join(breakdown.name for breakdown in funnel.breakdowns))
+    for window in rolling:
+        slots = window.matured_slots(funnel.window_ms)
+        if slots > MATURED_SLOTS_LIMIT:
+            text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
+            lines.append(f"  note     the matured form of {window.name} {text}, at most {MATURED_SLOTS_LIMIT}")
+    return lines

@@ -1,0 +1,1 @@
+"""What an operator writes in `config/`, checked and turned into frozen values."""

@@ -1,0 +1,163 @@
+"""Rules of a funnel file that a schema cannot say, and its way into a `Funnel`.
+
+In:  a document whose form `stream.settings.validate` has looked at.
+Out: more problems, or a definition.
+"""
+
+import zoneinfo
+from collections.abc import Iterator
+from typing import Any
+
+from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.settings import durations, texts
+from stream.settings.stages import STAGE_MODELS
+from stream.settings.yaml_file import Document, KeyPath
+
+CUSTOM_STAGES = "custom"
+
+
+def check_funnel(document: Document) -> None:
+    """Report what is wrong besides the form; looks only at parts whose form is right."""
+    if not isinstance(document.tree, dict):
+        return
+    _check_steps(document)
+    _check_stages(document)
+    _check_breakdowns(document)
+    check_zone(document)
+
+
+def check_zone(document: Document) -> None:
+    """Report a period whose time zone does not exist."""
+    period = document.tree.get("period")
+    zone = period.get("zone") if isinstance(period, dict) else None
+    if not isinstance(zone, str) or not zone:
+        return
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        guess = texts.closest(zone, zoneinfo.available_timezones()) or "Europe/Berlin"
+        document.report(("period", "zone"), f'{texts.shown(zone)} is not a time zone (try "{guess}")')
+
+
+def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
+    """Build the definition of a file that has no problems."""
+    stages, model = _stage_model(tree)
+    return Funnel(
+        name=tree["funnel"],
+        version=tree.get("version", 1),
+        steps=tuple(_step(step, stages or {}) for step in tree["steps"]),
+        window_ms=durations.to_ms(tree["window"]),
+        title=tree.get("title", ""),
+        breakdowns=tuple(_breakdown(each) for each in tree.get("breakdowns", [])),
+        period=period_of(tree, default_period),
+        stage_model=model,
+    )
+
+
+def period_of(tree: dict[str, Any], default: Period) -> Period:
+    """Build the file's period; `default` if it names none."""
+    if "period" not in tree:
+        return default
+    period = tree["period"]
+    return Period(PeriodUnit(period.get("unit", "day")), period.get("zone", "UTC"))
+
+
+def _check_steps(document: Document) -> None:
+    first_at: dict[str, int] = {}
+    for index, step in _mappings(document.tree.get("steps")):
+        if "event" in step and "events" in step:
+            document.report(("steps", index), "has both event and events (keep one)")
+        if "event" not in step and "events" not in step:
+            document.report(("steps", index), "names no event (add event: ... or events: [...])")
+            continue
+        name = _step_name(step)
+        if not isinstance(name, str):
+            continue
+        if name in first_at:
+            key = "name" if "name" in step else "event"
+            text = f"{texts.shown(name)} is already the name of steps[{first_at[name]}] (try name: {name}-{index + 1})"
+            document.report(("steps", index, key), text)
+        first_at.setdefault(name, index)
+
+
+def _check_stages(document: Document) -> None:
+    stages, _ = _stage_model(document.tree)
+    for index, step in _mappings(document.tree.get("steps")):
+        stage, path = step.get("stage"), ("steps", index, "stage")
+        if not isinstance(stage, str) or not stage:
+            continue
+        if "stage_model" not in document.tree:
+            document.report(path, "names a stage, but the funnel has no stage_model (add stage_model: six)")
+        elif stages is not None and stage not in stages:
+            guess = texts.closest(stage, stages) or next(iter(stages))
+            known = ", ".join(stages)
+            document.report(path, f'{texts.shown(stage)} is not a stage of the model: {known} (try "{guess}")')
+    names = [stage["stage"] if isinstance(stage, dict) and "stage" in stage else stage for stage in _own(document.tree)]
+    twice = texts.repeated(names)
+    if twice is not None:
+        document.report(("stage_model",), f"names {texts.shown(twice)} twice (keep one)")
+
+
+def _check_breakdowns(document: Document) -> None:
+    breakdowns = document.tree.get("breakdowns")
+    seen: dict[str, int] = {}
+    for index, each in enumerate(breakdowns if isinstance(breakdowns, list) else []):
+        name = each.get("name") if isinstance(each, dict) else each
+        if not isinstance(name, str):
+            continue
+        path: KeyPath = ("breakdowns", index, "name") if isinstance(each, dict) else ("breakdowns", index)
+        if name in seen:
+            document.report(path, f"{texts.shown(name)} is already the name of breakdowns[{seen[name]}] (keep one)")
+        seen.setdefault(name, index)
+
+
+def _mappings(values: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the mappings of a list with their places; what is none has been reported by the schema."""
+    if isinstance(values, list):
+        yield from ((index, value) for index, value in enumerate(values) if isinstance(value, dict))
+
+
+def _own(tree: dict[str, Any]) -> list[Any]:
+    model = tree.get("stage_model")
+    return model if isinstance(model, list) else []
+
+
+def _stage_model(tree: dict[str, Any]) -> tuple[dict[str, str] | None, str]:
+    """Return the stages with their groups, and the model's name; None for a model that is not known."""
+    model = tree.get("stage_model")
+    if model is None:
+        return {}, ""
+    if isinstance(model, str):
+        return (dict(STAGE_MODELS[model]), model) if model in STAGE_MODELS else (None, model)
+    stages: dict[str, str] = {}
+    for stage in _own(tree):
+        if isinstance(stage, str):
+            stages[stage] = ""
+        elif isinstance(stage, dict) and isinstance(stage.get("stage"), str):
+            stages[stage["stage"]] = str(stage.get("group", ""))
+    return (stages or None), CUSTOM_STAGES
+
+
+def _step_name(step: dict[str, Any]) -> Any:
+    if "name" in step:
+        return step["name"]
+    events = step.get("events")
+    return step.get("event", events[0] if isinstance(events, list) and events else None)
+
+
+def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
+    stage = step.get("stage", "")
+    value = step.get("value")
+    return Step(
+        name=_step_name(step),
+        events=tuple(step["events"]) if "events" in step else (step["event"],),
+        stage=stage,
+        value=None if value is None else ValueRule(**value),
+        group=stages.get(stage, ""),
+    )
+
+
+def _breakdown(written: Any) -> Breakdown:
+    if isinstance(written, str):
+        return Breakdown(written, (written,))
+    return Breakdown(written["name"], tuple(written["properties"]))

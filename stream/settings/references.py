@@ -1,0 +1,59 @@
+"""Values that a settings file takes from elsewhere: `${env:NAME}` and `${file:path}`.
+
+In:  a document, the environment.
+Out: the document with the values in place; its problems show what is written, never the value.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stream.settings.yaml_file import Document, KeyPath
+
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+def resolve_references(document: Document, env: Mapping[str, str]) -> None:
+    """Replace every reference in `document`, in whole values and inside text.
+
+    `${file:path}` is the file's text without its last line end; a relative path
+    starts at the document's folder.
+    """
+    document.tree = _resolved(document, env, document.tree, ())
+
+
+def _resolved(document: Document, env: Mapping[str, str], value: Any, path: KeyPath) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(document, env, inner, (*path, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(document, env, inner, (*path, index)) for index, inner in enumerate(value)]
+    if isinstance(value, str) and "${" in value:
+        document.written[path] = value
+        return _REFERENCE.sub(lambda found: _text(document, env, found[1], path), value)
+    return value
+
+
+def _text(document: Document, env: Mapping[str, str], reference: str, path: KeyPath) -> str:
+    kind, _, name = reference.partition(":")
+    if kind == "env" and name:
+        if name not in env:
+            document.report(path, f"the environment variable {name} is not set (set it, or write the value here)")
+        return env.get(name, "")
+    if kind == "file" and name:
+        return _file_text(document, name, path)
+    document.report(
+        path, f'"${{{reference}}}" is no reference (try "${{env:{reference or "NAME"}}}" or "${{file:path}}")'
+    )
+    return ""
+
+
+def _file_text(document: Document, name: str, path: KeyPath) -> str:
+    file = document.path.parent / Path(name).expanduser()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        document.report(path, f"the file {file} cannot be read: {why}")
+        return ""
+    return text.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,200 @@
+"""What a tracker is told: servers, sources, windows, limits. Frozen, valid once loaded.
+
+Out: `TrackerSettings` and its parts; durations in ms. Secrets and URLs are left out of
+every `repr`, so that a log line cannot give them away.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stream.model.funnel import Period
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """TLS and SASL as the Kafka client takes them; the files are PEM."""
+
+    protocol: str = "plaintext"
+    mechanism: str = "SCRAM-SHA-512"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    key_password: str | None = field(default=None, repr=False)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.protocol.endswith("ssl")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether the client logs in with user and password."""
+        return self.protocol.startswith("sasl_")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """The cluster, as `host:port,host:port`, and the consumer group."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    group: str = "funnel"
+    security: KafkaSecurity = KafkaSecurity()
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """The server of states, counts and offsets; TLS where the URL starts with `rediss://`."""
+
+    url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    namespace: str = "live"
+    is_cluster: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.url.startswith("rediss://")
+
+    @property
+    def safe_url(self) -> str:
+        """The URL without user and password, for logs and pages."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPaths:
+    """Paths that replace the preset's, first that holds a value counts; an empty tuple keeps the preset's."""
+
+    actor: tuple[str, ...] = ()
+    time: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+    id: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Records of one kind: the topics, where they hold what, and when they are too late."""
+
+    name: str
+    topics: tuple[str, ...] = ()
+    pattern: str | None = None
+    format: str = "json"
+    preset: str = "flat"
+    fields: FieldPaths = FieldPaths()
+    time_unit: str | None = None
+    is_keyed_by_actor: bool = False
+    allowed_lateness_ms: int = 600_000
+    max_future_skew_ms: int = 300_000
+    start_from: str = "earliest"
+
+    @property
+    def is_one_log(self) -> bool:
+        """Whether the source is a single topic that is keyed by actor, so that it can be read as it is."""
+        return self.is_keyed_by_actor and self.pattern is None and len(self.topics) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class RollingWindow:
+    """The last `window_ms` by entry time, in `slots` slots; `name` is the text in series (`5m`)."""
+
+    name: str
+    window_ms: int
+    slots: int = 60
+
+    @property
+    def slot_ms(self) -> int:
+        """Length of one slot."""
+        return self.window_ms // self.slots
+
+    def matured_slots(self, funnel_window_ms: int) -> int:
+        """Slots that the matured form needs: those of the window, shifted back by the funnel's."""
+        return -(-(funnel_window_ms + self.window_ms) // self.slot_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Limits of one worker process (docs/configuration.md says what each costs)."""
+
+    max_batch_records: int = 20_000
+    max_batch_bytes: int = 16_777_216
+    gather_ms: int = 10
+    cache_actors: int = 500_000
+    bot_cap: int = 1_000
+    shards: int = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where /metrics listens; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 9108
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Which breakdown values become series: those in `allow` (by breakdown name), then the largest."""
+
+    top_segments: int = 20
+    allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+# Slots kept for one rolling window: beyond this the matured form costs megabytes at each takeover of a partition.
+MATURED_SLOTS_LIMIT = 20_000
+
+_DAYS = Period()
+
+DEFAULT_ROLLING = (
+    RollingWindow("5m", 300_000),
+    RollingWindow("1h", 3_600_000),
+    RollingWindow("24h", 86_400_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """Everything a worker is told besides the funnels."""
+
+    sources: tuple[SourceSettings, ...]
+    funnels: Path
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    rolling: tuple[RollingWindow, ...] = DEFAULT_ROLLING
+    period: Period = _DAYS
+    worker: WorkerSettings = WorkerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    export: ExportSettings = ExportSettings()
+    dead_letter_topic: str = "funnel-dead-letters"
+    repartition_topic: str = "funnel-events"
+    repartition_forced: bool = False
+    actor_secret: str = field(default="", repr=False)
+
+    @property
+    def needs_repartition(self) -> bool:
+        """Whether records go through the repartition topic: several topics, not keyed by actor, or asked for."""
+        return self.repartition_forced or len(self.sources) > 1 or not self.sources[0].is_one_log
+
+    @property
+    def log_topic(self) -> str:
+        """The one topic whose order, offsets and watermark the numbers come from."""
+        return self.repartition_topic if self.needs_repartition else self.sources[0].topics[0]
+
+    @property
+    def allowed_lateness_ms(self) -> int:
+        """Allowed lateness of the log (all sources have the same)."""
+        return self.sources[0].allowed_lateness_ms
+
+    @property
+    def max_future_skew_ms(self) -> int:
+        """Future skew of the log (all sources have the same)."""
+        return self.sources[0].max_future_skew_ms

@@ -1,0 +1,234 @@
+"""What a tracker file may say.
+
+Out: `TRACKER_SCHEMA`, a JSON Schema (draft 2020-12).
+"""
+
+from stream.settings.schema_words import (
+    DIALECT,
+    Schema,
+    duration,
+    list_of,
+    mapping,
+    name,
+    path_text,
+    period,
+    setting,
+    text,
+    topic,
+)
+
+_SERVER = r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,/\s]+):[0-9]{1,5}"
+
+_KAFKA = mapping(
+    "the Kafka cluster",
+    {
+        "bootstrap": text(
+            "servers to start from, `host:port`, comma separated; KAFKA_BOOTSTRAP_SERVERS in the environment wins",
+            pattern=rf"^{_SERVER}(\s*,\s*{_SERVER})*$",
+            default="127.0.0.1:9092",
+            **{"x-kind": "servers"},
+        ),
+        "group": name("consumer group", default="funnel"),
+        "security": mapping(
+            "TLS and SASL, passed to the Kafka client",
+            {
+                "protocol": text(
+                    "how to connect", enum=["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], default="plaintext"
+                ),
+                "mechanism": text(
+                    "SASL mechanism", enum=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], default="SCRAM-SHA-512"
+                ),
+                "user": text("SASL user"),
+                "password": text("SASL password", **{"x-secret": True}),
+                "ca_file": text("PEM file of the authorities to trust; the system's if absent"),
+                "cert_file": text("PEM file of the client certificate"),
+                "key_file": text("PEM file of the client's key"),
+                "key_password": text("password of the key file", **{"x-secret": True}),
+            },
+        ),
+    },
+)
+
+_REDIS = mapping(
+    "the Redis that holds states, counts and offsets",
+    {
+        "url": text(
+            "`redis://host:port/0`, with TLS `rediss://`; REDIS_URL in the environment wins",
+            pattern=r"^(rediss?://[^/\s]+(/[0-9]*)?|unix:///\S+)$",
+            default="redis://127.0.0.1:6379/0",
+            **{"x-kind": "redis", "x-secret": True},
+        ),
+        "user": text("ACL user; the default user if absent"),
+        "password": text("password", **{"x-secret": True}),
+        "namespace": name("first part of every key; trackers that share a Redis need different ones", default="live"),
+        "cluster": setting("boolean", "whether the server is a Redis Cluster", default=False),
+        "ca_file": text("PEM file of the authorities to trust; the system's if absent"),
+        "cert_file": text("PEM file of the client certificate"),
+        "key_file": text("PEM file of the client's key"),
+    },
+)
+
+
+def _paths(meaning: str) -> Schema:
+    some = list_of("paths, the first that holds a value counts", path_text("path"), uniqueItems=True)
+    return {"description": meaning, "anyOf": [path_text("path"), some]}
+
+
+_FIELDS = mapping(
+    "where a record holds what: a path (`context.page.name`), or a list of which the first that holds a value counts; "
+    "what is absent comes from the preset",
+    {
+        "actor": _paths("the actor's id"),
+        "time": _paths("the event time"),
+        "name": _paths("the event name"),
+        "id": _paths("the event id"),
+        "properties": _paths("where properties are looked up, one after the other"),
+    },
+)
+
+_SOURCE = mapping(
+    "records of one kind",
+    {
+        "name": name("name in logs and series; the first topic if absent"),
+        "topics": list_of("topics to read", topic("topic"), uniqueItems=True),
+        "pattern": text("regular expression for topics to read, matched against the whole name", **{"x-kind": "regex"}),
+        "format": text("how a record is written", enum=["json"], default="json", later=("avro", "protobuf")),
+        "preset": text(
+            "where a record holds what",
+            enum=["flat", "segment", "snowplow", "cloudevents", "posthog"],
+            default="flat",
+        ),
+        "fields": _FIELDS,
+        "time_unit": text(
+            "form of the event time: ISO 8601 text or a number since 1970; the preset's if absent",
+            enum=["iso", "s", "ms", "us", "ns"],
+        ),
+        "keyed_by_actor": setting(
+            "boolean", "whether a record's key is its actor; if not, records are repartitioned first", default=False
+        ),
+        "allowed_lateness": duration("how far behind the watermark an event still counts", "0s", "400d", default="10m"),
+        "max_future_skew": duration("how far ahead of its record an event may be", "0s", "400d", default="5m"),
+        "start_from": text(
+            "where to start when nothing is stored yet", enum=["earliest", "latest"], default="earliest"
+        ),
+    },
+)
+
+_ROLLING: Schema = {
+    "description": "a window, or a window and the number of its slots",
+    "anyOf": [
+        duration("window", "1s", "400d"),
+        mapping(
+            "a window and its slots",
+            {
+                "window": duration("window", "1s", "400d"),
+                "slots": setting("integer", "number of entry slots", minimum=1, maximum=1440, default=60),
+            },
+            ("window",),
+        ),
+    ],
+}
+
+_WORKER = mapping(
+    "limits of one worker process",
+    {
+        "max_batch_records": setting(
+            "integer", "most records of a partition in one commit", minimum=1, maximum=1_000_000, default=20_000
+        ),
+        "max_batch_bytes": setting(
+            "integer", "most bytes of a partition in one commit", minimum=65_536, default=16_777_216
+        ),
+        "gather_ms": setting(
+            "integer",
+            "wait before each fetch, ms: less is sooner, more costs less",
+            minimum=0,
+            maximum=10_000,
+            default=10,
+        ),
+        "cache_actors": setting("integer", "most actor states kept in memory", minimum=0, default=500_000),
+        "bot_cap": setting(
+            "integer",
+            "events that an actor may have between watermark - lateness and now; more are the verdict `bot`",
+            minimum=1,
+            default=1_000,
+        ),
+        "shards": setting(
+            "integer",
+            "Redis hashes per partition for actor states; about actors of a partition / 100; "
+            "fixed once the namespace has states",
+            minimum=1,
+            maximum=1_048_576,
+            default=4_096,
+        ),
+    },
+)
+
+_METRICS = mapping(
+    "the /metrics page",
+    {
+        "host": text("address to listen on", default="127.0.0.1"),
+        "port": setting("integer", "port to listen on; 0 takes a free one", minimum=0, maximum=65_535, default=9108),
+    },
+)
+
+_EXPORT = mapping(
+    "which breakdown values become series of their own; the others are `__other__`",
+    {
+        "top_segments": setting(
+            "integer", "largest values of each breakdown that are exported", minimum=0, maximum=1_000, default=20
+        ),
+        "allow": {
+            "type": "object",
+            "description": "per breakdown name: values always exported, whatever their size",
+            "additionalProperties": list_of("values", text("value"), uniqueItems=True),
+            "default": {},
+        },
+    },
+)
+
+TRACKER_SCHEMA: Schema = {
+    "$schema": DIALECT,
+    "title": "Tracker",
+    **mapping(
+        "the tracker: config/tracker.yaml",
+        {
+            "kafka": _KAFKA,
+            "redis": _REDIS,
+            "sources": list_of("what to read", _SOURCE),
+            "funnels": text("folder (or file) of funnels, from the tracker file's folder", default="funnels"),
+            "rolling": list_of(
+                "rolling windows by entry time; each moves on by one slot, 1/60 of it unless `slots` says otherwise",
+                _ROLLING,
+                least=0,
+                default=["5m", "1h", "24h"],
+            ),
+            "period": period("entry period for unique actors, for funnels that name none"),
+            "worker": _WORKER,
+            "metrics": _METRICS,
+            "export": _EXPORT,
+            "dead_letter": mapping(
+                "where invalid, future and late records go",
+                {"topic": topic("topic", default="funnel-dead-letters")},
+            ),
+            "repartition": mapping(
+                "the topic of ours, keyed by actor, through which records go that are not",
+                {
+                    "topic": topic("topic", default="funnel-events"),
+                    "enabled": setting(
+                        "boolean",
+                        "whether to use it; if absent: if a source is not keyed by actor or there are several topics",
+                    ),
+                },
+            ),
+            "actor_secret": text(
+                "key for the pseudonyms under which actors are stored; without it an id can be guessed from its "
+                "pseudonym; fixed once the namespace has states",
+                default="",
+                minLength=0,
+                maxLength=64,
+                **{"x-secret": True},
+            ),
+        },
+        ("sources",),
+    ),
+}
