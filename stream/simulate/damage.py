@@ -18,7 +18,7 @@ def _truncated(value: bytes, chance: float) -> bytes:
 
 
 DAMAGES: dict[str, Callable[[bytes, float], bytes]] = {
-    "invalid UTF-8": lambda value, _: _EVENT.sub(rb'"event":"\\xff\\xc3("', value),
+    "invalid UTF-8": lambda value, _: _EVENT.sub(b'"event":"\xff\xc3("', value),
     "truncated JSON": _truncated,
     "missing actor": lambda value, _: _ACTOR.sub(b"", value),
     "missing time": lambda value, _: _TIME.sub(b'"sent":true', value),

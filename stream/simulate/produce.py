@@ -64,8 +64,7 @@ async def produce(
             await producer.stop()
     except (KafkaError, OSError) as error:
         raise SimulateError(
-            f"Kafka at {target.bootstrap}, topic {target.topic}: {type(error).__name__}: {error}; "
-            "is it running, and is the address right?"
+            f"Kafka at {target.bootstrap}, topic {target.topic}: {error}; is it running, and is the address right?"
         ) from error
 
 
