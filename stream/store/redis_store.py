@@ -1,0 +1,216 @@
+"""The contract of `stream.store.contract` in Redis, on one node or a cluster.
+
+In:  commits, and questions about partitions.
+Out: their results; a commit is one Lua script on one slot, those of several
+     partitions travel in one pipeline.
+
+Nothing is repeated here after an error: its outcome is unknown, and the caller
+reads the head first. Layout, sizes, rights and figures: docs/state.md.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import NoScriptError, ResponseError
+
+from stream.errors import StoreRefused
+from stream.store import scripts
+from stream.store.arguments import Argument, commit_arguments, load_arguments
+from stream.store.audit import audit
+from stream.store.connect import RedisOptions, open_client
+from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
+from stream.store.failures import REDIS_FAILURES, failure_of
+from stream.store.heads import decode_head, encode_head
+from stream.store.keys import Keys
+from stream.store.scripts import Script
+
+# Actors of one LOAD_STATES call: holds Redis for about 20 ms; more are split, still in one round trip.
+LOAD_ACTORS = 10_000
+# Keys that one pipeline of `drop_namespace` removes.
+_DROP_KEYS = 1_000
+
+
+class _Call(NamedTuple):
+    script: Script
+    keys: Sequence[bytes]
+    values: Sequence[Argument] = ()
+
+    def words(self, *, by_digest: bool) -> list[Any]:
+        named = ("EVALSHA", self.script.digest) if by_digest else ("EVAL", self.script.source)
+        return [*named, len(self.keys), *self.keys, *self.values]
+
+
+class RedisStore:
+    """One worker's view of a namespace in Redis; see `stream.store.contract.Store`.
+
+    Raises `ValueError` on a namespace, a number of shards or a URL that cannot be.
+    Connects with its first command.
+    """
+
+    def __init__(self, options: RedisOptions, namespace: str = "live", shards: int = DEFAULT_SHARDS) -> None:
+        self._keys = Keys(namespace, shards)
+        self._client = open_client(options)
+
+    @property
+    def shards(self) -> int:
+        """Number of shards of each partition."""
+        return self._keys.shards
+
+    async def check(self) -> Sequence[str]:
+        """Refuse a Redis that could lose state silently or lacks a right; return advice on its settings."""
+        try:
+            advice = await audit(self._client)
+        except REDIS_FAILURES as error:
+            raise failure_of("check", (), error) from error
+        await self._run("check", (), [_Call(scripts.PROBE, [self._keys.probe])])
+        return advice
+
+    async def load_head(self, partition: int) -> PartitionHead | None:
+        """Return the head; None if there is none. Refuses one written with another number of shards."""
+        name = self._keys.head(partition)
+        (fields,) = await self._ask("load_head", (partition,), [("HGETALL", name)])
+        return decode_head(fields, name.decode(), self.shards) if fields else None
+
+    async def load_cells(self, partition: int) -> dict[bytes, bytes]:
+        """Return all cells of a partition."""
+        (cells,) = await self._ask("load_cells", (partition,), [("HGETALL", self._keys.cells(partition))])
+        return dict(cells)
+
+    async def load_states(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the states of these actors in the order of `keys`, in one round trip."""
+        states: list[bytes | None] = [None] * len(keys)
+        calls, orders = [], []
+        for first in range(0, len(keys), LOAD_ACTORS):
+            names, values, order = load_arguments(self._keys, partition, keys[first : first + LOAD_ACTORS])
+            calls.append(_Call(scripts.LOAD_STATES, names, values))
+            orders.append((first, order))
+        replies = await self._run("load_states", (partition,), calls)
+        for (first, order), reply in zip(orders, replies, strict=True):
+            # Lua ends an array at trailing nils; what is not there was not found.
+            for index, state in zip(order, reply, strict=False):
+                states[first + index] = state
+        return states
+
+    async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
+        """Return every state of one shard."""
+        (states,) = await self._ask("scan_shard", (partition,), [("HGETALL", self._keys.actors(partition)[shard])])
+        return dict(states)
+
+    async def load_rollups(self, partitions: int) -> list[bytes | None]:
+        """Return the rollups of partitions 0..partitions-1, in one round trip."""
+        return await self._ask("load_rollups", (), [("GET", self._keys.rollup(number)) for number in range(partitions)])
+
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        """Apply each commit by itself, whole or not at all; all share one round trip."""
+        partitions = tuple(commit.partition for commit in commits)
+        calls = [_Call(scripts.COMMIT, *commit_arguments(self._keys, commit)) for commit in commits]
+        replies = await self._run("commit", partitions, calls)
+        return [DONE if reply == 1 else Moved(int(reply[0]), int(reply[1])) for reply in replies]
+
+    async def create_head(self, partition: int, head: PartitionHead) -> bool:
+        """Store a first head; False if there is one already."""
+        keys = self._keys
+        names = [keys.head(partition), keys.cells(partition), keys.rollup(partition), *keys.actors(partition)]
+        call = _Call(scripts.CREATE_HEAD, names, encode_head(head, keys.shards))
+        (reply,) = await self._run("create_head", (partition,), [call])
+        if reply < 0:
+            raise StoreRefused(
+                f"{names[0].decode()} is absent, but {-reply} other keys of partition {partition} are there",
+                "restore the head from a backup, or drop the namespace and rebuild it",
+            )
+        return bool(reply == 1)
+
+    async def raise_epoch(self, partition: int) -> int | None:
+        """Add one to the epoch and return it; None if there is no head."""
+        call = _Call(scripts.RAISE_EPOCH, [self._keys.head(partition)])
+        (epoch,) = await self._run("raise_epoch", (partition,), [call])
+        return None if epoch is None else int(epoch)
+
+    async def active_funnel_set(self) -> bytes | None:
+        """Return the document of the funnel set that may write here; None before the first."""
+        document: bytes | None
+        (document,) = await self._ask("active_funnel_set", (), [("GET", self._keys.funnel_set)])
+        return document
+
+    async def set_active_funnel_set(self, document: bytes, expected: bytes | None) -> bool:
+        """Replace the document if the stored one is still `expected`; False if it is not."""
+        values = [document] if expected is None else [document, expected]
+        call = _Call(scripts.SWAP, [self._keys.funnel_set], values)
+        (swapped,) = await self._run("set_active_funnel_set", (), [call])
+        return bool(swapped == 1)
+
+    async def drop_namespace(self) -> None:
+        """Remove all that this namespace holds, heads first.
+
+        Raises `StoreRefused` if something writes to it meanwhile.
+        """
+        names = await self._names()
+        heads = [name for name in names if name.endswith(b"}:head")]
+        for doomed in (heads, names):
+            for first in range(0, len(doomed), _DROP_KEYS):
+                await self._ask("drop_namespace", (), [("UNLINK", name) for name in doomed[first : first + _DROP_KEYS]])
+        left = await self._names()
+        if left:
+            raise StoreRefused(
+                f'namespace "{self._keys.namespace}" still holds {len(left)} keys, such as {left[0].decode()}',
+                "stop the workers that write to it, then drop it again",
+            )
+
+    async def close(self) -> None:
+        """Give back connections; the store is not used afterwards."""
+        await self._client.aclose()
+
+    async def _names(self) -> list[bytes]:
+        try:
+            return [name async for name in self._client.scan_iter(match=self._keys.pattern, count=1_000)]
+        except REDIS_FAILURES as error:
+            raise failure_of("drop_namespace", (), error) from error
+
+    async def _run(self, operation: str, partitions: tuple[int, ...], calls: Sequence[_Call]) -> list[Any]:
+        """Run scripts in one pipeline; those that this Redis does not know yet again, with their source."""
+        replies = await self._exchange(operation, partitions, [call.words(by_digest=True) for call in calls])
+        unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            # NOSCRIPT is a clear answer: it did not run.
+            words = [calls[index].words(by_digest=False) for index in unknown]
+            for index, reply in zip(unknown, await self._exchange(operation, partitions, words), strict=True):
+                replies[index] = reply
+        return _clear(operation, partitions, replies)
+
+    async def _ask(self, operation: str, partitions: tuple[int, ...], commands: Sequence[Sequence[Any]]) -> list[Any]:
+        return _clear(operation, partitions, await self._exchange(operation, partitions, commands))
+
+    async def _exchange(
+        self, operation: str, partitions: tuple[int, ...], commands: Sequence[Sequence[Any]]
+    ) -> list[Any]:
+        """Send commands in one round trip (on a cluster one for each node); a failed one's reply is its exception."""
+        if not commands:
+            return []
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        except REDIS_FAILURES as error:
+            await self._forget_nodes()
+            raise failure_of(operation, partitions, error) from error
+        if any(isinstance(reply, Exception) and not isinstance(reply, ResponseError) for reply in replies):
+            await self._forget_nodes()
+        return replies
+
+    async def _forget_nodes(self) -> None:
+        """After a lost connection a cluster may have other primaries: ask again before the next command."""
+        if isinstance(self._client, RedisCluster):
+            await self._client.aclose()
+
+
+def _clear(operation: str, partitions: tuple[int, ...], replies: list[Any]) -> list[Any]:
+    """Return the replies if all are answers; a refusal is raised before a failure that may pass."""
+    failures = [failure_of(operation, partitions, reply) for reply in replies if isinstance(reply, Exception)]
+    for failure in failures:
+        if isinstance(failure, StoreRefused):
+            raise failure
+    if failures:
+        raise failures[0]
+    return replies
