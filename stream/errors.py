@@ -10,6 +10,10 @@ class FunnelError(Exception):
     """Base of all; its text says what is wrong, where, and what would be right."""
 
 
+class MappingError(FunnelError):
+    """A source's mapping names a field, path, unit or format that cannot be."""
+
+
 class StackError(FunnelError):
     """The local stack (Kafka, Redis, Prometheus) could not be started, found or changed."""
 
@@ -68,3 +72,19 @@ class StoreRefused(FunnelError):  # noqa: N818
         super().__init__(f"store: {reason}; {remedy}")
         self.reason = reason
         self.remedy = remedy
+
+
+class KafkaUnavailable(FunnelError):  # noqa: N818 (what Kafka did, as the caller reads it)
+    """Kafka cannot be reached or gave no answer in time: the caller waits and tries again."""
+
+
+class KafkaRefused(FunnelError):  # noqa: N818
+    """Kafka answered, and waiting will not help: rights, settings or the log itself must be put right."""
+
+
+class Stalled(FunnelError):  # noqa: N818
+    """Records wait, nothing is known to be wrong, and nothing moves: the process must be started anew."""
+
+
+class DashboardError(FunnelError):
+    """The dashboard files cannot be written or compared where the command was told to."""
