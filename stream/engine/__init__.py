@@ -1,0 +1,1 @@
+"""The funnel engine: (actor state, events) to (actor state, what changed). Pure."""

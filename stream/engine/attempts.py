@@ -1,0 +1,137 @@
+"""Attempts and period folds of one actor in one funnel, advanced by one tie group.
+
+In:  the fold before an instant, and the hits of that instant.
+Out: the fold after it, and the attempts it closed.
+
+Two things are counted side by side (SPEC section 5). *Attempts*: at most one is open;
+a completion consumes everything, a run-out window does not. *Actors*: per entry
+period, the deepest chain that starts in it, nothing consumed. Until the first
+completion both have the same levels, so the newest period's fold then says `SHARED`
+instead of repeating them.
+
+The values are plain tuples, because a named one costs five times as much to make and
+one event makes several (`make bench`); their items are listed at each type.
+"""
+
+from typing import TypeAlias
+
+from stream.engine.match import CompiledFunnel, Hit, Touch
+from stream.engine.ordered import Extension, Levels, Path, extend, live_path
+
+# (entry_ms, best, chain, entry): t0, the earliest start of the chains alive when it opened; the
+# deepest level; the reported chain of that level; the touch of the event at t0. Converted iff
+# `best` is the number of steps. A run-out window changes nothing in it.
+Attempt: TypeAlias = tuple[int, int, Path, Touch | None]
+
+SHARED = True
+"""A period's levels are the attempts' levels."""
+DONE = None
+"""Nothing can deepen a period's chain any more: the funnel was completed in it."""
+
+# (start_ms, end_ms, levels, best, chain): the deepest chain that starts in [start_ms, end_ms)
+PeriodFold: TypeAlias = tuple[int, int, Levels | bool | None, int, Path]
+
+# (levels, open attempt, period folds by start): an actor's whole standing after some instant
+Fold: TypeAlias = tuple[Levels, Attempt | None, tuple[PeriodFold, ...]]
+
+
+def empty_fold(funnel: CompiledFunnel) -> Fold:
+    """Return the standing of an actor that has done nothing."""
+    return funnel.no_levels, None, ()
+
+
+def advance_fold(
+    funnel: CompiledFunnel, fold: Fold, time_ms: int, hits: tuple[Hit, ...]
+) -> tuple[Fold, tuple[Attempt, ...]]:
+    """Take in one tie group; returns the fold after it and the attempts that it closed."""
+    levels, attempt, periods = fold
+    step_count = funnel.step_count
+    closed: tuple[Attempt, ...] = ()
+    if attempt is not None and time_ms - attempt[0] > funnel.window_ms:
+        closed = (attempt,)
+        attempt = None
+    extension = extend(levels, time_ms, hits, funnel.window_ms, may_start=True)
+    new_levels, top, path, extends = extension
+    if path is not None and top == step_count:
+        entry_ms, entry = (attempt[0], attempt[3]) if attempt is not None else (path[0], path[1])
+        closed = (*closed, (entry_ms, top, path, entry))
+        attempt = None
+        new_levels = funnel.no_levels
+    elif attempt is None:
+        if extends:
+            attempt = open_attempt(new_levels, time_ms, funnel.window_ms)
+    elif path is not None and top > attempt[1]:
+        attempt = (attempt[0], top, path, attempt[3])
+    new_levels, periods = _advance_periods(funnel, fold, time_ms, hits, extension, new_levels)
+    return (new_levels, attempt, periods), closed
+
+
+def open_attempt(levels: Levels, time_ms: int, window_ms: int) -> Attempt:
+    """Open an attempt at the deepest chain alive; starts never increase with the level, so it is the earliest."""
+    for index in range(len(levels) - 1, -1, -1):
+        path = live_path(levels[index], time_ms, window_ms)
+        if path is not None:
+            return path[0], index + 1, path, path[1]
+    raise AssertionError("an event that extends a chain leaves one alive")
+
+
+def _advance_periods(  # noqa: PLR0913
+    funnel: CompiledFunnel,
+    fold: Fold,
+    time_ms: int,
+    hits: tuple[Hit, ...],
+    extension: Extension,
+    new_levels: Levels,
+) -> tuple[Levels, tuple[PeriodFold, ...]]:
+    """Advance each period's fold; returns the attempts' levels (see `_open_period`) and the folds."""
+    old_levels, _, periods = fold
+    result: list[PeriodFold] = []
+    inside = False
+    for period in periods:
+        start_ms, end_ms, levels, best, chain = period
+        here = start_ms <= time_ms < end_ms
+        inside = inside or here
+        if levels is DONE:
+            result.append(period)
+            continue
+        shared = levels is SHARED
+        own = old_levels if levels is SHARED else levels
+        step = (
+            extension if shared and here else extend(own, time_ms, hits, funnel.window_ms, may_start=here)  # type: ignore[arg-type]
+        )
+        after, top, path, _ = step
+        if path is not None and top > best:
+            best, chain = top, path
+        if best == funnel.step_count:
+            result.append((start_ms, end_ms, DONE, best, chain))
+        else:
+            result.append((start_ms, end_ms, SHARED if shared and here else after, best, chain))
+    if not inside:
+        new_levels, opened = _open_period(funnel, time_ms, hits, new_levels)
+        if opened is not None:
+            result.append(opened)
+            result.sort(key=lambda period: period[0])
+    return new_levels, tuple(result)
+
+
+def _open_period(
+    funnel: CompiledFunnel, time_ms: int, hits: tuple[Hit, ...], new_levels: Levels
+) -> tuple[Levels, PeriodFold | None]:
+    """Open the fold of a period that this instant enters, if it enters one.
+
+    Also returns the attempts' levels without expired paths: often they then are
+    the new period's, and one copy serves both.
+    """
+    levels, top, path, _ = extend(funnel.no_levels, time_ms, hits, funnel.window_ms, may_start=True)
+    if path is None:
+        return new_levels, None
+    start_ms, end_ms = funnel.period_of(time_ms)
+    if top == funnel.step_count:
+        return new_levels, (start_ms, end_ms, DONE, top, path)
+    alive = drop_expired(new_levels, time_ms, funnel.window_ms)
+    return alive, (start_ms, end_ms, SHARED if alive == levels else levels, top, path)
+
+
+def drop_expired(levels: Levels, time_ms: int, window_ms: int) -> Levels:
+    """Forget paths that nothing at or after `time_ms` can extend."""
+    return tuple([live_path(path, time_ms, window_ms) for path in levels])

@@ -1,0 +1,150 @@
+"""Which steps an event can serve, compiled once per set of funnels.
+
+In:  funnel definitions, and the order in which the decoder hands over properties.
+Out: for an event name, the funnels and steps it can serve; for an event, its touch
+     (breakdown values and step values), or None where the funnel asks for neither.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from stream.engine.periods import period_of
+from stream.model.funnel import Funnel
+
+NO_VALUE = "__none__"
+"""Segment of an event that has none of the breakdown's properties."""
+
+MAX_SEGMENT_LENGTH = 120
+"""Characters of a breakdown value that are kept; longer ones are free text, not a segment."""
+
+MAX_AMOUNT = Decimal("1e15")
+"""Amounts at or above it are typing errors; exact sums need a bound (see `aggregate.money`)."""
+
+AMOUNT_PLACES = 9
+"""Decimal places of an amount that are kept exactly; an amount with more is no amount of money."""
+
+# (breakdown values, ((step, currency, amount as plain text), ...))
+Touch = tuple[tuple[str, ...], tuple[tuple[int, str, str], ...]]
+# (time_ms, event id, steps it can serve counted from 0 in ascending order, touch, place of its record in the batch)
+Hit = tuple[int, str, tuple[int, ...], Touch | None, int]
+
+
+class CompiledFunnel:
+    """A funnel with everything the fold looks up precomputed; `number` names it in stored state."""
+
+    def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = ()) -> None:
+        self.definition = funnel
+        self.number = number
+        self.window_ms = funnel.window_ms
+        self.step_count = len(funnel.steps)
+        self.no_levels: tuple[None, ...] = (None,) * (self.step_count - 1)
+        self.period_of = period_of(funnel.period)
+        self.steps_of: dict[str, tuple[int, ...]] = {}
+        for position, step in enumerate(funnel.steps):
+            for name in step.events:
+                if position not in self.steps_of.get(name, ()):
+                    self.steps_of[name] = (*self.steps_of.get(name, ()), position)
+        column = {path: index for index, path in enumerate(property_paths)}
+        self._breakdowns = tuple(
+            tuple(column[path] for path in breakdown.properties) for breakdown in funnel.breakdowns
+        )
+        self._values = {
+            position: (
+                column[step.value.property],
+                None if step.value.currency_property is None else column[step.value.currency_property],
+                step.value.currency,
+            )
+            for position, step in enumerate(funnel.steps)
+            if step.value is not None
+        }
+        self.has_touch = bool(self._breakdowns or self._values)
+        self._known: dict[Touch, Touch] = {}
+
+    def touch(self, steps: tuple[int, ...], properties: Sequence[Any]) -> Touch | None:
+        """Return what the event says for breakdowns and values, or None if the funnel has neither."""
+        if not self.has_touch:
+            return None
+        segments = tuple([_segment(properties, columns) for columns in self._breakdowns])
+        values = tuple(
+            [
+                (step + 1, *amount)
+                for step in steps
+                if step in self._values and (amount := self._amount(step, properties)) is not None
+            ]
+        )
+        touch = (segments, values)
+        if values:
+            return touch
+        # One object for equal touches: state holds references, not copies.
+        known = self._known.setdefault(touch, touch)
+        if len(self._known) > MAX_INTERNED:
+            self._known.clear()
+        return known
+
+    def _amount(self, step: int, properties: Sequence[Any]) -> tuple[str, str] | None:
+        column, currency_column, fallback = self._values[step]
+        amount = exact_amount(properties[column])
+        if amount is None:
+            return None
+        currency = properties[currency_column] if currency_column is not None else None
+        return (currency if isinstance(currency, str) and currency else fallback), amount
+
+
+MAX_INTERNED = 100_000
+
+
+def exact_amount(raw: Any) -> str | None:
+    """Return `raw` (number or text) as plain decimal text, or None if it is no amount of money."""
+    if isinstance(raw, bool) or raw is None:
+        return None
+    try:
+        amount = Decimal(str(raw) if isinstance(raw, float) else raw)
+    except (InvalidOperation, TypeError, ValueError):
+        return None
+    if not amount.is_finite() or abs(amount) >= MAX_AMOUNT:
+        return None
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > AMOUNT_PLACES and amount != round(amount, AMOUNT_PLACES):
+        return None
+    return format(amount, "f")
+
+
+def segment_text(raw: Any) -> str | None:
+    """Return a property's value as a segment, or None where it is no plain non-empty value."""
+    if isinstance(raw, str):
+        return raw[:MAX_SEGMENT_LENGTH] or None
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, int | float | Decimal):
+        return str(raw)[:MAX_SEGMENT_LENGTH]
+    return None
+
+
+def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
+    for column in columns:
+        text = segment_text(properties[column])
+        if text is not None:
+            return text
+    return NO_VALUE
+
+
+class FunnelSet:
+    """All funnels on one stream: names any of them can use, and each funnel compiled.
+
+    `overlaps`: some event name serves several funnels. `property_paths` is what the decoder must hand over, in this order. `numbers`
+    gives each `name@version` the number under which its state is stored.
+    """
+
+    def __init__(self, funnels: Sequence[Funnel], numbers: dict[str, int] | None = None) -> None:
+        self.property_paths: tuple[str, ...] = tuple(
+            sorted({path for funnel in funnels for path in funnel.needed_properties})
+        )
+        numbers = numbers if numbers is not None else {funnel.key: n for n, funnel in enumerate(funnels)}
+        self.funnels = tuple(CompiledFunnel(funnel, numbers[funnel.key], self.property_paths) for funnel in funnels)
+        self.by_number = {compiled.number: compiled for compiled in self.funnels}
+        self.serving: dict[str, tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]] = {}
+        for compiled in self.funnels:
+            for name, steps in compiled.steps_of.items():
+                self.serving[name] = (*self.serving.get(name, ()), (compiled, steps))
+        self.overlaps = any(len(funnels) > 1 for funnels in self.serving.values())
