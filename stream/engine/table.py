@@ -17,8 +17,9 @@ from stream.engine.codec import decode_states, encode_states
 from stream.engine.match import CompiledFunnel, FunnelSet, Hit
 from stream.model.verdict import Verdict
 
-# (actor, time_ms, event id, name, properties in the order of FunnelSet.property_paths)
-AdmittedEvent = tuple[str, int, str, str, Sequence[Any]]
+# (actor, time_ms, event id, name, properties in the order of FunnelSet.property_paths, limit_ms), where
+# limit_ms is watermark - allowed lateness at its record; `ingest.admission` makes these
+AdmittedEvent = tuple[str, int, str, str, Sequence[Any], int]
 
 
 class Applied(NamedTuple):
@@ -64,15 +65,16 @@ class ActorTable:
             yield actor, states
 
     def apply(
-        self, events: Sequence[AdmittedEvent], limits: Sequence[int], seal_below_ms: int | None, *, write: bool = True
+        self, events: Sequence[AdmittedEvent], seal_below_ms: int | None, *, write: bool = True
     ) -> Applied:
         """Take in a batch.
 
-        limits: watermark - allowed lateness at each event, ms. seal_below_ms: the same after the
-        batch; None seals nothing. `write`: whether to return the new bytes.
+        seal_below_ms: watermark - allowed lateness after the batch; None seals nothing. `write`:
+        whether to return the new bytes.
         Every actor in `events` must be in the table (`missing`, `put`).
         """
         changes: list[tuple[CompiledFunnel, Change]] = []
+        limits = [event[5] for event in events] if self._bot_cap is not NO_CAP else ()
         outcome = _Outcome(len(events), overlaps=self.funnels.overlaps)
         dirty: dict[str, None] = {}
         for funnel, hits_by_actor in self._group(events):
@@ -100,7 +102,7 @@ class ActorTable:
     def _group(self, events: Sequence[AdmittedEvent]) -> list[tuple[CompiledFunnel, dict[str, list[Hit]]]]:
         serving = self.funnels.serving
         groups: dict[int, dict[str, list[Hit]]] = {funnel.number: {} for funnel in self.funnels.funnels}
-        for place, (actor, time_ms, event_id, name, properties) in enumerate(events):
+        for place, (actor, time_ms, event_id, name, properties, _) in enumerate(events):
             for funnel, steps in serving[name]:
                 touch = funnel.touch(steps, properties) if funnel.has_touch else None
                 by_actor = groups[funnel.number]
