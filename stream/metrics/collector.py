@@ -1,0 +1,132 @@
+"""The /metrics page of one worker: the whole funnel from merged rollups, and its own process.
+
+In:  a merged `Rollup` whenever all partitions' rollups were read, and now.
+Out: Prometheus text.
+
+Promises: no counter below the value last shown; no funnel series from rollups older
+than 10 s, so that `max` over instances never trusts a stale one; never more series
+than the limit, and the same ones on every worker. The text is made at most once per
+refresh and only if somebody scrapes.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stream.metrics import names
+from stream.metrics.exposition import Lines, page, seconds
+from stream.metrics.process import ProcessPage, ProcessStats
+from stream.metrics.samples import Block, Floor, blocks, counters
+from stream.model.funnel import Funnel
+from stream.model.result import Rollup
+from stream.model.verdict import Verdict
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """How much one page shows, and how old its rollups may be."""
+
+    max_series: int = 5_000
+    stale_after_ms: int = 10_000
+
+
+class FunnelCollector:
+    """Renders /metrics; one per worker, used from one thread."""
+
+    def __init__(
+        self, definitions: Sequence[Funnel], limits: PageLimits | None = None, process: ProcessStats | None = None
+    ) -> None:
+        self._definitions = {funnel.key: funnel for funnel in definitions}
+        self._limits = limits or PageLimits()
+        self._process = ProcessPage(process) if process is not None else None
+        self._floor = Floor()
+        self._merged: Rollup | None = None
+        self._refreshed_ms: int | None = None
+        self._text: bytes | None = None
+        self._has_told = False
+
+    def update(self, merged: Rollup, refreshed_ms: int) -> None:
+        """Take the sum of all partitions' rollups, read at `refreshed_ms` (wall clock, ms).
+
+        A funnel in it that has no definition here is left to the workers that have one
+        (two sets of funnels during a rolling deploy).
+        """
+        self._merged = merged
+        self._refreshed_ms = refreshed_ms
+        self._text = None
+
+    def render(self, now_ms: int) -> bytes:
+        """Return the page at `now_ms`; its content type is `exposition.CONTENT_TYPE`."""
+        process = self._process.render(now_ms, self._refreshed_ms) if self._process is not None else b""
+        return self._funnel_text(now_ms) + process
+
+    def _funnel_text(self, now_ms: int) -> bytes:
+        if self._merged is None or self._refreshed_ms is None:
+            return b""
+        if now_ms - self._refreshed_ms > self._limits.stale_after_ms:
+            return b""
+        if self._text is None:
+            self._text = page(names.ABOUT_FUNNELS, self._lines(self._merged))
+        return self._text
+
+    def _lines(self, merged: Rollup) -> Lines:
+        shown: Lines = defaultdict(list)
+        _log_wide(shown, merged, self._floor)
+        # The two series about the page itself are part of it.
+        count = _count(shown) + 2
+        left_out = 0
+        refused = []
+        for key, block in self._in_order(merged):
+            size = _count(block.lines)
+            if count + size > self._limits.max_series:
+                left_out += size
+                refused.append(f"{key} by {block.breakdown} {block.window}".rstrip())
+                continue
+            count += size
+            for name, samples in block.lines.items():
+                shown[name] += samples
+        shown[names.SHOWN.name].append(f"{names.SHOWN.name} {count}")
+        shown[names.REFUSED.name].append(f"{names.REFUSED.name} {left_out}")
+        self._tell(refused, left_out)
+        return shown
+
+    def _in_order(self, merged: Rollup) -> list[tuple[str, Block]]:
+        """Blocks of all funnels, what matters most first: totals, then rolling windows, then matured ones."""
+        rollups = {rollup.key: rollup for rollup in merged.funnels}
+        ranked: list[tuple[tuple[bool, bool, int], str, Block]] = []
+        for key, funnel in self._definitions.items():
+            if key not in rollups:
+                continue
+            rollup = rollups[key]
+            windows = ["", *dict.fromkeys(row.window for row in rollup.windows)]
+            for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
+                rank = (block.breakdown != "", block.is_matured, windows.index(block.window))
+                ranked.append((rank, key, block))
+        ranked.sort(key=lambda item: item[0])
+        return [(key, block) for _, key, block in ranked]
+
+    def _tell(self, refused: list[str], left_out: int) -> None:
+        if refused and not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "/metrics leaves out %d series (%s): more than %d would be shown; "
+                "use fewer windows, breakdowns or exported segments, or raise the limit",
+                left_out, ", ".join(refused), self._limits.max_series,
+            )  # fmt: skip
+
+
+def _log_wide(lines: Lines, merged: Rollup, floor: Floor) -> None:
+    if merged.as_of_ms is not None:
+        lines[names.AS_OF.name].append(f"{names.AS_OF.name} {seconds(merged.as_of_ms)}")
+    name = names.RECORDS.name
+    by_verdict = [(f'{name}{{verdict="{verdict.label}"}}', merged.verdicts[verdict]) for verdict in Verdict]
+    counters(lines, name, by_verdict, floor)
+    counters(lines, names.CORRECTIONS.name, [(names.CORRECTIONS.name, merged.corrections)], floor)
+    counters(lines, names.GAPS.name, [(names.GAPS.name, merged.gaps)], floor)
+
+
+def _count(lines: Mapping[str, list[str]]) -> int:
+    return sum(map(len, lines.values()))

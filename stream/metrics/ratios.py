@@ -1,0 +1,62 @@
+"""Rates and percentiles of one set of counts; absent (None) where nothing can be said.
+
+In:  `Counts`, finished for their `as_of`.
+Out: floats 0..1, or seconds.
+
+SPEC section 5: "a ratio with denominator 0 or nothing decided is absent, not 0". An
+attempt is decided *for step k* once it went on to k + 1, was dropped or was excluded
+there; it is decided *overall* once it is not pending. So the first minute of a launch
+shows no conversion rate instead of 0 %, and no drop-off rate instead of 0 %.
+"""
+
+from stream.model.result import BUCKETS, DURATION_BOUNDS_S, Counts
+
+
+def step_ratios(counts: Counts, reached: list[int]) -> list[tuple[int, float, float]]:
+    """Return (step, conversion, drop-off) of the steps where something is decided.
+
+    Conversion is reached(step + 1) / reached(step), drop-off dropped(step) / reached(step);
+    `reached` is `counts.reached`, which the caller has at hand.
+    """
+    return [
+        (step, reached[step] / here, counts.dropped[step - 1] / here)
+        for step, here in enumerate(reached[:-1], start=1)
+        if here > counts.pending[step - 1]
+    ]
+
+
+def conversion(counts: Counts) -> float | None:
+    """Return converted / entered."""
+    entered = counts.entered
+    return counts.converted / entered if entered > sum(counts.pending) else None
+
+
+def dropoff(counts: Counts) -> float | None:
+    """Return dropped at any step / entered."""
+    entered = counts.entered
+    return sum(counts.dropped) / entered if entered > sum(counts.pending) else None
+
+
+def buckets(counts: Counts, step: int) -> list[int]:
+    """How many durations of `step` (0: entry to conversion) lie in each bucket, the open one last."""
+    first = step * BUCKETS
+    return [counts.durations.get(first + bucket, 0) for bucket in range(BUCKETS)]
+
+
+def percentile(counts: Counts, step: int, share: float) -> float | None:
+    """Seconds that `share` (0..1) of the step's durations took at most; None without durations.
+
+    Linear inside a bucket, like PromQL's `histogram_quantile`, so both agree; the
+    open last bucket answers with its lower bound.
+    """
+    filled = buckets(counts, step)
+    rank = share * sum(filled)
+    below = 0
+    for bucket, count in enumerate(filled):
+        if count and below + count >= rank:
+            if bucket == len(DURATION_BOUNDS_S):
+                return float(DURATION_BOUNDS_S[-1])
+            lower = DURATION_BOUNDS_S[bucket - 1] if bucket else 0
+            return lower + (DURATION_BOUNDS_S[bucket] - lower) * (rank - below) / count
+        below += count
+    return None

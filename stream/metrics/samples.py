@@ -1,0 +1,182 @@
+"""One funnel's rollup as sample lines, in blocks that are shown whole or not at all.
+
+In:  the definition, its merged `FunnelRollup`, and the floor below which no counter may go.
+Out: blocks of lines; the first holds the funnel's totals and everything that has no segment.
+
+All segments of a breakdown in one window are one block, because they add up to the
+total: half of them would not.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stream.engine.periods import period_of
+from stream.metrics import names
+from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
+from stream.metrics.ratios import buckets, conversion, dropoff, percentile, step_ratios
+from stream.model.funnel import Funnel
+from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, PeriodRow, SettledRow, WindowRow
+
+SHARES = (0.5, 0.9)
+
+
+class Floor:
+    """Remembers the last value shown of every counter, so that none is ever shown below it.
+
+    After a rollback of the store counts come back lower until replay passes them;
+    a counter that went back would look to Prometheus like a restart, and count twice.
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[str, int] = {}
+
+    def hold(self, sample: str, value: int) -> int:
+        """Return `value`, or the last one shown under `sample` if that was larger."""
+        shown = self._shown.get(sample)
+        if shown is not None and shown > value:
+            return shown
+        self._shown[sample] = value
+        return value
+
+
+class Block(NamedTuple):
+    """Lines of a `breakdown` ("" is the total) in a `window` ("": what has no window), rolling or matured."""
+
+    breakdown: str
+    window: str
+    is_matured: bool
+    lines: Lines
+
+
+class _Blocks:
+    """Finds the lines that a row's samples belong to."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, bool], Block] = {}
+        self.total = self.of("")
+
+    def of(self, breakdown: str, window: str = "", *, is_matured: bool = False) -> Lines:
+        key = (breakdown, window, is_matured) if breakdown else ("", "", False)
+        block = self._found.get(key)
+        if block is None:
+            block = self._found[key] = Block(*key, defaultdict(list))
+        return block.lines
+
+    def listed(self) -> list[Block]:
+        return list(self._found.values())
+
+
+def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Floor) -> list[Block]:
+    """All lines of one funnel; the block of totals comes first."""
+    identity = labels(funnel=funnel.name, version=str(funnel.version))
+    found = _Blocks()
+    _definition(found.total, funnel, rollup, identity)
+    for window in rollup.windows:
+        _window(found.of(window.breakdown, window.window, is_matured=window.matured), window, identity)
+    for standing in rollup.occupancy:
+        base = f"{identity},{labels(breakdown=standing.breakdown, segment=standing.segment)}"
+        per_step(found.of(standing.breakdown), names.STAGE_ACTORS.name, base, standing.standing)
+    if as_of_ms is not None:
+        _periods(found, funnel, rollup, as_of_ms, identity)
+    for settled in rollup.settled:
+        _settled(found.of(settled.breakdown), settled, identity, floor)
+    return found.listed()
+
+
+def _definition(lines: Lines, funnel: Funnel, rollup: FunnelRollup, identity: str) -> None:
+    name = names.STEP_INFO.name
+    for number, step in enumerate(funnel.steps, start=1):
+        about = labels(step=str(number), step_name=step.name, stage=step.stage, group=step.group)
+        lines[name].append(f"{name}{{{identity},{about}}} 1")
+    name = names.CONVERSION_WINDOW.name
+    lines[name].append(f"{name}{{{identity}}} {seconds(funnel.window_ms)}")
+    if rollup.since_ms is not None:
+        name = names.SINCE.name
+        lines[name].append(f"{name}{{{identity}}} {seconds(rollup.since_ms)}")
+
+
+def _window(lines: Lines, row: WindowRow, identity: str) -> None:
+    form = "matured" if row.matured else "rolling"
+    base = f"{identity},{labels(window=row.window, form=form, breakdown=row.breakdown, segment=row.segment)}"
+    counts = row.counts
+    reached = counts.reached
+    _one(lines, names.ENTERED.name, base, reached[0])
+    _one(lines, names.CONVERTED.name, base, counts.converted)
+    per_step(lines, names.REACHED.name, base, reached)
+    per_step(lines, names.DROPPED.name, base, counts.dropped)
+    per_step(lines, names.EXCLUDED.name, base, counts.excluded)
+    per_step(lines, names.PENDING.name, base, counts.pending)
+    _one(lines, names.CONVERSION.name, base, conversion(counts))
+    _one(lines, names.DROPOFF.name, base, dropoff(counts))
+    for step, converted, dropped in step_ratios(counts, reached):
+        _one(lines, names.STEP_CONVERSION.name, f'{base},step="{step}"', converted)
+        _one(lines, names.STEP_DROPOFF.name, f'{base},step="{step}"', dropped)
+    if counts.values:
+        _values(lines, base, counts)
+    if row.breakdown == "":
+        _percentiles(lines, base, counts, len(reached))
+
+
+def _values(lines: Lines, base: str, counts: Counts) -> None:
+    for step, sums in sorted(counts.values.items()):
+        for currency, money in sorted(sums.items()):
+            at = f"{base},{labels(step=str(step), currency=currency)}"
+            _one(lines, names.VALUE.name, at, amount(money.total))
+            _one(lines, names.VALUE_EVENTS.name, at, money.count)
+
+
+def _percentiles(lines: Lines, base: str, counts: Counts, steps: int) -> None:
+    for share in SHARES:
+        at = f'{base},quantile="{share}"'
+        _one(lines, names.WINDOW_CONVERT_TIME.name, at, percentile(counts, TOTAL_STEP, share))
+        for step in range(2, steps + 1):
+            _one(lines, names.WINDOW_STEP_TIME.name, f'{at},step="{step}"', percentile(counts, step, share))
+
+
+def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int, identity: str) -> None:
+    calendar = period_of(funnel.period)
+    current_ms = calendar(as_of_ms)[0]
+    starts = {current_ms: "current", calendar(current_ms - 1)[0]: "previous"}
+    nobody = [0] * (rollup.steps - 1)
+    for start_ms, period in starts.items():
+        rows = [row for row in rollup.periods if row.start_ms == start_ms]
+        began = rollup.since_ms is not None and (period == "current" or rollup.since_ms < current_ms)
+        if began and not any(row.breakdown == "" for row in rows):
+            rows.append(PeriodRow(start_ms, "", "", Counts(nobody, nobody, nobody)))
+        if not rows:
+            continue
+        at = f"{identity},{labels(period=period, unit=funnel.period.unit)}"
+        _one(found.total, names.PERIOD_START.name, at, seconds(start_ms))
+        for row in rows:
+            base = f"{at},{labels(breakdown=row.breakdown, segment=row.segment)}"
+            per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
+
+
+def _settled(lines: Lines, row: SettledRow, identity: str, floor: Floor) -> None:
+    name = names.SETTLED.name
+    counts = row.counts
+    base = f"{identity},{labels(breakdown=row.breakdown, segment=row.segment)}"
+    last = len(counts.dropped) + 1
+    outcomes: list[tuple[str, int, int]] = [("converted", last, counts.converted)]
+    outcomes += [("dropped", step, count) for step, count in enumerate(counts.dropped, start=1)]
+    outcomes += [("excluded", step, count) for step, count in enumerate(counts.excluded, start=1)]
+    counters(lines, name, [(f'{name}{{{base},outcome="{o}",step="{step}"}}', n) for o, step, n in outcomes], floor)
+    if row.breakdown == "":
+        histograms = [(names.CONVERT_TIME.name, identity, TOTAL_STEP)]
+        histograms += [(names.STEP_TIME.name, f'{identity},step="{step}"', step) for step in range(2, last + 1)]
+        for histogram, at, step in histograms:
+            samples = histogram_samples(histogram, at, buckets(counts, step), counts.duration_ms.get(step, 0))
+            total, sum_ms = samples.pop()
+            counters(lines, histogram, samples, floor)
+            lines[histogram].append(f"{total} {seconds(floor.hold(total, sum_ms))}")
+
+
+def counters(lines: Lines, name: str, samples: Iterable[tuple[str, int]], floor: Floor) -> None:
+    """Add (sample, value) pairs of the series `name`, none below what was shown before."""
+    lines[name] += [f"{sample} {floor.hold(sample, value)}" for sample, value in samples]
+
+
+def _one(lines: Lines, name: str, base: str, value: float | str | None) -> None:
+    if value is not None:
+        lines[name].append(f"{name}{{{base}}} {value}")

@@ -1,0 +1,116 @@
+"""Rollups with known numbers, small enough to check by hand."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from stream.model.funnel import Breakdown, Funnel, Period, Step, ValueRule
+from stream.model.result import (
+    BUCKETS,
+    DURATION_BOUNDS_S,
+    Counts,
+    FunnelRollup,
+    Money,
+    OccupancyRow,
+    PeriodRow,
+    Rollup,
+    SettledRow,
+    WindowRow,
+)
+
+DAY_MS = 86_400_000
+AS_OF_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
+TODAY_MS = AS_OF_MS - AS_OF_MS % DAY_MS
+
+SHOP = Funnel(
+    name="shop",
+    version=2,
+    steps=(
+        Step("Product seen", ("product_viewed",), stage="interest", group="middle"),
+        Step("Cart filled", ("cart_filled",), stage="intent", group="middle"),
+        Step("Paid", ("paid",), stage="action", group="bottom", value=ValueRule("total", currency="EUR")),
+    ),
+    window_ms=1_800_000,
+    title="Shop",
+    breakdowns=(Breakdown("channel", ("channel",)),),
+    period=Period(),
+)
+
+
+def make_counts(
+    pending: Sequence[int],
+    dropped: Sequence[int],
+    converted: int,
+    *,
+    excluded: Sequence[int] = (),
+    seconds: Mapping[int, Sequence[float]] | None = None,
+    values: Mapping[int, Mapping[str, tuple[str, int]]] | None = None,
+) -> Counts:
+    """`seconds`: step (0: the whole) -> durations; `values`: step -> currency -> (sum, count)."""
+    durations: dict[int, int] = {}
+    duration_ms: dict[int, int] = {}
+    for step, taken in (seconds or {}).items():
+        duration_ms[step] = round(1000 * sum(taken))
+        for duration in taken:
+            bucket = step * BUCKETS + bisect_left(DURATION_BOUNDS_S, duration)
+            durations[bucket] = durations.get(bucket, 0) + 1
+    money = {
+        step: {currency: Money(Decimal(total), count) for currency, (total, count) in sums.items()}
+        for step, sums in (values or {}).items()
+    }
+    out = list(excluded) or [0] * len(pending)
+    return Counts(list(pending), list(dropped), out, converted, durations, duration_ms, money)
+
+
+def nothing(steps: int = 3) -> Counts:
+    return make_counts([0] * (steps - 1), [0] * (steps - 1), 0)
+
+
+TOTAL = make_counts(
+    [10, 5], [40, 20], 20, excluded=[5, 0],
+    seconds={0: [15] * 12 + [60] * 8, 2: [5] * 20, 3: [10] * 20},
+    values={3: {"EUR": ("1234.50", 20), "USD": ("10", 1)}},
+)  # fmt: skip
+MAIL = make_counts([4, 1], [10, 5], 15, excluded=[5, 0])
+ADS = make_counts([6, 4], [30, 15], 5)
+MATURED = make_counts([0, 0], [30, 10], 10)
+
+
+def shop_rollup() -> FunnelRollup:
+    """`shop@2`: 100 entered (mail 40, ads 60), 45 reached step 2, 20 converted; matured 50, 20, 10."""
+    return FunnelRollup(
+        key=SHOP.key,
+        steps=3,
+        since_ms=AS_OF_MS - 10 * DAY_MS,
+        windows=[
+            WindowRow("1h", False, "", "", TOTAL),
+            WindowRow("1h", False, "channel", "mail", MAIL),
+            WindowRow("1h", False, "channel", "ads", ADS),
+            WindowRow("1h", True, "", "", MATURED),
+        ],
+        occupancy=[OccupancyRow("", "", [10, 5, 3]), OccupancyRow("channel", "mail", [4, 1, 2])],
+        periods=[
+            PeriodRow(TODAY_MS, "", "", make_counts([8, 4], [30, 10], 12)),
+            PeriodRow(TODAY_MS - DAY_MS, "", "", make_counts([0, 0], [50, 20], 30)),
+            PeriodRow(TODAY_MS - 2 * DAY_MS, "", "", make_counts([0, 0], [1, 1], 1)),
+        ],
+        settled=[
+            SettledRow("", "", make_counts([0, 0], [400, 200], 200, excluded=[7, 1],
+                                           seconds={0: [15] * 120 + [60] * 80, 2: [5] * 400, 3: [10] * 200})),
+            SettledRow("channel", "mail", make_counts([0, 0], [100, 50], 150)),
+        ],
+    )  # fmt: skip
+
+
+def shop_source(*funnels: FunnelRollup, accepted: int = 900, as_of_ms: int | None = AS_OF_MS) -> Rollup:
+    """Return a merged rollup; verdicts 1 invalid, 2 future, 3 unmatched, 4 late, 5 duplicate, 6 bot, `accepted`."""
+    return Rollup(
+        as_of_ms=as_of_ms,
+        watermark_ms=as_of_ms,
+        next_offset=921,
+        verdicts=[1, 2, 3, 4, 5, 6, accepted],
+        corrections=11,
+        written_ms=AS_OF_MS,
+        funnels=list(funnels) or [shop_rollup()],
+        gaps=1,
+    )

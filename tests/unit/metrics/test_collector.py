@@ -1,0 +1,336 @@
+"""The page says what the rollup says, and nothing it cannot know."""
+
+import logging
+import math
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from stream.metrics import names
+from stream.metrics.collector import FunnelCollector, PageLimits
+from stream.metrics.process import ProcessStats
+from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
+from stream.model.result import FunnelRollup, PeriodRow, Rollup, SettledRow, WindowRow
+from support.rollups import AS_OF_MS, DAY_MS, SHOP, TODAY_MS, make_counts, nothing, shop_rollup, shop_source
+
+WINDOW = {"funnel": "shop", "version": "2", "window": "1h", "form": "rolling", "breakdown": "", "segment": ""}
+SEGMENT = {"funnel": "shop", "version": "2", "breakdown": "", "segment": ""}
+FUNNEL = {"funnel": "shop", "version": "2"}
+
+
+def read(page: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample of a page by name and labels; fails if two samples are the same series."""
+    found = {}
+    for family in text_string_to_metric_families(page.decode()):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, f"{key} twice"
+            found[key] = sample.value
+    return found
+
+
+class Shown:
+    """What one rollup shows."""
+
+    def __init__(self, merged: Rollup, *definitions: Funnel, limits: PageLimits | None = None) -> None:
+        self.collector = FunnelCollector(definitions or [SHOP], limits)
+        self.next(merged)
+
+    def next(self, merged: Rollup) -> None:
+        self.collector.update(merged, refreshed_ms=AS_OF_MS)
+        self.samples = read(self.collector.render(AS_OF_MS))
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self.samples.get((name, frozenset(labels.items())))
+
+    def steps(self, name: str, **labels: str) -> list[float]:
+        found = []
+        while (value := self(name, **labels, step=str(len(found) + 1))) is not None:
+            found.append(value)
+        return found
+
+
+@pytest.fixture
+def shown():
+    return Shown(shop_source())
+
+
+def with_total(counts) -> FunnelRollup:
+    return msgspec.structs.replace(shop_rollup(), windows=[WindowRow("1h", False, "", "", counts)])
+
+
+def test_a_window_shows_its_attempts(shown):
+    assert shown("funnel_entered", **WINDOW) == 100
+    assert shown("funnel_converted", **WINDOW) == 20
+    assert shown.steps("funnel_reached", **WINDOW) == [100, 45, 20]
+    assert shown.steps("funnel_dropped", **WINDOW) == [40, 20]
+    assert shown.steps("funnel_excluded", **WINDOW) == [5, 0]
+    assert shown.steps("funnel_pending", **WINDOW) == [10, 5]
+
+
+def test_a_window_shows_its_rates(shown):
+    assert shown("funnel_conversion_ratio", **WINDOW) == 0.2
+    assert shown("funnel_dropoff_ratio", **WINDOW) == 0.6
+    assert shown.steps("funnel_step_conversion_ratio", **WINDOW) == [0.45, 20 / 45]
+    assert shown.steps("funnel_step_dropoff_ratio", **WINDOW) == [0.4, 20 / 45]
+
+
+def test_the_matured_form_is_a_series_of_its_own(shown):
+    assert shown("funnel_entered", **WINDOW | {"form": "matured"}) == 50
+    assert shown("funnel_conversion_ratio", **WINDOW | {"form": "matured"}) == 0.2
+
+
+def test_segments_stand_beside_the_total_and_add_up(shown):
+    by_segment = [
+        shown.steps("funnel_reached", **WINDOW | {"breakdown": "channel", "segment": name}) for name in ("mail", "ads")
+    ]
+    assert by_segment == [[40, 21, 15], [60, 24, 5]]
+    assert [sum(both) for both in zip(*by_segment, strict=True)] == shown.steps("funnel_reached", **WINDOW)
+
+
+def test_what_entered_is_converted_dropped_excluded_or_pending(shown):
+    for name, labels in shown.samples:
+        if name == "funnel_entered":
+            at = dict(labels)
+            parts = [shown.steps(f"funnel_{outcome}", **at) for outcome in ("dropped", "excluded", "pending")]
+            assert shown(name, **at) == shown("funnel_converted", **at) + sum(map(sum, parts))
+
+
+@pytest.mark.parametrize(
+    ("counts", "ratios"),
+    [
+        pytest.param(nothing(), {}, id="nobody-entered"),
+        pytest.param(make_counts([9, 0], [0, 0], 0), {}, id="all-who-entered-are-pending"),
+        pytest.param(make_counts([0, 9], [0, 0], 0), {"conversion": [1.0], "dropoff": [0.0]},
+                     id="going-on-decides-the-step-but-no-outcome"),
+        pytest.param(make_counts([0, 0], [9, 0], 0), {"conversion": [0.0], "dropoff": [1.0], "overall": [0.0, 1.0]},
+                     id="all-dropped-is-zero-not-absent"),
+        pytest.param(make_counts([0, 0], [0, 0], 0, excluded=[9, 0]),
+                     {"conversion": [0.0], "dropoff": [0.0], "overall": [0.0, 0.0]}, id="excluded-is-decided"),
+    ],
+)  # fmt: skip
+def test_a_ratio_is_absent_while_nothing_is_decided(counts, ratios):
+    shown = Shown(shop_source(with_total(counts)))
+    assert shown.steps("funnel_step_conversion_ratio", **WINDOW) == ratios.get("conversion", [])
+    assert shown.steps("funnel_step_dropoff_ratio", **WINDOW) == ratios.get("dropoff", [])
+    overall = [shown(f"funnel_{name}_ratio", **WINDOW) for name in ("conversion", "dropoff")]
+    assert overall == ratios.get("overall", [None, None])
+
+
+def test_values_are_shown_by_step_and_currency(shown):
+    assert shown("funnel_value", **WINDOW, step="3", currency="EUR") == 1234.5
+    assert shown("funnel_value_events", **WINDOW, step="3", currency="EUR") == 20
+    assert shown("funnel_value", **WINDOW, step="3", currency="USD") == 10
+
+
+def test_a_sum_no_float_can_hold_is_left_out():
+    counts = make_counts([0, 0], [0, 0], 1, values={3: {"EUR": ("1e400", 1), "USD": ("-2.5", 1)}})
+    shown = Shown(shop_source(with_total(counts)))
+    assert shown("funnel_value", **WINDOW, step="3", currency="EUR") is None
+    assert shown("funnel_value", **WINDOW, step="3", currency="USD") == -2.5
+
+
+def test_percentiles_lie_inside_their_bucket(shown):
+    # 12 of 20 in (10, 15], 8 in (30, 60]: the 10th is 10/12 of the way, the 18th 6/8.
+    assert shown("funnel_window_time_to_convert_seconds", **WINDOW, quantile="0.5") == pytest.approx(10 + 5 * 10 / 12)
+    assert shown("funnel_window_time_to_convert_seconds", **WINDOW, quantile="0.9") == pytest.approx(30 + 30 * 6 / 8)
+    assert shown("funnel_window_time_to_step_seconds", **WINDOW, step="2", quantile="0.5") == 3.5
+    assert shown("funnel_window_time_to_step_seconds", **WINDOW | {"form": "matured"}, step="2", quantile="0.5") is None
+
+
+def test_settled_outcomes_are_counters_by_outcome_and_furthest_step(shown):
+    name = "funnel_settled_attempts_total"
+    assert shown(name, **SEGMENT, outcome="converted", step="3") == 200
+    assert [shown(name, **SEGMENT, outcome="dropped", step=step) for step in "12"] == [400, 200]
+    assert [shown(name, **SEGMENT, outcome="excluded", step=step) for step in "12"] == [7, 1]
+    assert shown(name, **SEGMENT | {"breakdown": "channel", "segment": "mail"}, outcome="converted", step="3") == 150
+
+
+def test_settled_times_are_a_prometheus_histogram(shown):
+    name = "funnel_time_to_convert_seconds"
+    at = {bound: shown(f"{name}_bucket", **FUNNEL, le=bound) for bound in ("10.0", "15.0", "30.0", "60.0", "+Inf")}
+    assert at == {"10.0": 0, "15.0": 120, "30.0": 120, "60.0": 200, "+Inf": 200}
+    assert shown(f"{name}_count", **FUNNEL) == 200
+    assert shown(f"{name}_sum", **FUNNEL) == 120 * 15 + 80 * 60
+    assert shown("funnel_time_to_step_seconds_sum", **FUNNEL, step="2") == 2000
+    assert shown("funnel_time_to_step_seconds_count", **FUNNEL, step="1") is None
+
+
+def test_stages_people_and_times_of_the_funnel(shown):
+    assert shown.steps("funnel_stage_actors", **SEGMENT) == [10, 5, 3]
+    assert shown("funnel_step_info", **FUNNEL, step="2", step_name="Cart filled", stage="intent", group="middle") == 1
+    assert shown("funnel_conversion_window_seconds", **FUNNEL) == 1800
+    assert shown("funnel_as_of_seconds") == AS_OF_MS / 1000
+    assert shown("funnel_since_seconds", **FUNNEL) == AS_OF_MS / 1000 - 10 * 86400
+
+
+def test_actors_of_this_period_and_the_one_before(shown):
+    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [64, 26, 12]
+    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == [100, 50, 30]
+    assert shown("funnel_period_start_seconds", **FUNNEL, period="current", unit="day") == TODAY_MS / 1000
+    assert shown("funnel_period_start_seconds", **FUNNEL, period="previous", unit="day") == TODAY_MS / 1000 - 86400
+
+
+def test_a_period_nobody_entered_is_zero_and_not_the_one_before():
+    rollup = msgspec.structs.replace(
+        shop_rollup(), periods=[PeriodRow(TODAY_MS - DAY_MS, "", "", make_counts([0, 0], [1, 0], 1))]
+    )
+    shown = Shown(shop_source(rollup, as_of_ms=TODAY_MS + DAY_MS))
+    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [0, 0, 0]
+    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == [0, 0, 0]
+
+
+def test_a_funnel_that_began_in_this_period_has_no_previous_one():
+    rollup = msgspec.structs.replace(shop_rollup(), since_ms=TODAY_MS + 1, periods=[])
+    shown = Shown(shop_source(rollup))
+    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [0, 0, 0]
+    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == []
+
+
+def test_periods_follow_the_time_zone_of_the_definition():
+    # 2023-11-14T22:13:20Z is the 15th in Helsinki (UTC+2) already.
+    helsinki = msgspec.structs.replace(
+        shop_rollup(), periods=[PeriodRow(TODAY_MS + DAY_MS - 7_200_000, "", "", make_counts([0, 0], [0, 0], 7))]
+    )
+    funnel = Funnel(
+        SHOP.name, SHOP.version, SHOP.steps, SHOP.window_ms, period=Period(PeriodUnit.DAY, "Europe/Helsinki")
+    )
+    shown = Shown(shop_source(helsinki), funnel)
+    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [7, 7, 7]
+
+
+def test_records_are_counted_by_verdict_for_the_whole_log(shown):
+    verdicts = ("invalid", "future", "unmatched", "late", "duplicate", "bot", "accepted")
+    assert [shown("funnel_records_total", verdict=verdict) for verdict in verdicts] == [1, 2, 3, 4, 5, 6, 900]
+    assert shown("funnel_corrections_total") == 11
+    assert shown("funnel_gaps_total") == 1
+
+
+def test_no_counter_goes_back_and_each_goes_on_once_passed():
+    shown = Shown(shop_source(accepted=900))
+    back = shop_rollup()
+    back.settled = [SettledRow("", "", make_counts([0, 0], [300, 250], 100, seconds={0: [15] * 100, 2: [], 3: []}))]
+    shown.next(shop_source(back, accepted=100))
+    assert shown("funnel_records_total", verdict="accepted") == 900
+    settled = {outcome: shown("funnel_settled_attempts_total", **SEGMENT, outcome=outcome, step=step)
+               for outcome, step in (("converted", "3"), ("dropped", "1"), ("excluded", "2"))}  # fmt: skip
+    assert settled == {"converted": 200, "dropped": 400, "excluded": 1}
+    assert shown("funnel_settled_attempts_total", **SEGMENT, outcome="dropped", step="2") == 250
+    assert shown("funnel_time_to_convert_seconds_bucket", **FUNNEL, le="+Inf") == 200
+    assert shown("funnel_time_to_convert_seconds_sum", **FUNNEL) == 120 * 15 + 80 * 60
+    shown.next(shop_source(accepted=901))
+    assert shown("funnel_records_total", verdict="accepted") == 901
+
+
+def test_gauges_do_go_back():
+    shown = Shown(shop_source())
+    shown.next(shop_source(with_total(make_counts([1, 0], [0, 0], 0))))
+    assert shown("funnel_entered", **WINDOW) == 1
+
+
+def test_ten_seconds_without_a_refresh_are_too_many():
+    collector = FunnelCollector([SHOP], process=ProcessStats())
+    collector.update(shop_source(), refreshed_ms=AS_OF_MS)
+    assert b"funnel_entered{" in collector.render(AS_OF_MS + 10_000)
+    stale = {name for name, _ in read(collector.render(AS_OF_MS + 10_001))}
+    assert stale <= {name for series in names.ABOUT_PROCESS for name in series.sample_names}
+    assert "funnel_worker_partitions" in stale
+    collector.update(shop_source(), refreshed_ms=AS_OF_MS + 10_002)
+    assert b"funnel_entered{" in collector.render(AS_OF_MS + 10_002)
+
+
+def test_before_the_first_rollup_only_the_process_is_shown():
+    page = FunnelCollector([SHOP], process=ProcessStats()).render(AS_OF_MS)
+    assert b"funnel_worker_partitions 0" in page
+    assert b"funnel_step_info" not in page
+    assert FunnelCollector([SHOP]).render(AS_OF_MS) == b""
+
+
+def test_the_text_is_made_once_per_refresh():
+    collector = FunnelCollector([SHOP])
+    collector.update(shop_source(), refreshed_ms=AS_OF_MS)
+    assert collector.render(AS_OF_MS) != b""
+    assert collector.render(AS_OF_MS + 1) is collector.render(AS_OF_MS + 2)
+
+
+def test_an_empty_log_shows_zeros_and_no_instant():
+    rollup = FunnelRollup(SHOP.key, 3, None, [WindowRow("1h", False, "", "", nothing())], [], [], [])
+    shown = Shown(shop_source(rollup, as_of_ms=None))
+    assert shown("funnel_entered", **WINDOW) == 0
+    assert shown("funnel_as_of_seconds") is None
+    assert shown("funnel_since_seconds", **FUNNEL) is None
+
+
+def test_a_funnel_without_a_definition_here_is_left_to_others(shown):
+    stranger = msgspec.structs.replace(shop_rollup(), key="stranger@1")
+    assert Shown(shop_source(shop_rollup(), stranger)).samples == shown.samples
+
+
+@pytest.mark.parametrize(
+    ("segment", "seen"),
+    [
+        pytest.param('a "quoted" \\ back\nline', 'a "quoted" \\ back\nline', id="quotes-backslash-and-newline"),
+        pytest.param("Größe 漢字 🙂", "Größe 漢字 🙂", id="any-script"),
+        pytest.param("\udc80", "\\udc80", id="a-lone-surrogate-becomes-text"),
+        pytest.param("a\0b", "a\\x00b", id="nul-becomes-text"),
+        pytest.param('},evil="1"', '},evil="1"', id="nothing-breaks-out-of-a-label"),
+    ],
+)
+def test_any_segment_is_a_safe_label(segment, seen):
+    rollup = msgspec.structs.replace(
+        shop_rollup(), windows=[WindowRow("1h", False, "channel", segment, make_counts([0, 0], [0, 0], 3))]
+    )
+    shown = Shown(shop_source(rollup))
+    assert shown("funnel_entered", **WINDOW | {"breakdown": "channel", "segment": seen}) == 3
+
+
+def test_every_sample_is_described_finite_and_labelled_as_the_table_says(shown):
+    described = {name: series for series in names.ABOUT_FUNNELS for name in series.sample_names}
+    for (name, labels), value in shown.samples.items():
+        assert math.isfinite(value)
+        assert {label for label, _ in labels} - {"le"} == set(described[name].labels), name
+    shown_names = {name for name, _ in shown.samples}
+    assert shown_names == set(described), "the full rollup shows every funnel series of the table"
+
+
+def test_help_and_type_stand_once_before_their_samples(shown):
+    page = shown.collector.render(AS_OF_MS).decode()
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    for series in names.ABOUT_FUNNELS:
+        family = families[series.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (series.kind, series.meaning)
+
+
+def many_segments(count: int) -> FunnelRollup:
+    counts = make_counts([1, 0], [1, 0], 1)
+    rows = [WindowRow(window, is_matured, "channel", f"s{number}", counts)
+            for window in ("5m", "1h") for is_matured in (True, False) for number in range(count)]  # fmt: skip
+    totals = [WindowRow(window, False, "", "", counts) for window in ("5m", "1h")]
+    return msgspec.structs.replace(shop_rollup(), windows=totals + rows)
+
+
+def test_beyond_the_limit_whole_breakdowns_are_left_out_matured_ones_first(caplog):
+    full = Shown(shop_source(many_segments(10)))
+    everything = full("funnel_series")
+    assert everything == len(full.samples)
+    assert full("funnel_series_dropped") == 0
+    with caplog.at_level(logging.WARNING):
+        limited = Shown(shop_source(many_segments(10)), limits=PageLimits(max_series=int(everything) - 1))
+        limited.next(shop_source(many_segments(10)))
+    assert [record.name for record in caplog.records] == ["stream.metrics.collector"], "told once"
+    assert "shop@2 by channel 1h" in caplog.text
+    assert limited("funnel_series") == len(limited.samples)
+    assert limited("funnel_series") + limited("funnel_series_dropped") == everything
+    missing = {tuple(dict(labels).get(name) for name in ("window", "form", "breakdown"))
+               for name, labels in full.samples.keys() - limited.samples.keys()}  # fmt: skip
+    assert missing == {("1h", "matured", "channel")}
+
+
+def test_totals_of_every_funnel_come_before_any_segment():
+    other = Funnel("other", 1, SHOP.steps, SHOP.window_ms, breakdowns=(Breakdown("channel", ("channel",)),))
+    second = msgspec.structs.replace(many_segments(50), key=other.key)
+    shown = Shown(shop_source(many_segments(50), second), SHOP, other, limits=PageLimits(max_series=700))
+    assert shown("funnel_entered", **WINDOW) == 3
+    assert shown("funnel_entered", **WINDOW | {"funnel": "other", "version": "1"}) == 3
+    assert len(shown.samples) <= 700
