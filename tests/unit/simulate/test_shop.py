@@ -155,6 +155,15 @@ def test_a_delivery_precedes_its_event_only_by_a_fast_clock_or_from_the_future(e
     assert any(0 < ms < MAX_FAST_CLOCK_MS for ms in ahead)
 
 
+def test_a_record_from_the_future_and_its_copies_are_all_from_the_future():
+    traffic = ShopTraffic(
+        future_share=1, duplicate_share=0.3, **dict.fromkeys(["offline_share", "late_share", "junk_share"], 0)
+    )
+    found = [(record, fields) for record in islice(shop_records(traffic), 20_000) if (fields := read(record))]
+    assert len(found) == 20_000
+    assert min(time_ms(fields) - record.record_ms for record, fields in found) > FUTURE_AFTER_MS
+
+
 def test_only_phones_hold_records_back_and_in_their_share(events):
     waited = [(record.record_ms - time_ms(fields), fields["properties"]["device"]) for record, fields in events]
     held = Counter(device for ms, device in waited if 5_000 < ms <= 600_000)
@@ -224,6 +233,13 @@ def test_a_device_is_anonymous_first_and_stays_known_after_login(quiet):
             users.append(fields.get("user_id"))
     assert all(len(users) <= 2 and users[0] is None for users in known.values())
     assert sum(len(users) == 2 for users in known.values()) > 500
+
+
+def test_a_login_at_the_check_out_shows_within_the_visit(quiet):
+    visits: dict[str, set[bool]] = defaultdict(set)
+    for fields in quiet:
+        visits[fields["session_id"]].add("user_id" in fields)
+    assert sum(len(found) == 2 for found in visits.values()) > 200
 
 
 def test_some_accounts_have_two_devices(quiet):
