@@ -8,7 +8,7 @@ never delivered before its event happened, unless its clock is fast or from the 
 (length of a visit + delays) and `max_visitors`, however long it runs. One second of shop time is made at a time: each
 is filled up with new visits to the wanted rate, so the rate holds from the first second on.
 
-Speed: about 105 000 records/s on one core of the machine this was written on (Python 3.11).
+Speed: about 100 000 records/s on one core of the machine this was written on (Python 3.11).
 """
 
 from collections.abc import Iterator
