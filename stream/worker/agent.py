@@ -1,0 +1,311 @@
+"""The agent and what it feeds: partitions that are ready share one call of the sink.
+
+In:  partition batches as Faust events, in order within a partition.
+Out: calls of the sink, one at a time; events acknowledged in order once their batch is stored.
+
+While a commit waits for the store, the next batches are fetched; how many records may wait so is bounded.
+Batches of a partition that pile up meanwhile are joined: under load the commits grow, not the queue.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from stream.errors import KafkaUnavailable, StoreUnavailable
+from stream.worker.contract import BatchSink, Lag, Limits, LogState, PartitionBatch
+from stream.worker.epochs import Admission, FetchEpochs
+from stream.worker.takeover import Outage
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.2
+
+
+class Source(Protocol):
+    """The consumer, as the committer sees it."""
+
+    epochs: FetchEpochs
+
+    def rewind(self, offsets: Mapping[int, int]) -> None:
+        """Seek in a new fetch epoch."""
+
+    def take_over(self) -> None:
+        """Ask the sink anew where to go on, for all partitions."""
+
+    def end_offsets(self) -> dict[int, int]:
+        """End of each partition, where known."""
+
+
+class _Nobody:
+    """Stands in until the consumer is there: nothing can arrive before."""
+
+    epochs = FetchEpochs()
+
+    def rewind(self, offsets: Mapping[int, int]) -> None:
+        """There is nothing to seek."""
+
+    def take_over(self) -> None:
+        """There is nothing to take over."""
+
+    def end_offsets(self) -> dict[int, int]:
+        """Nothing is read."""
+        return {}
+
+
+class _Waiting(NamedTuple):
+    batch: PartitionBatch
+    event: Any
+
+
+class Committer:
+    """Calls the sink, never twice at once, and keeps count of what is in flight."""
+
+    def __init__(self, sink: BatchSink, limits: Limits, outage: Outage) -> None:
+        self.sink = sink
+        self._limits = limits
+        self._outage = outage
+        self._is_lost = False  # the sink failed; what it remembers is void until it has assigned anew
+        self._turn = asyncio.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._in_flight: dict[tuple[int, int, int], int] = {}
+        self._records = 0
+        self._stored: dict[int, tuple[int, int | None]] = {}
+        self._source: Source = _Nobody()
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self, source: Source, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        """Start the sink, then wait for batches of `source`; an error that ends the worker goes to `crash`.
+
+        Raises what `BatchSink.start` raises.
+        """
+        await self.sink.start()
+        self._source = source
+        self._loop = asyncio.create_task(self._run(crash), name="committer")
+
+    async def stop(self) -> None:
+        """Let the call in flight finish, then stop the sink."""
+        if self._loop is None:
+            return
+        async with self._turn:
+            self._loop.cancel()
+        self._loop = None
+        self._forget()
+        await self.sink.stop()
+
+    # --- what is in flight
+
+    @property
+    def room(self) -> int:
+        """How many more records may be fetched."""
+        return self._limits.max_in_flight - self._records
+
+    async def wait_for_room(self) -> None:
+        """Wait until records may be fetched again."""
+        while self.room <= 0:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def expect(self, batch: PartitionBatch) -> None:
+        """Count a batch that was fetched and is on its way here."""
+        size = len(batch.values) or 1
+        self._in_flight[batch.partition, batch.epoch, batch.from_offset] = size
+        self._records += size
+
+    def _done(self, batch: PartitionBatch) -> None:
+        self._records -= self._in_flight.pop((batch.partition, batch.epoch, batch.from_offset), 0)
+        self._has_room.set()
+
+    def _forget(self) -> None:
+        """Nothing is in flight any more: what still arrives is of an older epoch."""
+        self._waiting.clear()
+        self._in_flight.clear()
+        self._records = 0
+        self._has_room.set()
+
+    # --- the agent's side
+
+    def add(self, event: Any) -> None:
+        """Take the next batch of a partition; what is out of place is dropped and, if need be, sought again."""
+        batch: PartitionBatch = event.value
+        admission = self._source.epochs.admit(batch)
+        if admission is Admission.NEXT:
+            self._waiting.append(_Waiting(batch, event))
+            self._arrived.set()
+            return
+        self._done(batch)
+        if admission is Admission.HOLE:
+            expected = self._source.epochs.expected(batch.partition)
+            log.info(
+                "partition %d: a batch from offset %d came where %d was due; reading again from there",
+                batch.partition, batch.from_offset, expected,
+            )  # fmt: skip
+            self._source.rewind({batch.partition: expected})
+
+    # --- the consumer's side
+
+    async def assign(self, states: Mapping[int, LogState]) -> Mapping[int, int]:
+        """Ask the sink where to go on. Raises what `BatchSink.assign` raises."""
+        async with self._turn:
+            self._forget()
+            offsets = await self.sink.assign(states)
+            self._is_lost = False
+        self._stored = {partition: (offset, None) for partition, offset in offsets.items()}
+        return offsets
+
+    async def revoke(self, partitions: Collection[int]) -> None:
+        """Wait for the call in flight, then let the sink forget these partitions."""
+        async with self._turn:
+            self._forget()
+            self._is_lost = False
+            for partition in partitions:
+                self._stored.pop(partition, None)
+            if self._loop is None or not partitions:
+                return
+            try:
+                await self.sink.revoke(partitions)
+            except StoreUnavailable as error:
+                log.warning("letting go of partitions %s: %s", sorted(partitions), error)
+
+    def stored_offsets(self) -> dict[int, int]:
+        """Next offset as last stored, of each partition held."""
+        return {partition: offset for partition, (offset, _) in self._stored.items()}
+
+    def lag(self) -> dict[int, Lag]:
+        """Lag of the partitions whose end is known."""
+        now_ms = time.time() * 1000
+        lags = {}
+        for partition, end in self._source.end_offsets().items():
+            if partition in self._stored:
+                offset, recorded_ms = self._stored[partition]
+                records = max(0, end - offset)
+                behind_ms = now_ms - recorded_ms if records and recorded_ms is not None else 0.0
+                lags[partition] = Lag(records, max(0.0, behind_ms / 1000))
+        return lags
+
+    # --- the loop
+
+    async def _run(self, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        due = time.monotonic()
+        try:
+            while True:
+                pause = due - time.monotonic()
+                if not self._waiting and pause > 0:
+                    self._arrived.clear()
+                    await _first(self._arrived, pause)
+                async with self._turn:
+                    await self._commit_ready()
+                    if time.monotonic() >= due:
+                        due = time.monotonic() + TICK_S
+                        await self._tick()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the worker must not go on without its committer)
+            await crash(error)
+
+    async def _commit_ready(self) -> None:
+        group = self._next_group()
+        if not group:
+            return
+        batches = [_joined([item.batch for item in items]) for items in group.values()]
+        try:
+            moved = await self.sink.process(batches)
+        except (StoreUnavailable, KafkaUnavailable) as error:
+            self._lose(error)
+            return
+        for batch in batches:
+            items = group[batch.partition]
+            for item in items:
+                self._done(item.batch)
+            if batch.partition not in moved:
+                recorded_ms = batch.record_times[-1] if batch.record_times else self._stored_time(batch.partition)
+                self._stored[batch.partition] = (batch.next_offset, recorded_ms)
+                for item in items:
+                    item.event.ack()
+        if moved:
+            log.warning("the store was ahead or behind: reading again from %s", dict(sorted(moved.items())))
+            self._stored.update({partition: (offset, None) for partition, offset in moved.items()})
+            self._source.rewind(moved)
+
+    def _stored_time(self, partition: int) -> int | None:
+        return self._stored.get(partition, (0, None))[1]
+
+    def _next_group(self) -> dict[int, list[_Waiting]]:
+        """Take what waits, up to the most of one commit; drop what was sought away meanwhile."""
+        group: dict[int, list[_Waiting]] = {}
+        sizes: dict[int, int] = {}
+        total = 0
+        while self._waiting and total < self._limits.max_in_flight:
+            item = self._waiting[0]
+            partition, size = item.batch.partition, len(item.batch.values)
+            if not self._source.epochs.is_current(item.batch):
+                self._done(item.batch)
+            elif partition in group and sizes[partition] + size > self._limits.max_records:
+                break
+            else:
+                group.setdefault(partition, []).append(item)
+                sizes[partition] = sizes.get(partition, 0) + size
+                total += size
+            self._waiting.popleft()
+        return group
+
+    async def _tick(self) -> None:
+        if self._is_lost:
+            return
+        try:
+            await self.sink.tick(self.lag())
+        except (StoreUnavailable, KafkaUnavailable) as error:
+            self._lose(error)
+        else:
+            if not self._stored:
+                self._outage.end()
+
+    def _lose(self, error: Exception) -> None:
+        """Whether the sink stored anything is unknown: have it assign all anew, with pauses until it can."""
+        self._outage.begin(str(error))
+        self._forget()
+        if self._stored:
+            self._is_lost = True
+            self._source.take_over()
+
+
+def _joined(batches: Sequence[PartitionBatch]) -> PartitionBatch:
+    """One batch of a partition's consecutive ones."""
+    first, last = batches[0], batches[-1]
+    if first is last:
+        return first
+    values, times, offsets, keys = list(first.values), list(first.record_times), list(first.offsets), list(first.keys)
+    for batch in batches[1:]:
+        values += batch.values
+        times += batch.record_times
+        offsets += batch.offsets
+        keys += batch.keys
+    return first._replace(
+        first_offset=offsets[0] if offsets else last.next_offset,
+        next_offset=last.next_offset,
+        values=values,
+        record_times=times,
+        offsets=offsets,
+        keys=keys,
+        end_offset=last.end_offset,
+    )
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def register_agent(app: Any, committer: Committer) -> None:
+    """Add the agent that hands every batch to `committer`; it acknowledges, in order, what is stored."""
+
+    async def track(batches: Any) -> None:
+        async for event in batches.noack().events():
+            committer.add(event)
+
+    app.agent(app.batch_topic, name="stream.worker.agent.track")(track)

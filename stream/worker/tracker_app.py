@@ -1,0 +1,157 @@
+"""The Faust app of a worker: its services, in the order in which they must come and go.
+
+In:  where Kafka is, the topic, the sink, bounds.
+Out: a `faust.App` that `faust -A ... worker` and `funnel worker` run.
+
+Started first and stopped last is the HTTP server, so that readiness says what the others wait for.
+Kafka or the store being away keeps the worker waiting, never ends it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+from faust.serializers.schemas import Schema
+from mode import ServiceT
+
+from stream.worker.agent import Committer, register_agent
+from stream.worker.contract import BatchSink, Limits
+from stream.worker.http import HealthServer
+from stream.worker.reading import SILENT_S
+from stream.worker.takeover import Outage
+from stream.worker.watchdog import STALL_S, LoopGuard, Watchdog
+
+REBALANCE_TIMEOUT_S = 60.0
+REQUEST_TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker runs. `servers`: host:port each. `credentials`: Faust's, None for plain text."""
+
+    group: str
+    servers: tuple[str, ...]
+    topic: str
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    credentials: Any = None
+    instance_id: str = ""
+    session_timeout_s: float = 6.0
+    heartbeat_s: float = 2.0
+    stall_s: float = STALL_S
+    limits: Limits = field(default_factory=Limits)
+
+
+class BatchSchema(Schema[Any, Any]):
+    """Hands partition batches through as they are."""
+
+    def compile(self, app: Any, **_kwargs: Any) -> Any:
+        """Return the function that makes an event of a message."""
+        create_event = app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001 (Faust's signature)
+            return create_event(None, message.value, None, message)
+
+        return decode
+
+
+class _Boot(BootStrategy):
+    """No producer of Faust's: dead letters have their own, connected when the first is sent."""
+
+    def kafka_producer(self) -> Iterable[ServiceT]:
+        return []
+
+    def web_server(self) -> Iterable[ServiceT]:
+        return []
+
+
+class TrackerApp(faust.App):
+    """Faust app over partition batches of one topic; `committer` owns the partitions this worker holds."""
+
+    BootStrategy = _Boot
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        sink: BatchSink,
+        metrics: Callable[[], bytes],
+        verdicts: Callable[[], Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__(
+            options.group,
+            broker=[f"funnel://{server}" for server in options.servers],
+            broker_credentials=options.credentials,
+            broker_session_timeout=options.session_timeout_s,
+            broker_heartbeat_interval=options.heartbeat_s,
+            broker_request_timeout=REQUEST_TIMEOUT_S,
+            broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
+            consumer_group_instance_id=options.instance_id or None,
+            consumer_metadata_max_age_ms=30_000,
+            processing_guarantee="at_least_once",
+            stream_wait_empty=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+            autodiscover=False,
+            store="memory://",
+        )
+        self.limits = options.limits
+        self.outage = Outage()
+        self.topic_name = options.topic
+        self.batch_topic = self.topic(options.topic, schema=BatchSchema(), internal=False)
+        self.committer = Committer(sink, options.limits, self.outage)
+        self.watchdog = Watchdog(
+            self.committer.stored_offsets, self.committer.lag, self._known_trouble, verdicts, options.stall_s
+        )
+        self._guard = LoopGuard(options.stall_s)
+        self.health = HealthServer(options.metrics_host, options.metrics_port, metrics, self.is_ready)
+        register_agent(self, self.committer)
+
+    async def on_start(self) -> None:
+        """Serve readiness before anything can keep us waiting."""
+        await super().on_start()
+        await self.add_runtime_dependency(self.health)
+        self.add_future(self.watchdog.run(self.crash))
+        self.add_future(self._guard.run())
+
+    def is_ready(self) -> tuple[bool, str]:
+        """Whether this worker keeps the numbers up, and if not, why."""
+        trouble = self._known_trouble()
+        if trouble:
+            return False, trouble
+        if self.watchdog.warning:
+            return False, self.watchdog.warning
+        return self.committer.sink.is_ready()
+
+    def _known_trouble(self) -> str:
+        if self.outage.reason:
+            return self.outage.reason
+        consumer: Any = self.consumer
+        reason: str = consumer.unsettled()
+        if reason:
+            return reason
+        silence: float = consumer.silence_s()
+        return f"Kafka has not answered for {silence:.0f} s" if silence > SILENT_S else ""
+
+
+def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
+    """Run the app on uvloop (where there is one) until it is told to stop; return the exit status."""
+    loop = _new_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(app, loop=loop, loglevel=loglevel, quiet=True, redirect_stdouts=False, override_logging=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 (absent on Windows)
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
