@@ -36,16 +36,14 @@ def _resolved(document: Document, env: Mapping[str, str], value: Any, path: KeyP
 
 def _text(document: Document, env: Mapping[str, str], reference: str, path: KeyPath) -> str:
     kind, _, name = reference.partition(":")
-    if kind == "env" and name:
-        if name not in env:
-            document.report(path, f"the environment variable {name} is not set (set it, or write the value here)")
-        return env.get(name, "")
+    if kind == "env" and name in env:
+        return env[name]
     if kind == "file" and name:
         return _file_text(document, name, path)
-    document.report(
-        path, f'"${{{reference}}}" is no reference (try "${{env:{reference or "NAME"}}}" or "${{file:path}}")'
-    )
-    return ""
+    if kind == "env" and name:
+        return _given_up(document, path, f"the environment variable {name} is not set (set it)")
+    hint = f'try "${{env:{reference or "NAME"}}}" or "${{file:path}}"'
+    return _given_up(document, path, f'"${{{reference}}}" is no reference ({hint})')
 
 
 def _file_text(document: Document, name: str, path: KeyPath) -> str:
@@ -54,6 +52,10 @@ def _file_text(document: Document, name: str, path: KeyPath) -> str:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        document.report(path, f"the file {file} cannot be read: {why}")
-        return ""
+        return _given_up(document, path, f"the file {file} cannot be read: {why}")
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _given_up(document: Document, path: KeyPath, text: str) -> str:
+    document.give_up(path, text)
+    return ""

@@ -15,7 +15,7 @@ Schema: TypeAlias = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Keys joined by dots; a backslash before a dot makes it part of a key.
-_PATH = r"^([^.\\]|\\.)+(\.([^.\\]|\\.)+)*$"
+_PATH = r"^(|([^.\\]|\\.)+(\.([^.\\]|\\.)+)*)$"
 _TOPIC = r"^[A-Za-z0-9._-]{1,249}$"  # Kafka's own rule
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 

@@ -28,6 +28,7 @@ from stream.settings.tracker import (
 from stream.settings.yaml_file import Document, KeyPath
 
 _FILES = ("ca_file", "cert_file", "key_file")
+_ACTOR_SECRET_BYTES = 64  # the most that the keyed hash of actors takes
 _OWN_TOPICS = {"dead_letter": "funnel-dead-letters", "repartition": "funnel-events"}
 
 
@@ -42,6 +43,10 @@ def check_tracker(document: Document) -> None:
     _check_one_log(document)
     _check_rolling(document)
     check_zone(document)
+    secret = document.tree.get("actor_secret")
+    if isinstance(secret, str) and len(secret.encode()) > _ACTOR_SECRET_BYTES:
+        text = f"has {len(secret.encode())} bytes, at most {_ACTOR_SECRET_BYTES} (give a shorter one)"
+        document.report(("actor_secret",), text)
 
 
 def tracker_of(document: Document) -> TrackerSettings:
@@ -100,9 +105,8 @@ def _check_files(document: Document, path: KeyPath) -> None:
     for key in _FILES:
         name = section.get(key)
         if isinstance(name, str) and name and not (document.path.parent / name).is_file():
-            document.report(
-                (*path, key), f"there is no file {document.path.parent / name} (give the path of a PEM file)"
-            )
+            written = document.written.get((*path, key), name)
+            document.report((*path, key), f"there is no file {texts.shown(written)} (give the path of a PEM file)")
     if "cert_file" in section and "key_file" not in section:
         document.report((*path, "cert_file"), "needs the certificate's key (add key_file: ...)")
     if "key_file" in section and "cert_file" not in section:

@@ -3,6 +3,8 @@
 Out: `TRACKER_SCHEMA`, a JSON Schema (draft 2020-12).
 """
 
+from typing import Any
+
 from stream.settings.schema_words import (
     DIALECT,
     Schema,
@@ -24,7 +26,7 @@ _KAFKA = mapping(
     {
         "bootstrap": text(
             "servers to start from, `host:port`, comma separated; KAFKA_BOOTSTRAP_SERVERS in the environment wins",
-            pattern=rf"^{_SERVER}(\s*,\s*{_SERVER})*$",
+            pattern=rf"^\s*{_SERVER}(\s*,\s*{_SERVER})*\s*$",
             default="127.0.0.1:9092",
             **{"x-kind": "servers"},
         ),
@@ -69,9 +71,9 @@ _REDIS = mapping(
 )
 
 
-def _paths(meaning: str) -> Schema:
-    some = list_of("paths, the first that holds a value counts", path_text("path"), uniqueItems=True)
-    return {"description": meaning, "anyOf": [path_text("path"), some]}
+def _paths(meaning: str, **more: Any) -> Schema:
+    some = list_of("paths, the first that holds a value counts", path_text("path", **more), uniqueItems=True)
+    return {"description": meaning, "anyOf": [path_text("path", **more), some]}
 
 
 _FIELDS = mapping(
@@ -82,7 +84,9 @@ _FIELDS = mapping(
         "time": _paths("the event time"),
         "name": _paths("the event name"),
         "id": _paths("the event id"),
-        "properties": _paths("where properties are looked up, one after the other"),
+        "properties": _paths(
+            'where properties are looked up, one after the other; `""` is the record itself', minLength=0
+        ),
     },
 )
 
@@ -222,10 +226,9 @@ TRACKER_SCHEMA: Schema = {
             ),
             "actor_secret": text(
                 "key for the pseudonyms under which actors are stored; without it an id can be guessed from its "
-                "pseudonym; fixed once the namespace has states",
+                "pseudonym; at most 64 bytes; fixed once the namespace has states",
                 default="",
                 minLength=0,
-                maxLength=64,
                 **{"x-secret": True},
             ),
         },

@@ -34,7 +34,7 @@ for _name, _pattern, _first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     # A leading zero makes text: 007 is a name to people, and was octal in YAML 1.1.
     ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
-    ("float", r"^[-+]?(?:0|[1-9][0-9]*)?\.?[0-9]+(?:[eE][-+]?[0-9]+)?$", list("-+.0123456789")),
+    ("float", r"^[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$", list("-+.0123456789")),
 ):
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), _first)
 
@@ -44,7 +44,8 @@ class Document:
     """A file's plain values (`tree`), where each stands, and what is wrong so far.
 
     `written` holds, for values that came from elsewhere (environment, secret file), the
-    text that stands in the file: it is shown in problems instead of the value.
+    text that stands in the file: it is shown in problems instead of the value. `unresolved`
+    has the places whose value could not be had: nothing more is said about them.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     written: dict[KeyPath, str] = field(default_factory=dict)
+    unresolved: set[KeyPath] = field(default_factory=set)
 
     def line(self, path: KeyPath) -> int | None:
         """Line (from 1) of the value at `path`, or of the nearest thing around it."""
@@ -61,7 +63,15 @@ class Document:
 
     def report(self, path: KeyPath, text: str) -> None:
         """Note that `text` is wrong at `path`."""
+        if path in self.unresolved:
+            return
         self.problems.append(Problem(str(self.path), self.line(path), path_text(path), text))
+
+    def give_up(self, path: KeyPath, text: str) -> None:
+        """Note that `text` is why there is no value at `path`, and let nothing else be said about it."""
+        self.unresolved.discard(path)
+        self.report(path, text)
+        self.unresolved.add(path)
 
 
 def path_text(path: KeyPath) -> str:
@@ -109,7 +119,7 @@ class _Reader:
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         if not isinstance(node, yaml.ScalarNode):
             if id(node) in self._seen:
-                self._document.report(path, "aliases (*name) are not used here (write the value out)")
+                self._document.give_up(path, "aliases (*name) are not used here (write the value out)")
                 return None
             self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -157,7 +167,7 @@ class _Reader:
             if kind == "float":
                 return float(text)
         except ValueError:
-            self._document.report(path, f"{text[:20]}... is not a number that fits")
+            self._document.give_up(path, f"{text[:20]}... is not a number that fits")
             return None
         self._expect_tag(node, "str", path)
         if any("\ud800" <= character <= "\udfff" for character in text):

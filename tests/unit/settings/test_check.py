@@ -1,0 +1,122 @@
+"""`funnel check`, through its arguments and what it prints."""
+
+import argparse
+
+import pytest
+
+from stream.cli import check
+
+FUNNEL = "funnel: shop\nwindow: {window}\nsteps: [{{event: a}}, {{event: b}}]\nbreakdowns: [device]\n"
+TRACKER = "sources: [{topics: [clicks], keyed_by_actor: true}]\nrolling: [5m, 24h]\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Make a folder with a tracker and one funnel, and no word from the environment."""
+    for variable in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "FUNNEL_TRACKER"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config" / "funnels").mkdir(parents=True)
+    (tmp_path / "config" / "tracker.yaml").write_text(TRACKER)
+    (tmp_path / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="1h"))
+    return tmp_path
+
+
+@pytest.fixture
+def funnel(project, capsys):  # noqa: ARG001 - the command looks for its files there
+    """Run `funnel` with arguments: the exit code and the lines printed."""
+
+    def run(*words):
+        parser = argparse.ArgumentParser()
+        check.register(parser.add_subparsers())
+        args = parser.parse_args(words)
+        return args.run(args), capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_what_is_right_is_summed_up(funnel):
+    assert funnel("check") == (
+        0,
+        [
+            "config/tracker.yaml: tracker is right",
+            "  kafka    127.0.0.1:9092, plaintext, group funnel",
+            "  redis    redis://127.0.0.1:6379/0, namespace live",
+            "  source   clicks: clicks, preset flat, keyed by actor, late after 10m",
+            "shop@1: 2 steps within 1h, per day (UTC)",
+            "  steps    a > b",
+            "  split by device",
+        ],
+    )
+
+
+def test_a_problem_is_printed_and_makes_the_exit_code_1(funnel, project):
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="3 dys"))
+    code, lines = funnel("check")
+    assert code == 1
+    assert lines[-2:] == [
+        "1 problem:",
+        'config/funnels/shop.yaml:2: window: "3 dys" is not a duration (try "3d")',
+    ]
+
+
+def test_a_wrong_tracker_does_not_hide_a_wrong_funnel(funnel, project):
+    (project / "config" / "tracker.yaml").write_text("soures: []\n")
+    (project / "config" / "funnels" / "shop.yaml").write_text("funnel: shop\nwindow: 1h\n")
+    code, lines = funnel("check")
+    assert (code, lines) == (
+        1,
+        [
+            "3 problems:",
+            'config/tracker.yaml:1: "sources" is missing (add sources: ...)',
+            'config/tracker.yaml:1: soures: "soures" is not a known key (did you mean "sources"?)',
+            'config/funnels/shop.yaml:1: "steps" is missing (add steps: ...)',
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "note"),
+    [
+        pytest.param("1h", [], id="a-short-window-needs-few-slots"),
+        pytest.param("99700s", [], id="at-the-limit-it-is-kept"),
+        pytest.param(
+            "99701s",
+            ["  note     the matured form of 5m is not kept: it needs 20001 slots of 5s, at most 20000"],
+            id="one-slot-more-is-not",
+        ),
+    ],
+)
+def test_a_matured_form_that_is_not_kept_is_noted(funnel, project, window, note):
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window=window))
+    code, lines = funnel("check")
+    assert (code, [line for line in lines if "note" in line]) == (0, note)
+
+
+def test_paths_may_be_trackers_funnels_and_folders(funnel):
+    assert funnel("check", "config/funnels")[1][0] == "shop@1: 2 steps within 1h, per day (UTC)"
+    assert funnel("check", "config/funnels/shop.yaml") == funnel("check", "config/funnels")
+    assert funnel("check", "config/tracker.yaml") == funnel("check")
+
+
+def test_a_file_that_two_paths_lead_to_is_reported_once(funnel, project):
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="x"))
+    code, lines = funnel("check", "config/funnels", "config/funnels/shop.yaml")
+    assert (code, lines[0], len(lines)) == (1, "1 problem:", 2)
+
+
+def test_a_path_that_does_not_exist_is_a_problem(funnel):
+    assert funnel("check", "none.yaml") == (1, ["1 problem:", "none.yaml: there is no such file"])
+
+
+def test_repartitioning_is_said(funnel, project):
+    (project / "config" / "tracker.yaml").write_text("sources: [{topics: [a, b]}, {pattern: c.*}]\n")
+    lines = funnel("check")[1]
+    assert "  source   a: a, b, preset flat, not keyed by actor, late after 10m" in lines
+    assert "  source   c.*: /c.*/, preset flat, not keyed by actor, late after 10m" in lines
+    assert "  log      funnel-events: records are repartitioned by actor first" in lines
+
+
+def test_the_password_in_a_url_is_not_printed(funnel, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://user:hunter2@host:6379/0")
+    assert "hunter2" not in "\n".join(funnel("check")[1])

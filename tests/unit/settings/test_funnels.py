@@ -1,0 +1,229 @@
+"""Funnel files: the texts of every problem, and the definitions that right files become."""
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from stream.errors import SettingsError
+from stream.model.funnel import Breakdown, Period, PeriodUnit, Step, ValueRule
+from stream.settings.load import load_funnels
+from stream.settings.schema import FUNNEL_SCHEMA
+
+GOOD = {"funnel": "shop", "window": "1h", "steps": [{"event": "a"}, {"event": "b"}]}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a file that is GOOD with `changes` (None removes a key)."""
+
+    def load_changed(**changes):
+        tree = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+        path = tmp_path / "shop.yaml"
+        path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+        (funnel,) = load_funnels(path)
+        return funnel
+
+    return load_changed
+
+
+@pytest.fixture
+def problems(load):
+    """Return `path: text` of every problem of a file."""
+
+    def found(**changes):
+        with pytest.raises(SettingsError) as raised:
+            load(**changes)
+        return [f"{problem.path}: {problem.text}" for problem in raised.value.problems]
+
+    return found
+
+
+def steps(*changes):
+    """Two steps, with a third and more as given."""
+    return [{"event": "a"}, {"event": "b"}, *changes]
+
+
+STAGES = "awareness, interest, consideration, intent, evaluation, action"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"window": "3 dys"}, 'window: "3 dys" is not a duration (try "3d")'),
+        ({"window": 90}, 'window: 90 is not a duration (try "90s")'),
+        ({"window": "500ms"}, 'window: "500ms" is too short, at least 1s (try "1s")'),
+        ({"window": "401d"}, 'window: "401d" is too long, at most 400d (try "400d")'),
+        ({"window": None}, ': "window" is missing (add window: ...)'),
+        ({"window": ""}, 'window: "" is not a duration (try "15m")'),
+        ({"windw": "1h"}, 'windw: "windw" is not a known key (did you mean "window"?)'),
+        (
+            {"funnel": "my shop"},
+            'funnel: "my shop" is not a name (letters, digits, "_", ".", "-", at most 64; try "my-shop")',
+        ),
+        ({"funnel": 7}, 'funnel: 7 is a number, not a name (try "7")'),
+        ({"version": "2"}, 'version: "2" is text, not a whole number (try 2)'),
+        ({"version": 1.0}, "version: 1.0 is a number, not a whole number"),
+        ({"version": True}, "version: true is true or false, not a whole number"),
+        ({"version": 0}, "version: 0 is too small (at least 1)"),
+        ({"title": ["x"]}, 'title: ["x"] is a list, not text'),
+        ({"steps": [{"event": "a"}]}, "steps: has 1 entries, needs at least 2"),
+        ({"steps": "a"}, 'steps: "a" is text, not a list (try [a])'),
+        ({"steps": steps({})}, "steps[2]: names no event (add event: ... or events: [...])"),
+        ({"steps": steps({"event": "c", "events": ["d"]})}, "steps[2]: has both event and events (keep one)"),
+        ({"steps": steps({"event": 404})}, 'steps[2].event: 404 is a number, not text (try "404")'),
+        ({"steps": steps({"event": False})}, 'steps[2].event: false is true or false, not text (try "false")'),
+        ({"steps": steps({"event": ""})}, "steps[2].event: is empty, not text"),
+        ({"steps": steps({"events": []})}, "steps[2].events: has 0 entries, needs at least 1"),
+        ({"steps": steps({"events": ["c", "c"]})}, 'steps[2].events: names "c" twice (keep one)'),
+        ({"steps": steps({"event": "a"})}, 'steps[2].event: "a" is already the name of steps[0] (try name: a-3)'),
+        (
+            {"steps": steps({"event": "c", "name": "b"})},
+            'steps[2].name: "b" is already the name of steps[1] (try name: b-3)',
+        ),
+        ({"steps": steps("c")}, 'steps[2]: "c" is text, not a mapping with name, event, events, stage, value'),
+        (
+            {"steps": steps({"event": "c", "stage": "intent"})},
+            "steps[2].stage: names a stage, but the funnel has no stage_model (add stage_model: six)",
+        ),
+        (
+            {"stage_model": "six", "steps": steps({"event": "c", "stage": "intnt"})},
+            f'steps[2].stage: "intnt" is not a stage of the model: {STAGES} (try "intent")',
+        ),
+        ({"stage_model": "sixx"}, 'stage_model: "sixx" is not one of six, five (try "six")'),
+        ({"stage_model": 6}, "stage_model: 6 is a number, not text or a list"),
+        ({"stage_model": ["x", {"stage": "x"}]}, 'stage_model: names "x" twice (keep one)'),
+        (
+            {"stage_model": [{"stage": "x", "group": "mid"}]},
+            'stage_model[0].group: "mid" is not one of top, middle, bottom (try "middle")',
+        ),
+        (
+            {"steps": steps({"event": "c", "value": {"property": "a..b"}})},
+            'steps[2].value.property: "a..b" is not a property path (parts joined by single dots, such as page.url)',
+        ),
+        ({"steps": steps({"event": "c", "value": {}})}, 'steps[2].value: "property" is missing (add property: ...)'),
+        (
+            {"steps": steps({"event": "c", "value": {"property": "x", "curency": "EUR"}})},
+            'steps[2].value.curency: "curency" is not a known key (did you mean "currency"?)',
+        ),
+        ({"breakdowns": ["x", "x"]}, 'breakdowns[1]: "x" is already the name of breakdowns[0] (keep one)'),
+        ({"breakdowns": [3]}, "breakdowns[0]: 3 is a number, not a property path or a mapping"),
+        ({"breakdowns": [""]}, "breakdowns[0]: is empty, not a property path"),
+        ({"breakdowns": [{"name": "x"}]}, 'breakdowns[0]: "properties" is missing (add properties: ...)'),
+        ({"period": {"unit": "dya"}}, 'period.unit: "dya" is not one of hour, day, week, month (try "day")'),
+        ({"period": {"zone": "Europe/Berln"}}, 'period.zone: "Europe/Berln" is not a time zone (try "Europe/Berlin")'),
+        (
+            {"period": {"zone": "../../etc/passwd"}},
+            'period.zone: "../../etc/passwd" is not a time zone (try "Europe/Berlin")',
+        ),
+        ({"period": "day"}, 'period: "day" is text, not a mapping with unit, zone'),
+    ],
+)
+def test_a_problem_says_where_what_and_what_would_be_right(problems, changes, expected):
+    assert problems(**changes) == [expected]
+
+
+def test_a_folder_of_time_zones_is_none(problems):
+    (problem,) = problems(period={"zone": "Europe"})
+    assert problem.startswith('period.zone: "Europe" is not a time zone (try "')
+
+
+@pytest.mark.parametrize("option", ["order", "entry"])
+def test_the_default_of_a_later_option_may_be_written_down(load, option):
+    assert load(**{option: {"order": "ordered", "entry": "every"}[option]}) == load()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"order": "strict"},
+        {"order": "any"},
+        {"entry": "first"},
+        {"strict_time": True},
+        {"exclusions": []},
+        {"hold_constant": ["x"]},
+        {"session": {}},
+        {"time_granularity": "1s"},
+        {"open": True},
+        {"events": ["x"]},
+        {"steps": steps({"event": "c", "within": "1h"})},
+        {"steps": steps({"event": "c", "not_before": "1h"})},
+        {"steps": steps({"event": "c", "optional": True})},
+        {"steps": steps({"event": "c", "where": {}})},
+        {"steps": steps({"event": "c", "predicates": []})},
+        {"breakdowns": [{"name": "x", "properties": ["x"], "attribution": "last_touch"}]},
+    ],
+)
+def test_an_option_of_a_later_version_is_refused_as_such(problems, changes):
+    (problem,) = problems(**changes)
+    assert "not supported yet in version 0.1: " in problem
+
+
+def test_everything_wrong_is_said_at_once_in_the_order_of_the_lines(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(
+        'funnel: shop\nsteps:\n  - event: a\n  - {event: 1}\nwindow: "3 dys"\nwindow: 1h\nperiod: {zone: X/Y}\n'
+    )
+    with pytest.raises(SettingsError) as raised:
+        load_funnels(path)
+    assert [(problem.line, problem.path) for problem in raised.value.problems] == [
+        (4, "steps[1].event"),
+        (5, "window"),
+        (6, "window"),
+        (7, "period.zone"),
+    ]
+    assert str(raised.value).splitlines()[1] == f'{path}:5: window: "3 dys" is not a duration (try "3d")'
+
+
+def test_a_whole_file_becomes_a_whole_definition(load):
+    funnel = load(
+        version=3,
+        title="Läden",
+        window="90s",
+        stage_model="six",
+        steps=[
+            {"name": "view", "event": "view_page", "stage": "awareness"},
+            {"events": ["buy", "quick_buy"], "stage": "action", "value": {"property": "cart.total", "currency": "EUR"}},
+        ],
+        breakdowns=["device", {"name": "source", "properties": ["utm_source", "channel"]}],
+        period={"unit": "week", "zone": "Europe/Berlin"},
+    )
+    assert funnel.key == "shop@3"
+    assert (funnel.title, funnel.window_ms, funnel.stage_model) == ("Läden", 90_000, "six")
+    assert funnel.steps == (
+        Step("view", ("view_page",), "awareness", None, "top"),
+        Step("buy", ("buy", "quick_buy"), "action", ValueRule("cart.total", None, "EUR"), "bottom"),
+    )
+    assert funnel.breakdowns == (Breakdown("device", ("device",)), Breakdown("source", ("utm_source", "channel")))
+    assert funnel.period == Period(PeriodUnit.WEEK, "Europe/Berlin")
+
+
+def test_stages_of_ones_own_may_have_groups(load):
+    funnel = load(
+        stage_model=["trial", {"stage": "paid", "group": "bottom"}],
+        steps=[{"event": "a", "stage": "trial"}, {"event": "b", "stage": "paid"}],
+    )
+    assert [(step.stage, step.group) for step in funnel.steps] == [("trial", ""), ("paid", "bottom")]
+    assert funnel.stage_model == "custom"
+
+
+def test_an_event_may_serve_several_steps_that_differ_in_name(load):
+    funnel = load(steps=[{"event": "a"}, {"event": "a", "name": "again"}])
+    assert [step.events for step in funnel.steps] == [("a",), ("a",)]
+
+
+@pytest.mark.parametrize("count", [2, 32, 33, 64, 500])
+def test_the_number_of_steps_has_no_silent_limit(load, count):
+    assert len(load(steps=[{"event": f"e{index}"} for index in range(count)]).steps) == count
+
+
+@pytest.mark.parametrize(("window", "expected_ms"), [("1s", 1_000), ("1000ms", 1_000), ("400d", 34_560_000_000)])
+def test_the_limits_of_the_window_are_allowed(load, window, expected_ms):
+    assert load(window=window).window_ms == expected_ms
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"steps": steps({"events": ["c"]})}, {"breakdowns": ["a.b", {"name": "x", "properties": ["y"]}]}]
+)
+def test_what_loads_passes_the_published_schema(load, changes):
+    load(**changes)
+    assert Draft202012Validator(FUNNEL_SCHEMA).is_valid({**GOOD, **changes})
