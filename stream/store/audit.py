@@ -8,6 +8,7 @@ The eviction policy is read from INFO, because CONFIG is often forbidden.
 """
 
 from collections.abc import Mapping
+from hashlib import sha1
 from typing import Any
 
 from redis.asyncio import RedisCluster
@@ -20,6 +21,24 @@ MIN_VERSION = (6, 2)
 # A shard beyond these becomes a hash table: 2-3 times the memory, and it stays one.
 MIN_LISTPACK_ENTRIES = 512
 MIN_LISTPACK_BYTES = 512
+
+
+def probes(hash_key: bytes, text_key: bytes) -> list[tuple[Any, ...]]:
+    """Return every command a worker needs, on two keys that nothing else uses; they leave nothing behind."""
+    source = b"return 1"
+    return [
+        ("EVAL", source, 1, hash_key),
+        ("EVALSHA", sha1(source, usedforsecurity=False).hexdigest(), 1, hash_key),
+        ("EXISTS", hash_key),
+        ("HSET", hash_key, "n", 1),
+        ("HINCRBY", hash_key, "n", 1),
+        ("HMGET", hash_key, "n"),
+        ("HGETALL", hash_key),
+        ("HLEN", hash_key),
+        ("HDEL", hash_key, "n"),
+        ("SET", text_key, "1", "PX", 1),
+        ("GET", text_key),
+    ]
 
 
 async def audit(client: Client) -> list[str]:
@@ -51,7 +70,8 @@ def _refuse_unsafe(node: str, info: Mapping[str, Any]) -> None:
 
 async def _infos(client: Client) -> dict[str, Mapping[str, Any]]:
     if isinstance(client, RedisCluster):
-        return dict(await client.info(target_nodes=RedisCluster.PRIMARIES))
+        await client.initialize()
+        return {node.name: await client.info(target_nodes=node) for node in client.get_primaries()}
     return {"Redis": await client.info()}
 
 

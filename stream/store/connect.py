@@ -32,7 +32,7 @@ class RedisOptions:
     one commit of 20 000 actors takes about 0.05 s.
     """
 
-    url: str
+    url: str = field(repr=False)  # may hold a password
     cluster: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)

@@ -43,6 +43,8 @@ _LASTING = {
 _WRONG_SERVER: tuple[tuple[type[Exception], str, str, str], ...] = (
     (AuthenticationError, "", "Redis refused the login", "correct user and password"),
     (AuthorizationError, "", "Redis refused the login", "correct user and password"),
+    (RedisClusterException, "invalid username-password", "Redis refused the login", "correct user and password"),
+    (RedisClusterException, "Authentication required", "Redis refused the login", "correct user and password"),
     (MovedError, "", "this Redis is a node of a cluster", "set cluster: true"),
     (RedisClusterException, "not enabled", "this Redis is no cluster", "set cluster: false"),
 )
@@ -77,7 +79,7 @@ def _code_of(error: ResponseError) -> str:
         if isinstance(error, kind):
             return code
     text = str(error)
-    if "user executing the script" in text:  # 7.0 says ERR for a right that is missing inside a script
+    if "The user executing the script" in text:  # 7.0 says ERR for a right that is missing inside a script
         return "NOPERM"
     inside = _INSIDE_SCRIPT.match(text)
     if inside is not None:

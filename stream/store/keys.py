@@ -29,6 +29,7 @@ class Keys:
         self.shards = shards
         self.funnel_set = b"{%b}:funnel-set" % namespace.encode()
         self.probe = b"{%b}:probe" % namespace.encode()
+        self.probe_text = b"{%b}:probe-text" % namespace.encode()
         # `[}:]` because a namespace may begin with the name of another one.
         self.pattern = f"{{{namespace}[}}:]*"
         self._actors: dict[int, list[bytes]] = {}

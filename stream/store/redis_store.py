@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from stream.errors import StoreRefused
 from stream.store import scripts
 from stream.store.arguments import Argument, commit_arguments, load_arguments
-from stream.store.audit import audit
+from stream.store.audit import audit, probes
 from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
 from stream.store.failures import REDIS_FAILURES, failure_of
@@ -63,7 +63,8 @@ class RedisStore:
             advice = await audit(self._client)
         except REDIS_FAILURES as error:
             raise failure_of("check", (), error) from error
-        await self._run("check", (), [_Call(scripts.PROBE, [self._keys.probe])])
+        # By themselves, not in a script: then the answer names the command that is not allowed.
+        await self._ask("check", (), probes(self._keys.probe, self._keys.probe_text))
         return advice
 
     async def load_head(self, partition: int) -> PartitionHead | None:

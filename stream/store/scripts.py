@@ -124,21 +124,3 @@ redis.call('SET', KEYS[1], ARGV[1])
 return 1
 """,
 )
-
-# KEYS: a key that nothing else uses.
-# Runs each command of the scripts above once, so that a missing right shows at start.
-PROBE = Script(
-    b"""
-local call, key = redis.call, KEYS[1]
-call('EXISTS', key)
-call('HSET', key, 'probe', '1')
-call('HINCRBY', key, 'probe', 1)
-call('HMGET', key, 'probe')
-call('HLEN', key)
-call('HDEL', key, 'probe')
-call('SET', key, '1')
-call('GET', key)
-call('UNLINK', key)
-return 1
-""",
-)
