@@ -56,7 +56,7 @@ _REDIS = mapping(
     {
         "url": text(
             "`redis://host:port/0`, with TLS `rediss://`; REDIS_URL in the environment wins",
-            pattern=r"^(rediss?://[^/\s]+(/[0-9]*)?|unix:///\S+)$",
+            pattern=r"^(rediss?://([^/\s]*@)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?\s]+)(:[0-9]{1,5})?(/[0-9]*)?(\?\S*)?|unix:///\S+)$",
             default="redis://127.0.0.1:6379/0",
             **{"x-kind": "redis", "x-secret": True},
         ),

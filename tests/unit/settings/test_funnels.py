@@ -50,6 +50,7 @@ STAGES = "awareness, interest, consideration, intent, evaluation, action"
     ("changes", "expected"),
     [
         ({"window": "3 dys"}, 'window: "3 dys" is not a duration (try "3d")'),
+        ({"window": "1h\n"}, 'window: "1h\\n" is not a duration (try "1h")'),
         ({"window": 90}, 'window: 90 is not a duration (try "90s")'),
         ({"window": "500ms"}, 'window: "500ms" is too short, at least 1s (try "1s")'),
         ({"window": "401d"}, 'window: "401d" is too long, at most 400d (try "400d")'),

@@ -1,14 +1,18 @@
 """Whole files and folders, those that ship with the project included."""
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream.errors import FunnelError, SettingsError
 from stream.model.funnel import Period, PeriodUnit
 from stream.settings.load import load_funnels, load_tracker, tracker_path
 from stream.settings.publish import rows
-from stream.settings.schema import TRACKER_SCHEMA
+from stream.settings.schema import SCHEMAS, TRACKER_SCHEMA
 from stream.settings.sources import mapping_of
 from stream.settings.yaml_file import read_document
 
@@ -63,11 +67,11 @@ def test_the_stage_models_have_their_stages_in_order_and_grouped(name, stages):
 
 
 def test_the_tracker_that_ships_reads_the_simulators_topic():
-    settings = load_tracker(CONFIG / "tracker.yaml", {})
-    (source,) = settings.sources
-    assert (source.topics, source.is_keyed_by_actor, settings.needs_repartition) == (("clicks",), True, False)
+    tracker = load_tracker(CONFIG / "tracker.yaml", {})
+    (source,) = tracker.sources
+    assert (source.topics, source.is_keyed_by_actor, tracker.needs_repartition) == (("clicks",), True, False)
     assert mapping_of(source).actor == ("anonymous_id",)
-    assert len(load_funnels(settings.funnels)) == 3
+    assert len(load_funnels(tracker.funnels)) == 3
 
 
 def test_five_lines_of_config_are_a_tracker():
@@ -80,12 +84,12 @@ def test_the_full_example_loads_and_names_every_setting(tmp_path):
     for name in ("ca.pem", "client.pem", "client.key"):
         (tmp_path / name).touch()
     path = CONFIG / "examples" / "full.yaml"
-    settings = load_tracker(path, {"TLS_FOLDER": str(tmp_path), **dict.fromkeys(FULL_ENV, "made-up")})
-    assert settings.kafka.security.uses_tls
-    assert settings.kafka.security.uses_sasl
-    assert settings.kafka.security.ca_file == tmp_path / "ca.pem"
-    assert settings.redis.is_cluster
-    assert settings.export.allow == {"device": ("desktop", "mobile", "tablet"), "channel": ("search", "email")}
+    tracker = load_tracker(path, {"TLS_FOLDER": str(tmp_path), **dict.fromkeys(FULL_ENV, "made-up")})
+    assert tracker.kafka.security.uses_tls
+    assert tracker.kafka.security.uses_sasl
+    assert tracker.kafka.security.ca_file == tmp_path / "ca.pem"
+    assert tracker.redis.is_cluster
+    assert tracker.export.allow == {"device": ("desktop", "mobile", "tablet"), "channel": ("search", "email")}
     text = path.read_text()
     names = {row.path.strip("`").rpartition(".")[2].removesuffix("[]") for row in rows(TRACKER_SCHEMA)}
     assert {name for name in names if f"{name}:" not in text} == set()
@@ -133,6 +137,30 @@ def test_whatever_a_file_holds_the_answer_is_a_list_of_problems(tmp_path, conten
     path.write_text(content)
     assert problems(load_funnels, path)
     assert problems(load_tracker, path, {"KAFKA_BOOTSTRAP_SERVERS": "h:1", "REDIS_URL": "redis://h"})
+
+
+def words(schema):
+    """Collect every key and allowed word of a schema: what a person could put in a wrong place."""
+    found = set(schema.get("properties", {})) | set(schema.get("enum", ()))
+    for inner in [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items", {})]:
+        found |= words(inner) if inner else set()
+    return found
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_no_value_in_any_place_makes_loading_crash(tmp_path_factory, name, data):
+    word = st.sampled_from(sorted(words(SCHEMAS[name]) | {"1h", "a", "a.b", "${env:A}", "h:1", "redis://h", "("}))
+    scalar = st.one_of(word, st.none(), st.booleans(), st.integers(-1, 70_000), st.text(max_size=3))
+    tree = st.recursive(scalar, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(word, inner, max_size=4))
+    good = {"funnel": "a", "window": "1h", "steps": [{"event": "a"}, {"event": "b"}], "sources": [{"topics": ["a"]}]}
+    known = SCHEMAS[name]["properties"]
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(known)), tree, max_size=3))
+    path = tmp_path_factory.mktemp("any") / "any.yaml"
+    path.write_text(json.dumps({key: value for key, value in (good | changed).items() if key in known}))
+    with contextlib.suppress(SettingsError):
+        load_funnels(path) if name == "funnel" else load_tracker(path, {})
 
 
 def test_a_funnel_without_a_period_takes_the_trackers(tmp_path):

@@ -212,6 +212,29 @@ def test_no_secret_is_ever_shown(problems, load):
     assert settings.redis.url == "redis://u:hunter2@host:1/0"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "rediss://u:p@h:6380/0",
+        "redis://:a@b@h:1/15",
+        "redis://[::1]:6379",
+        "redis://h/0?timeout=2",
+        "unix:///run/r.sock",
+    ],
+)
+def test_every_form_of_a_redis_url_is_taken(load, url):
+    assert load({"REDIS_URL": url}).redis.url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://", "redis://h:port", "redis://h:1:2", "h:6379", "redis://h/db", "redis://a b"]
+)
+def test_a_url_that_no_client_takes_is_a_problem(problems, url):
+    (problem,) = problems({"REDIS_URL": url})
+    assert problem.startswith("redis.url: the value of")
+
+
 def test_servers_in_the_environment_win_over_the_file(load):
     env = {"KAFKA_BOOTSTRAP_SERVERS": "k1:1, k2:2", "REDIS_URL": "rediss://r:3/0"}
     settings = load(
