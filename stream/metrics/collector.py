@@ -14,10 +14,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stream.aggregate.totals import has_matured
 from stream.metrics import names
 from stream.metrics.exposition import Lines, page, seconds
 from stream.metrics.process import ProcessPage, ProcessStats
-from stream.metrics.samples import Block, Floor, blocks, counters
+from stream.metrics.samples import Block, Floor, blocks, counters, with_zeros
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -34,11 +35,19 @@ class PageLimits:
 
 
 class FunnelCollector:
-    """Renders /metrics; one per worker, used from one thread."""
+    """Renders /metrics; one per worker, used from one thread.
+
+    `windows`: the rolling windows' lengths in ms by name, in the order they are configured.
+    """
 
     def __init__(
-        self, definitions: Sequence[Funnel], limits: PageLimits | None = None, process: ProcessStats | None = None
+        self,
+        definitions: Sequence[Funnel],
+        limits: PageLimits | None = None,
+        process: ProcessStats | None = None,
+        windows: Mapping[str, int] | None = None,
     ) -> None:
+        self._windows = windows or {}
         self._definitions = {funnel.key: funnel for funnel in definitions}
         self._limits = limits or PageLimits()
         self._process = ProcessPage(process) if process is not None else None
@@ -100,13 +109,21 @@ class FunnelCollector:
         for key, funnel in self._definitions.items():
             if key not in rollups:
                 continue
-            rollup = rollups[key]
-            windows = ["", *dict.fromkeys(row.window for row in rollup.windows)]
+            rollup = with_zeros(rollups[key], self._shown_windows(funnel))
+            windows = ["", *self._windows, *dict.fromkeys(row.window for row in rollup.windows)]
             for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
                 rank = (block.breakdown != "", block.is_matured, windows.index(block.window))
                 ranked.append((rank, key, block))
         ranked.sort(key=lambda item: item[0])
         return [(key, block) for _, key, block in ranked]
+
+    def _shown_windows(self, funnel: Funnel) -> list[tuple[str, bool]]:
+        return [
+            (name, is_matured)
+            for name, window_ms in self._windows.items()
+            for is_matured in (False, True)
+            if not is_matured or has_matured(window_ms, funnel.window_ms)
+        ]
 
     def _tell(self, refused: list[str], left_out: int) -> None:
         if refused and not self._has_told:

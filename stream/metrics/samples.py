@@ -11,12 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from stream.engine.periods import period_of
 from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
 from stream.metrics.ratios import buckets, conversion, dropoff, percentile, step_ratios
 from stream.model.funnel import Funnel
-from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, PeriodRow, SettledRow, WindowRow
+from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, OccupancyRow, PeriodRow, SettledRow, WindowRow
 
 SHARES = (0.5, 0.9)
 
@@ -65,6 +67,25 @@ class _Blocks:
 
     def listed(self) -> list[Block]:
         return list(self._found.values())
+
+
+def with_zeros(rollup: FunnelRollup, windows: Iterable[tuple[str, bool]]) -> FunnelRollup:
+    """Add the rows of totals that nothing has been counted in, as rollups hold only what was counted.
+
+    `windows`: (name, is matured) of each that is shown. A quiet hour is a 0, not a gap in
+    the graph, and a counter that is there from 0 on lets Prometheus see its first step.
+    """
+    nobody = [0] * (rollup.steps - 1)
+    known = {(row.window, row.matured) for row in rollup.windows if row.breakdown == ""}
+    empty = [WindowRow(*window, "", "", Counts(nobody, nobody, nobody)) for window in windows if window not in known]
+    has_standing = any(row.breakdown == "" for row in rollup.occupancy)
+    has_settled = any(row.breakdown == "" for row in rollup.settled)
+    return msgspec.structs.replace(
+        rollup,
+        windows=rollup.windows + empty,
+        occupancy=rollup.occupancy + [OccupancyRow("", "", [0] * rollup.steps)] * (not has_standing),
+        settled=rollup.settled + [SettledRow("", "", Counts(nobody, nobody, nobody))] * (not has_settled),
+    )
 
 
 def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Floor) -> list[Block]:

@@ -33,8 +33,8 @@ def read(page: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 class Shown:
     """What one rollup shows."""
 
-    def __init__(self, merged: Rollup, *definitions: Funnel, limits: PageLimits | None = None) -> None:
-        self.collector = FunnelCollector(definitions or [SHOP], limits)
+    def __init__(self, merged: Rollup, *definitions: Funnel, limits=None, windows=None) -> None:
+        self.collector = FunnelCollector(definitions or [SHOP], limits, windows=windows)
         self.next(merged)
 
     def next(self, merged: Rollup) -> None:
@@ -252,6 +252,30 @@ def test_the_text_is_made_once_per_refresh():
     collector.update(shop_source(), refreshed_ms=AS_OF_MS)
     assert collector.render(AS_OF_MS) != b""
     assert collector.render(AS_OF_MS + 1) is collector.render(AS_OF_MS + 2)
+
+
+def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():
+    rollup = FunnelRollup(SHOP.key, 3, 0, [], [], [], [])
+    shown = Shown(shop_source(rollup), windows={"1h": 3_600_000, "24h": 86_400_000})
+    for at in (WINDOW, WINDOW | {"form": "matured"}, WINDOW | {"window": "24h"}):
+        assert shown("funnel_entered", **at) == 0
+        assert shown.steps("funnel_reached", **at) == [0, 0, 0]
+        assert shown("funnel_conversion_ratio", **at) is None
+    assert shown.steps("funnel_stage_actors", **SEGMENT) == [0, 0, 0]
+    assert shown("funnel_settled_attempts_total", **SEGMENT, outcome="converted", step="3") == 0
+    assert shown("funnel_time_to_convert_seconds_count", **FUNNEL) == 0
+
+
+def test_zeros_stand_only_where_nothing_else_does(shown):
+    windows = {"1h": 3_600_000}
+    assert Shown(shop_source(), windows=windows).samples == shown.samples
+
+
+def test_a_matured_form_that_is_not_kept_is_not_shown_as_zero():
+    long = Funnel(SHOP.name, SHOP.version, SHOP.steps, window_ms=366 * DAY_MS)
+    shown = Shown(shop_source(FunnelRollup(SHOP.key, 3, 0, [], [], [], [])), long, windows={"1h": 3_600_000})
+    assert shown("funnel_entered", **WINDOW) == 0
+    assert shown("funnel_entered", **WINDOW | {"form": "matured"}) is None
 
 
 def test_an_empty_log_shows_zeros_and_no_instant():
