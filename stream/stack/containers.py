@@ -47,8 +47,13 @@ def _prometheus_override(folder: Path, port: int) -> Path:
         "services": {
             "prometheus": {
                 "network_mode": "host",
-                "command": ["--config.file=/etc/prometheus/prometheus.yml", f"--web.listen-address={LOOPBACK}:{port}"],
+                "command": [
+                    "--config.file=/etc/prometheus/prometheus.yml",
+                    "--storage.tsdb.path=/prometheus",
+                    f"--web.listen-address={LOOPBACK}:{port}",
+                ],
                 "volumes": [f"{home}:/etc/prometheus:ro"],
+                "healthcheck": {"disable": True},  # it asks the usual port; the stack asks the right one
             }
         }
     }

@@ -26,15 +26,17 @@ from stream.stack.launch import READY_SECONDS, STOP_SECONDS, Launch, collect, wa
 from stream.stack.processes import POLL_SECONDS, ProcessMark, is_running, send, wait_gone
 from stream.stack.programs import Backend, prepare
 from stream.stack.state import (
+    DETACH,
     ServiceState,
     StackState,
     cache_folder,
+    control_socket,
     locked,
     read_state,
     running_states,
     state_path,
+    sweep_stale,
 )
-from stream.stack.supervisor import DETACH
 
 
 class ServiceStatus(msgspec.Struct, frozen=True):
@@ -93,6 +95,7 @@ class Stack:
         if not own:
             return cls(name, external, None, None)
         with locked(path.with_suffix(".lock")):
+            sweep_stale()
             if read_state(name) is not None:
                 raise StackError(
                     f"a stack named {name!r} is already running: stop it (funnel stack down --name {name}) "
@@ -230,7 +233,7 @@ class Stack:
         wait_ready(self.name, [service], READY_SECONDS[Backend(state.backend)])
 
     def set_targets(self, targets: Sequence[str]) -> None:
-        """Make Prometheus scrape these `host:port` from now on (within about a second)."""
+        """Make Prometheus scrape these `host:port` from now on; it takes a new list up every 5 s."""
         if not self.owns("prometheus"):
             raise StackError(self._not_ours("prometheus"))
         known.write_targets(Path(self._state().directory), targets)
@@ -252,6 +255,7 @@ class Stack:
             send(supervisor, signal.SIGKILL)
             raise StackError(f"the supervisor of stack {self.name!r} did not end in {STOP_SECONDS:g} s and was killed")
         self._let_go()
+        sweep_stale()  # in case the supervisor had been killed and could not tidy up
 
     # -- looking at it ------------------------------------------------------------------------
 
@@ -331,11 +335,14 @@ def _split(services: Sequence[str], environ: Mapping[str, str]) -> tuple[dict[st
 
 def _order(state: StackState, order: str) -> str:
     """Give the supervisor an order and return its answer."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with (
+        control_socket(state.directory) as path,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+    ):
         connection.settimeout(STOP_SECONDS)
         try:
-            connection.connect(str(state.control_path))
+            connection.connect(path)
             connection.sendall(f"{order}\n".encode())
             return connection.recv(4096).decode() or "it closed the connection"
         except OSError as error:
-            return f"it does not answer on {state.control_path} ({error})"
+            return f"it does not answer on its socket in {state.directory} ({error})"

@@ -5,6 +5,7 @@ Out: a `ServicePlan` each, whose process listens on the loopback address only.
 """
 
 import base64
+import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +140,10 @@ def prometheus_plan(folder: Path, ports: Sequence[int], programs: Programs) -> S
 
 
 def write_prometheus(folder: Path, alertmanager: str | None, rule_files: Sequence[Path]) -> None:
-    """Write prometheus.yml below `folder`; it reads its targets from targets.json beside it."""
+    """Write prometheus.yml below `folder`; it reads its targets from targets.json beside it.
+
+    The rule files are copied there too, so that a container sees them. Raises `StackError` for one that is not there.
+    """
     home = _subfolder(folder, "prometheus")
     seconds = f"{SCRAPE_SECONDS}s"
     config: dict[str, object] = {
@@ -152,7 +156,7 @@ def write_prometheus(folder: Path, alertmanager: str | None, rule_files: Sequenc
         ],
     }
     if rule_files:
-        config["rule_files"] = [str(path.resolve()) for path in rule_files]
+        config["rule_files"] = [_copied(path, _subfolder(home, "rules")) for path in rule_files]
     if alertmanager is not None:
         target = alertmanager.removeprefix("http://")
         config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [target]}]}]}
@@ -160,7 +164,7 @@ def write_prometheus(folder: Path, alertmanager: str | None, rule_files: Sequenc
 
 
 def write_targets(folder: Path, targets: Sequence[str]) -> None:
-    """Replace the list of scraped `host:port` in one step; a running Prometheus takes it up within a second."""
+    """Replace the list of scraped `host:port` in one step; a running Prometheus takes it up by itself."""
     home = _subfolder(folder, "prometheus")
     groups = [{"targets": list(targets)}] if targets else []
     new = home / "targets.json.new"
@@ -206,6 +210,14 @@ def _format_storage(java: list[str], properties: Path) -> None:
     )
     if done.returncode != 0:
         raise StackError(f"Kafka's storage could not be formatted ({properties}):\n{done.stdout[-2000:]}")
+
+
+def _copied(rules: Path, folder: Path) -> str:
+    try:
+        shutil.copyfile(rules, folder / rules.name)
+    except OSError as error:
+        raise StackError(f"the rule file {rules} cannot be read: {error.strerror}") from None
+    return f"{folder.name}/{rules.name}"
 
 
 def _subfolder(folder: Path, name: str) -> Path:

@@ -5,9 +5,11 @@ supervisor alone, replaced in one step, and removed when the stack ends. A file 
 no longer runs is stale and means: no such stack.
 """
 
+import contextlib
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ import msgspec
 from stream.errors import StackError
 from stream.stack.processes import ProcessMark, is_running
 
+DETACH = b"detach\n"  # what an owner writes into the supervisor's pipe to let the stack live on
+LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes on Linux, 103 on macOS
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
@@ -61,6 +65,7 @@ class StackState(msgspec.Struct, frozen=True):
 
     name: str
     directory: str
+    removes_directory: bool
     backend: str
     supervisor: ProcessMark
     owner: ProcessMark | None
@@ -71,11 +76,6 @@ class StackState(msgspec.Struct, frozen=True):
     def is_alive(self) -> bool:
         """Whether the supervisor still runs; without it no service does."""
         return is_running(self.supervisor)
-
-    @property
-    def control_path(self) -> Path:
-        """The socket on which the supervisor takes orders."""
-        return Path(self.directory) / "control.sock"
 
 
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -115,19 +115,61 @@ def running_states() -> list[StackState]:
     return [state for state in found if state is not None]
 
 
+def sweep_stale() -> None:
+    """Remove what stacks left whose supervisor was killed: the state file, and the folder if it was temporary."""
+    for path in (cache_folder() / "stacks").glob("*.json"):
+        state = _decode(path)
+        if state is not None and not state.is_alive:
+            if state.removes_directory:
+                shutil.rmtree(state.directory, ignore_errors=True)
+            path.unlink(missing_ok=True)
+
+
 def _read(path: Path) -> StackState | None:
+    state = _decode(path)
+    return state if state is not None and state.is_alive else None
+
+
+def _decode(path: Path) -> StackState | None:
     try:
-        state = msgspec.json.decode(path.read_bytes(), type=StackState)
+        return msgspec.json.decode(path.read_bytes(), type=StackState)
     except (FileNotFoundError, msgspec.DecodeError):
         # A file of another release or cut off by a full disk: no supervisor of ours stands behind it.
         return None
-    return state if state.is_alive else None
+
+
+@contextmanager
+def control_socket(directory: str) -> Iterator[str]:
+    """Give a name for the socket in `directory` on which the supervisor takes orders, however deep that lies."""
+    path = Path(directory) / "control.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH or not Path("/proc/self/fd").exists():
+        yield str(path)
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{handle}/{path.name}"
+    finally:
+        os.close(handle)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file at `path` (made if absent); waits for other processes."""
+    """Hold an exclusive lock on the file at `path`, which exists for that long; waits for other processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = _lock(path)
+    try:
         yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        # The holder before us has removed the file: a third process may have made and locked a new one.
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+        os.close(handle)

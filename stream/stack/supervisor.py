@@ -25,9 +25,8 @@ from pathlib import Path
 import msgspec
 
 from stream.stack.processes import ProcessMark, dying_with_parent, is_running, mark
-from stream.stack.state import Plan, ServicePlan, ServiceState, StackState, write_state
+from stream.stack.state import DETACH, Plan, ServicePlan, ServiceState, StackState, control_socket, write_state
 
-DETACH = b"detach\n"
 ORDER_SECONDS = 2.0
 ORDER_BYTES = 256
 
@@ -64,11 +63,11 @@ class Supervisor:
             self._end()
 
     def _listen(self) -> socket.socket:
-        path = Path(self._plan.directory) / "control.sock"
-        path.unlink(missing_ok=True)
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        control.bind(str(path))
-        path.chmod(0o600)
+        with control_socket(self._plan.directory) as path:
+            Path(path).unlink(missing_ok=True)
+            control.bind(path)
+            Path(path).chmod(0o600)
         control.listen()
         self._selector.register(control, selectors.EVENT_READ, lambda: self._take_order(control))
         return control
@@ -210,7 +209,16 @@ class Supervisor:
             return
         services = {service.name: self._state_of(service) for service in self._plan.services}
         plan = self._plan
-        state = StackState(plan.name, plan.directory, plan.backend, me, self._owner, services, plan.external)
+        state = StackState(
+            plan.name,
+            plan.directory,
+            plan.removes_directory,
+            plan.backend,
+            me,
+            self._owner,
+            services,
+            plan.external,
+        )
         write_state(Path(plan.state_path), state)
 
     def _state_of(self, service: ServicePlan) -> ServiceState:

@@ -46,7 +46,7 @@ def test_the_message_names_each_program_and_each_way_out():
 
 @pytest.fixture
 def bare_machine(tmp_path, monkeypatch):
-    """A machine without the programs and without apt; returns the folder of its only programs."""
+    """Make a machine without the programs and without apt; returns the folder of its only programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -97,7 +97,8 @@ def test_root_installs_what_is_missing_while_no_service_may_start(bare_machine, 
     monkeypatch.setattr(programs, "find_programs", lambda: next(answers))
     assert prepare(("kafka", "redis"), tmp_path) == (Backend.LOCAL, EVERYTHING)
     update, install = calls.read_text().splitlines()
-    assert update.startswith("free ") and update.endswith(" update")
+    assert update.startswith("free ")
+    assert update.endswith(" update")
     assert install.startswith("held ")
     assert install.endswith("install -y --no-install-recommends openjdk-21-jre-headless maven redis-server")
     assert not policy.exists()

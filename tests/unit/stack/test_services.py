@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import yaml
 
+from stream.errors import StackError
 from stream.stack import services
 from stream.stack.programs import Programs
 
@@ -33,12 +34,19 @@ def test_redis_keeps_its_data_and_never_evicts(tmp_path):
 
 
 def test_prometheus_scrapes_each_second_what_the_targets_file_names(tmp_path):
+    (tmp_path / "a.yml").write_text("groups: []")
     services.write_prometheus(tmp_path, "http://127.0.0.1:20009", [tmp_path / "a.yml"])
     config = yaml.safe_load((tmp_path / "prometheus" / "prometheus.yml").read_text())
     assert config["global"]["scrape_interval"] == "1s"
-    assert config["rule_files"] == [str(tmp_path / "a.yml")]
+    assert config["rule_files"] == ["rules/a.yml"]
+    assert (tmp_path / "prometheus" / "rules" / "a.yml").read_text() == "groups: []"
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["127.0.0.1:20009"]
     assert config["scrape_configs"][0]["file_sd_configs"][0]["files"] == ["targets.json"]
+
+
+def test_a_rule_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StackError, match=r"nowhere\.yml cannot be read"):
+        services.write_prometheus(tmp_path, None, [tmp_path / "nowhere.yml"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,18 @@
+# A worker. Settings come from /app/config (mount your own over it) and the environment.
+FROM python:3.11.13-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+
+# The locked dependencies first: this layer stays as long as the lock does.
+COPY requirements.lock ./
+RUN pip install --require-hashes -r requirements.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY stream/ stream/
+RUN pip install --no-deps . && useradd --system --no-create-home funnel
+COPY config/ config/
+
+USER funnel
+EXPOSE 9108
+CMD ["funnel", "worker"]
