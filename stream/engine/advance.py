@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from stream.engine.attempts import DONE, SHARED, Attempt, Fold, PeriodFold, advance_fold, drop_expired, empty_fold
-from stream.engine.match import CompiledFunnel, Hit
+from stream.engine.match import CompiledFunnel, Hit, Touch
+from stream.engine.ordered import Path
 from stream.model.verdict import Verdict
 
 # (time_ms, hits, fold, closed): all hits of one instant, the fold after them, the attempts they closed
@@ -57,7 +58,7 @@ def empty_state(funnel: CompiledFunnel) -> FunnelState:
     return FunnelState(empty_fold(funnel), [])
 
 
-def advance(  # noqa: PLR0913
+def advance(  # noqa: PLR0913, PLR0917
     funnel: CompiledFunnel,
     state: FunnelState,
     hits: Sequence[Hit],
@@ -114,8 +115,8 @@ def advance(  # noqa: PLR0913
 NOTHING_CLOSED: tuple[Attempt, ...] = ()
 
 
-def _advance_in_order(  # noqa: C901, PLR0911 - the hot path: one step written out, no calls
-    funnel: CompiledFunnel, fold: Fold, time_ms: int, step: int, touch: object
+def _advance_in_order(  # noqa: C901, PLR0911, PLR0912 - the hot path: one step written out, no calls
+    funnel: CompiledFunnel, fold: Fold, time_ms: int, step: int, touch: Touch | None
 ) -> tuple[Fold, tuple[Attempt, ...]] | None:
     """Do what `advance_fold` does, for a single hit of a single step; None where the case is not a common one.
 
@@ -128,14 +129,14 @@ def _advance_in_order(  # noqa: C901, PLR0911 - the hot path: one step written o
     if len(periods) != 1:
         if periods or step or attempt is not None or any(levels):
             return None
-        path = (time_ms, touch)
+        path: Path = (time_ms, touch)
         start_ms, end_ms = funnel.period_of(time_ms)
         return (
             (path, *levels[1:]),
-            (time_ms, 1, path, touch),  # type: ignore[assignment]
+            (time_ms, 1, path, touch),
             ((start_ms, end_ms, SHARED, 1, path),),
         ), NOTHING_CLOSED
-    start_ms, end_ms, period_levels, best, chain = periods[0]
+    start_ms, end_ms, period_levels, best, _ = periods[0]
     if not start_ms <= time_ms < end_ms or (period_levels is not SHARED and period_levels is not DONE):
         return None
     if step == 0:
@@ -143,7 +144,7 @@ def _advance_in_order(  # noqa: C901, PLR0911 - the hot path: one step written o
         if attempt is None:
             if any(levels):
                 return None
-            attempt = (time_ms, 1, path, touch)  # type: ignore[assignment]
+            attempt = (time_ms, 1, path, touch)
         return ((path, *levels[1:]), attempt, periods), NOTHING_CLOSED
     before = levels[step - 1]
     if before is None or time_ms - before[0] > window_ms:

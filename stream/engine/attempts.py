@@ -75,7 +75,7 @@ def open_attempt(levels: Levels, time_ms: int, window_ms: int) -> Attempt:
     raise AssertionError("an event that extends a chain leaves one alive")
 
 
-def _advance_periods(  # noqa: PLR0913
+def _advance_periods(  # noqa: PLR0913, PLR0917
     funnel: CompiledFunnel,
     fold: Fold,
     time_ms: int,

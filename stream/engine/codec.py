@@ -27,7 +27,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-class UnreadableState(ValueError):
+class UnreadableState(ValueError):  # noqa: N818 (what the bytes are, as the caller reads it)
     """The bytes are no state of a version this release reads."""
 
 

@@ -132,8 +132,9 @@ def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
 class FunnelSet:
     """All funnels on one stream: names any of them can use, and each funnel compiled.
 
-    `overlaps`: some event name serves several funnels. `property_paths` is what the decoder must hand over, in this order. `numbers`
-    gives each `name@version` the number under which its state is stored.
+    `overlaps`: some event name serves several funnels. `property_paths` is what the decoder must
+    hand over, in this order. `numbers` gives each `name@version` the number under which its state
+    is stored.
     """
 
     def __init__(self, funnels: Sequence[Funnel], numbers: dict[str, int] | None = None) -> None:

@@ -45,6 +45,7 @@ class ActorTable:
         self.misses = 0
 
     def __len__(self) -> int:
+        """How many actors are in the table."""
         return len(self._actors)
 
     def missing(self, events: Iterable[AdmittedEvent]) -> list[tuple[str, bytes]]:
@@ -64,9 +65,7 @@ class ActorTable:
         for actor, (_, states) in self._actors.items():
             yield actor, states
 
-    def apply(
-        self, events: Sequence[AdmittedEvent], seal_below_ms: int | None, *, write: bool = True
-    ) -> Applied:
+    def apply(self, events: Sequence[AdmittedEvent], seal_below_ms: int | None, *, write: bool = True) -> Applied:
         """Take in a batch.
 
         seal_below_ms: watermark - allowed lateness after the batch; None seals nothing. `write`:
