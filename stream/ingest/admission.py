@@ -82,7 +82,7 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
     misplaced: int | None = None
     for index, value, record_ms in zip(range(len(values)), values, record_times, strict=True):
         found = core(value)
-        if isinstance(found, Invalid):
+        if type(found) is Invalid:
             rejects.append((index, Verdict.INVALID, found.reason))
             continue
         actor, time_ms, name, event_id, parsed = found

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
@@ -29,7 +30,7 @@ _DEEP_LENGTH = 2 * MAX_DEPTH  # a complete record nested deeper is longer than t
 _BOM = b"\xef\xbb\xbf"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+_AS_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: one level in, one level out
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_DIGITS = 4300  # msgspec's limit and Python's: a longer integer would take quadratic time
 _NO_NUMBER = Decimal("NaN")
@@ -160,18 +161,11 @@ def _first_scalar(values: Iterable[Any]) -> Any:
 
 
 def _is_too_deep(value: bytes) -> bool:
-    """Tell whether brackets nest deeper than `MAX_DEPTH`: each round takes the innermost pairs away."""
+    """Tell whether brackets outside strings nest deeper than `MAX_DEPTH`."""
     if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
         return False
-    rest = _STRING.sub(b"", value).translate(_AS_SQUARE, _ALL_BUT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if b"[" * (MAX_DEPTH + 1) in rest:
-            return True
-        fewer = rest.replace(b"[]", b"")
-        if len(fewer) == len(rest):
-            return False  # nothing is left, or it does not balance and is malformed
-        rest = fewer
-    return b"[]" in rest
+    steps = _STRING.sub(b"", value).translate(_AS_STEPS, _ALL_BUT_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH
 
 
 def _decimal(text: str) -> Decimal:

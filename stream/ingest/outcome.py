@@ -9,7 +9,7 @@ Whether a record is valid depends on its core fields alone (actor, time, name, i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, final
 
 
 class Reason(StrEnum):
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     BAD_ID = "bad id"
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Invalid:
     """A record that means no event, and why."""
@@ -46,9 +47,7 @@ INVALID = {reason: Invalid(reason.value) for reason in Reason}
 UNREADABLE = object()
 
 
-def core_of(
-    values: Sequence[Any], to_ms: Callable[[Any], int | None], parsed: Any
-) -> Core | Invalid:
+def core_of(values: Sequence[Any], to_ms: Callable[[Any], int | None], parsed: Any) -> Core | Invalid:
     """Judge the values of actor, time, name and id; the first problem in that order is the reason.
 
     Each is the first of its field's paths that holds one; absent, null and empty text are none.

@@ -64,19 +64,20 @@ def iso_ms(value: Any) -> int | None:
     """
     if type(value) is not str:
         return None
-    if value[-1:] == "Z":
+    size = len(value)
+    if size in _USUAL_LENGTHS and value[-1] == "Z":
         usual = value
-    elif value[-6:] == "+00:00":
-        usual = value[:-6] + "Z"
     else:
-        usual = value + "Z"
-    size = len(usual)
-    if size in _USUAL_LENGTHS and usual[16] == ":" and usual[10] in "T " and (size == 20 or usual[19] == "."):
+        usual = value[:-6] + "Z" if value[-6:] == "+00:00" else value + "Z"
+        size = len(usual)
+        if size not in _USUAL_LENGTHS:
+            return _any_iso_ms(value)
+    if usual[16] == ":" and usual[10] in "T " and (size == 20 or usual[19] == "."):
         try:
             since = datetime.fromisoformat(usual) - _EPOCH
         except ValueError:
             return _any_iso_ms(value)
-        return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+        return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     return _any_iso_ms(value)
 
 
