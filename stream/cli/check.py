@@ -11,9 +11,10 @@ from pathlib import Path
 
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Funnel
+from stream.model.window import MATURED_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
-from stream.settings.tracker import DEFAULT_ROLLING, MATURED_SLOTS_LIMIT, RollingWindow, SourceSettings, TrackerSettings
+from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings
 from stream.settings.yaml_file import read_document
 
 

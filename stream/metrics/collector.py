@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stream.aggregate.totals import has_matured
 from stream.metrics import names
 from stream.metrics.exposition import Lines, page, seconds
 from stream.metrics.process import ProcessPage, ProcessStats
@@ -22,6 +21,7 @@ from stream.metrics.samples import Block, Floor, blocks, counters, with_zeros
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
+from stream.model.window import RollingWindow
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 class PageLimits:
     """How much one page shows, and how old its rollups may be."""
 
-    max_series: int = 5_000
+    max_series: int = 20_000
     stale_after_ms: int = 10_000
 
 
 class FunnelCollector:
     """Renders /metrics; one per worker, used from one thread.
 
-    `windows`: the rolling windows' lengths in ms by name, in the order they are configured.
+    `windows`: the rolling windows in the order they are configured.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class FunnelCollector:
         definitions: Sequence[Funnel],
         limits: PageLimits | None = None,
         process: ProcessStats | None = None,
-        windows: Mapping[str, int] | None = None,
+        windows: Sequence[RollingWindow] = (),
     ) -> None:
-        self._windows = windows or {}
+        self._windows = tuple(windows)
         self._definitions = {funnel.key: funnel for funnel in definitions}
         self._limits = limits or PageLimits()
         self._process = ProcessPage(process) if process is not None else None
@@ -110,7 +110,11 @@ class FunnelCollector:
             if key not in rollups:
                 continue
             rollup = with_zeros(rollups[key], self._shown_windows(funnel))
-            windows = ["", *self._windows, *dict.fromkeys(row.window for row in rollup.windows)]
+            windows = [
+                "",
+                *[window.name for window in self._windows],
+                *dict.fromkeys(row.window for row in rollup.windows),
+            ]
             for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
                 rank = (block.breakdown != "", block.is_matured, windows.index(block.window))
                 ranked.append((rank, key, block))
@@ -119,10 +123,10 @@ class FunnelCollector:
 
     def _shown_windows(self, funnel: Funnel) -> list[tuple[str, bool]]:
         return [
-            (name, is_matured)
-            for name, window_ms in self._windows.items()
+            (window.name, is_matured)
+            for window in self._windows
             for is_matured in (False, True)
-            if not is_matured or has_matured(window_ms, funnel.window_ms)
+            if not is_matured or window.has_matured(funnel.window_ms)
         ]
 
     def _tell(self, refused: list[str], left_out: int) -> None:

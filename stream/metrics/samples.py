@@ -18,7 +18,7 @@ from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
 from stream.metrics.ratios import buckets, conversion, dropoff, percentile, step_ratios
 from stream.model.funnel import Funnel
-from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, OccupancyRow, PeriodRow, SettledRow, WindowRow
+from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, OccupancyRow, PeriodRow, SplitRow, WindowRow
 
 SHARES = (0.5, 0.9)
 
@@ -84,7 +84,7 @@ def with_zeros(rollup: FunnelRollup, windows: Iterable[tuple[str, bool]]) -> Fun
         rollup,
         windows=rollup.windows + empty,
         occupancy=rollup.occupancy + [OccupancyRow("", "", [0] * rollup.steps)] * (not has_standing),
-        settled=rollup.settled + [SettledRow("", "", Counts(nobody, nobody, nobody))] * (not has_settled),
+        settled=rollup.settled + [SplitRow("", "", Counts(nobody, nobody, nobody))] * (not has_settled),
     )
 
 
@@ -174,7 +174,7 @@ def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int
             per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
 
 
-def _settled(lines: Lines, row: SettledRow, identity: str, floor: Floor) -> None:
+def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor) -> None:
     name = names.SETTLED.name
     counts = row.counts
     base = f"{identity},{labels(breakdown=row.breakdown, segment=row.segment)}"

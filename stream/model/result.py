@@ -94,8 +94,8 @@ class PeriodRow(msgspec.Struct, array_like=True):
     counts: Counts
 
 
-class SettledRow(msgspec.Struct, array_like=True):
-    """Attempts whose outcome can never change again, since the funnel began (pending is all 0)."""
+class SplitRow(msgspec.Struct, array_like=True):
+    """Attempts since the funnel began, of one segment."""
 
     breakdown: str
     segment: str
@@ -103,7 +103,12 @@ class SettledRow(msgspec.Struct, array_like=True):
 
 
 class FunnelRollup(msgspec.Struct, array_like=True):
-    """Everything shown about one funnel (`key` is name@version) on one or all partitions."""
+    """Everything shown about one funnel (`key` is name@version) on one or all partitions.
+
+    settled: attempts since the funnel began whose outcome can never change again (pending is all 0).
+    largest: breakdown -> value -> entered in the longest rolling window, for the values with most entrants:
+    the candidates for being shown by name. total: all attempts since the funnel began.
+    """
 
     key: str
     steps: int
@@ -111,7 +116,9 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     windows: list[WindowRow]
     occupancy: list[OccupancyRow]
     periods: list[PeriodRow]
-    settled: list[SettledRow]
+    settled: list[SplitRow]
+    largest: dict[str, dict[str, int]] = {}
+    total: list[SplitRow] = []
 
 
 class Rollup(msgspec.Struct, array_like=True):
@@ -119,6 +126,7 @@ class Rollup(msgspec.Struct, array_like=True):
 
     verdicts: counts in the order of `Verdict`, since the first record.
     written_ms: wall clock of the owner when it wrote this, for the age series only.
+    lag_records: records not yet counted when it was written; -1 if not known.
     """
 
     as_of_ms: int | None
@@ -129,3 +137,4 @@ class Rollup(msgspec.Struct, array_like=True):
     written_ms: int
     funnels: list[FunnelRollup]
     gaps: int = 0
+    lag_records: int = -1

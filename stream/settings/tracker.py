@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stream.model.funnel import Period
+from stream.model.window import RollingWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +105,6 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RollingWindow:
-    """The last `window_ms` by entry time, in `slots` slots; `name` is the text in series (`5m`)."""
-
-    name: str
-    window_ms: int
-    slots: int = 60
-
-    @property
-    def slot_ms(self) -> int:
-        """Length of one slot."""
-        return self.window_ms // self.slots
-
-    def matured_slots(self, funnel_window_ms: int) -> int:
-        """Slots that the matured form needs: those of the window, shifted back by the funnel's."""
-        return -(-(funnel_window_ms + self.window_ms) // self.slot_ms)
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """Limits of one worker process (docs/configuration.md says what each costs)."""
 
@@ -148,9 +131,6 @@ class ExportSettings:
     top_segments: int = 20
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-
-# Slots kept for one rolling window: beyond this the matured form costs megabytes at each takeover of a partition.
-MATURED_SLOTS_LIMIT = 20_000
 
 _DAYS = Period()
 

@@ -14,7 +14,7 @@ from stream.model.result import (
     OccupancyRow,
     PeriodRow,
     Rollup,
-    SettledRow,
+    SplitRow,
     WindowRow,
 )
 
@@ -95,9 +95,9 @@ def shop_rollup() -> FunnelRollup:
             PeriodRow(TODAY_MS - 2 * DAY_MS, "", "", make_counts([0, 0], [1, 1], 1)),
         ],
         settled=[
-            SettledRow("", "", make_counts([0, 0], [400, 200], 200, excluded=[7, 1],
+            SplitRow("", "", make_counts([0, 0], [400, 200], 200, excluded=[7, 1],
                                            seconds={0: [15] * 120 + [60] * 80, 2: [5] * 400, 3: [10] * 200})),
-            SettledRow("channel", "mail", make_counts([0, 0], [100, 50], 150)),
+            SplitRow("channel", "mail", make_counts([0, 0], [100, 50], 150)),
         ],
     )  # fmt: skip
 

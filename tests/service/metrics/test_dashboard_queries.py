@@ -10,7 +10,7 @@ import pytest
 
 from stream.metrics.collector import FunnelCollector
 from stream.metrics.process import PartitionStats, ProcessStats
-from stream.model.result import OccupancyRow, PeriodRow, SettledRow, WindowRow
+from stream.model.result import OccupancyRow, PeriodRow, SplitRow, WindowRow
 from stream.model.verdict import Verdict
 from support.rollups import SHOP, make_counts, shop_rollup, shop_source
 
@@ -64,7 +64,7 @@ def moved_on(scrapes):
     rollup.periods += [
         PeriodRow(row.start_ms, "channel", ODD_SEGMENT, make_counts([0, 0], [0, 0], 3)) for row in rollup.periods
     ]
-    rollup.settled.append(SettledRow("channel", ODD_SEGMENT, make_counts([0, 0], [0, 0], 0)))
+    rollup.settled.append(SplitRow("channel", ODD_SEGMENT, make_counts([0, 0], [0, 0], 0)))
     for counts in (settled.counts for settled in rollup.settled):
         counts.converted += scrapes
         counts.dropped = [count + scrapes for count in counts.dropped]

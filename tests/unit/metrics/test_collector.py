@@ -11,7 +11,8 @@ from stream.metrics import names
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
-from stream.model.result import FunnelRollup, PeriodRow, Rollup, SettledRow, WindowRow
+from stream.model.window import RollingWindow
+from stream.model.result import FunnelRollup, PeriodRow, Rollup, SplitRow, WindowRow
 from support.rollups import AS_OF_MS, DAY_MS, SHOP, TODAY_MS, make_counts, nothing, shop_rollup, shop_source
 
 WINDOW = {"funnel": "shop", "version": "2", "window": "1h", "form": "rolling", "breakdown": "", "segment": ""}
@@ -33,7 +34,7 @@ def read(page: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 class Shown:
     """What one rollup shows."""
 
-    def __init__(self, merged: Rollup, *definitions: Funnel, limits=None, windows=None) -> None:
+    def __init__(self, merged: Rollup, *definitions: Funnel, limits=None, windows=()) -> None:
         self.collector = FunnelCollector(definitions or [SHOP], limits, windows=windows)
         self.next(merged)
 
@@ -210,7 +211,7 @@ def test_records_are_counted_by_verdict_for_the_whole_log(shown):
 def test_no_counter_goes_back_and_each_goes_on_once_passed():
     shown = Shown(shop_source(accepted=900))
     back = shop_rollup()
-    back.settled = [SettledRow("", "", make_counts([0, 0], [300, 250], 100, seconds={0: [15] * 100, 2: [], 3: []}))]
+    back.settled = [SplitRow("", "", make_counts([0, 0], [300, 250], 100, seconds={0: [15] * 100, 2: [], 3: []}))]
     shown.next(shop_source(back, accepted=100))
     assert shown("funnel_records_total", verdict="accepted") == 900
     settled = {outcome: shown("funnel_settled_attempts_total", **SEGMENT, outcome=outcome, step=step)
@@ -256,7 +257,7 @@ def test_the_text_is_made_once_per_refresh():
 
 def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():
     rollup = FunnelRollup(SHOP.key, 3, 0, [], [], [], [])
-    shown = Shown(shop_source(rollup), windows={"1h": 3_600_000, "24h": 86_400_000})
+    shown = Shown(shop_source(rollup), windows=[RollingWindow("1h", 3_600_000), RollingWindow("24h", 86_400_000)])
     for at in (WINDOW, WINDOW | {"form": "matured"}, WINDOW | {"window": "24h"}):
         assert shown("funnel_entered", **at) == 0
         assert shown.steps("funnel_reached", **at) == [0, 0, 0]
@@ -267,13 +268,13 @@ def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():
 
 
 def test_zeros_stand_only_where_nothing_else_does(shown):
-    windows = {"1h": 3_600_000}
+    windows = [RollingWindow("1h", 3_600_000)]
     assert Shown(shop_source(), windows=windows).samples == shown.samples
 
 
 def test_a_matured_form_that_is_not_kept_is_not_shown_as_zero():
     long = Funnel(SHOP.name, SHOP.version, SHOP.steps, window_ms=366 * DAY_MS)
-    shown = Shown(shop_source(FunnelRollup(SHOP.key, 3, 0, [], [], [], [])), long, windows={"1h": 3_600_000})
+    shown = Shown(shop_source(FunnelRollup(SHOP.key, 3, 0, [], [], [], [])), long, windows=[RollingWindow("1h", 3_600_000)])
     assert shown("funnel_entered", **WINDOW) == 0
     assert shown("funnel_entered", **WINDOW | {"form": "matured"}) is None
 

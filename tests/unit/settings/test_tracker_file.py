@@ -8,9 +8,10 @@ import pytest
 
 from stream.errors import SettingsError
 from stream.model.funnel import Period, PeriodUnit
+from stream.model.window import RollingWindow
 from stream.settings.load import load_tracker
 from stream.settings.schema import TRACKER_SCHEMA
-from stream.settings.tracker import FieldPaths, RollingWindow
+from stream.settings.tracker import FieldPaths
 
 SOURCE = {"topics": ["clicks"], "keyed_by_actor": True}
 SASL = {"protocol": "sasl_ssl", "user": "u", "password": "p"}

@@ -1,0 +1,1 @@
+"""Changes of single actors to counts: cells, rings of slots, rollups. Pure."""

@@ -1,0 +1,69 @@
+"""Counts by slot of time, kept only as long as something shows them.
+
+In:  cells with the instant they belong to.
+Out: the slots of a span; and for the store, which slots changed and which are gone.
+
+A ring has slots of one length, aligned to the epoch. Slots are sparse. What it keeps
+depends on the watermark alone, so it is the same after a replay.
+"""
+
+from collections.abc import Iterator
+
+from stream.aggregate.cells import Cell, add_cell, empty_cell
+
+# (breakdown number, segment); breakdown 0 with segment "" is the whole funnel
+Split = tuple[int, str]
+WHOLE: Split = (0, "")
+
+
+class Ring:
+    """Slots of `slot_ms`; those that ended more than `keep_ms` before the watermark are dropped."""
+
+    def __init__(self, step_count: int, slot_ms: int, keep_ms: int) -> None:
+        self.slot_ms = slot_ms
+        self.keep_ms = keep_ms
+        self.slots: dict[int, dict[Split, Cell]] = {}
+        self.changed: set[tuple[int, Split]] = set()
+        self.dropped: list[tuple[int, Split]] = []
+        self._step_count = step_count
+        self._floor_ms: int | None = None
+
+    def add(self, time_ms: int, split: Split, cell: Cell) -> None:
+        """Add a cell to the slot of `time_ms`; a slot that is no longer kept takes nothing."""
+        start = time_ms - time_ms % self.slot_ms
+        if self._floor_ms is not None and start < self._floor_ms:
+            return
+        splits = self.slots.setdefault(start, {})
+        known = splits.get(split)
+        if known is None:
+            known = splits[split] = empty_cell(self._step_count)
+        add_cell(known, cell)
+        self.changed.add((start, split))
+
+    def put(self, start_ms: int, split: Split, cell: Cell) -> None:
+        """Put back a slot as the store had it."""
+        self.slots.setdefault(start_ms, {})[split] = cell
+
+    def expire(self, watermark_ms: int) -> None:
+        """Drop the slots that nothing shows any more."""
+        floor_ms = watermark_ms - self.keep_ms
+        floor_ms -= floor_ms % self.slot_ms
+        if self._floor_ms is not None and floor_ms <= self._floor_ms:
+            return
+        self._floor_ms = floor_ms
+        for start in [start for start in self.slots if start < floor_ms]:
+            self.remove(start)
+
+    def remove(self, start_ms: int) -> dict[Split, Cell]:
+        """Take a slot out and return what it held."""
+        splits = self.slots.pop(start_ms)
+        for split in splits:
+            self.changed.discard((start_ms, split))
+            self.dropped.append((start_ms, split))
+        return splits
+
+    def between(self, after_ms: int, last_ms: int) -> Iterator[tuple[int, dict[Split, Cell]]]:
+        """Yield (start, cells by split) of slots with after_ms < start <= last_ms."""
+        for start, splits in self.slots.items():
+            if after_ms < start <= last_ms:
+                yield start, splits

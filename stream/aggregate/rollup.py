@@ -1,0 +1,245 @@
+"""One partition's finished summary at an instant, and the sum over partitions.
+
+In:  a partition's totals and `as_of` T (ms UTC).
+Out: `model.result.Rollup`. Partitions whose rollups have the same T add up exactly.
+
+A rolling window w holds the entry slots with start > T - w; a slot's unconverted
+attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5).
+The matured form holds as many slots, the newest being the last whose attempts are all
+decided.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from stream.aggregate.cells import add_counts, add_outcomes, counts_of, empty_counts
+from stream.aggregate.rings import Ring, Split
+from stream.aggregate.segments import OTHER
+from stream.aggregate.totals import FunnelTotals, unconverted
+from stream.model.result import (
+    Counts,
+    FunnelRollup,
+    OccupancyRow,
+    PeriodRow,
+    Rollup,
+    SplitRow,
+    WindowRow,
+)
+
+CANDIDATES = 100
+"""Values a partition proposes for being shown: actors are spread over partitions, so the largest are large in each."""
+
+# breakdown number -> values that are shown by name; a breakdown that is not listed shows all
+Shown = Mapping[int, frozenset[str]]
+
+
+def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
+    """Return one funnel's summary on one partition at `as_of_ms`."""
+    definition = totals.funnel.definition
+    names = ["", *[breakdown.name for breakdown in definition.breakdowns]]
+    windows = []
+    for index, window in enumerate(totals.rolling):
+        for matured in (False, True):
+            if matured and not window.has_matured(definition.window_ms):
+                continue
+            rows = window_counts(totals, index, as_of_ms, matured=matured, shown=shown)
+            windows += [WindowRow(window.name, matured, names[b], value, counts) for (b, value), counts in rows.items()]
+    return FunnelRollup(
+        key=definition.key,
+        steps=totals.funnel.step_count,
+        since_ms=since_ms,
+        windows=windows,
+        occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
+        periods=_periods(totals, as_of_ms, names, shown),
+        total=[SplitRow(names[b], value, counts) for (b, value), counts in _totals(totals, as_of_ms, shown).items()],
+        settled=[
+            SplitRow(names[b], value, counts)
+            for (b, value), counts in _shown_counts(
+                ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
+            ).items()
+        ],
+        largest=_largest_values(totals, names),
+    )
+
+
+def _largest_values(totals: FunnelTotals, names: list[str]) -> dict[str, dict[str, int]]:
+    """Return per breakdown the values with most entrants in the longest rolling window."""
+    if len(names) == 1 or not totals.windows:
+        return {}
+    longest = max(totals.windows, key=lambda ring: ring.keep_ms)
+    entered: dict[str, dict[str, int]] = {name: {} for name in names[1:]}
+    for splits in longest.slots.values():
+        for (breakdown, value), cell in splits.items():
+            if breakdown:
+                known = entered[names[breakdown]]
+                known[value] = known.get(value, 0) + sum(cell.at)
+    return {name: dict(sorted(known.items(), key=_rank)[:CANDIDATES]) for name, known in entered.items()}
+
+
+def _rank(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def window_counts(
+    totals: FunnelTotals, index: int, as_of_ms: int, *, matured: bool, shown: Shown
+) -> dict[Split, Counts]:
+    """Return the outcomes of rolling window number `index` by split."""
+    ring, window_ms = totals.windows[index], totals.rolling[index].window_ms
+    if matured:
+        # The last slot whose end + window < T; starts are multiples of the slot length.
+        newest = as_of_ms - totals.funnel.window_ms - ring.slot_ms - 1
+        newest -= newest % ring.slot_ms
+        return _sum_slots(totals, ring, (newest - window_ms, newest), as_of_ms, shown)
+    return _sum_slots(totals, ring, (as_of_ms - window_ms, as_of_ms), as_of_ms, shown)
+
+
+def _sum_slots(
+    totals: FunnelTotals, ring: Ring, span: tuple[int, int], as_of_ms: int, shown: Shown
+) -> dict[Split, Counts]:
+    result: dict[Split, Counts] = {}
+    for start, splits in ring.between(*span):
+        decided = _is_decided(totals, ring, start, as_of_ms)
+        for split, cell in splits.items():
+            label = _label(split, shown)
+            counts = result.get(label)
+            if counts is None:
+                counts = result[label] = empty_counts(len(cell.at))
+            add_outcomes(counts, cell, decided=decided)
+    return result
+
+
+def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, list[int]]:
+    ring = totals.ledger
+    result: dict[Split, list[int]] = {}
+    for start, splits in ring.slots.items():
+        if start > as_of_ms or _is_decided(totals, ring, start, as_of_ms):
+            continue
+        for split, cell in splits.items():
+            standing = result.setdefault(_label(split, shown), [0] * totals.funnel.step_count)
+            for position, count in enumerate(cell.at):
+                standing[position] += count
+    return result
+
+
+def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) -> bool:
+    """Whether every attempt of a slot has run out its window: the slot's end + window < T."""
+    return start_ms + ring.slot_ms + totals.funnel.window_ms < as_of_ms
+
+
+def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
+    """Return all attempts since the funnel began: the settled, the converted, and those of the ledger."""
+    counted = [(split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()]
+    for splits in totals.closings.slots.values():
+        counted += [(split, counts_of(cell, decided=True)) for split, cell in splits.items()]
+    for start, splits in totals.ledger.slots.items():
+        decided = _is_decided(totals, totals.ledger, start, as_of_ms)
+        counted += [(split, counts_of(unconverted(cell), decided=decided)) for split, cell in splits.items()]
+    return _shown_counts(counted, shown)
+
+
+def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -> list[PeriodRow]:
+    current = totals.funnel.period_of(as_of_ms)
+    previous = totals.funnel.period_of(current[0] - 1)
+    rows = []
+    for start_ms, end_ms in (current, previous):
+        decided = end_ms + totals.funnel.window_ms < as_of_ms
+        cells = totals.periods.get(start_ms, {})
+        counted = ((split, counts_of(cell, decided=decided)) for split, cell in cells.items())
+        for (b, value), counts in _shown_counts(counted, shown).items():
+            rows.append(PeriodRow(start_ms, names[b], value, counts))
+    return rows
+
+
+def _shown_counts(counted: Iterable[tuple[Split, Counts]], shown: Shown) -> dict[Split, Counts]:
+    result: dict[Split, Counts] = {}
+    for split, counts in counted:
+        label = _label(split, shown)
+        if label in result:
+            add_counts(result[label], counts)
+        else:
+            result[label] = counts
+    return result
+
+
+def _label(split: Split, shown: Shown) -> Split:
+    breakdown, value = split
+    values = shown.get(breakdown)
+    return split if values is None or value in values else (breakdown, OTHER)
+
+
+Row = TypeVar("Row", WindowRow, PeriodRow, SplitRow)
+
+
+def merge(rollups: Iterable[Rollup]) -> Rollup | None:
+    """Add the partitions' rollups; None if there are none.
+
+    `as_of_ms` and `watermark_ms` are the largest, `written_ms` is the oldest.
+    """
+    merged: Rollup | None = None
+    funnels: dict[str, list[FunnelRollup]] = {}
+    for rollup in rollups:
+        for funnel in rollup.funnels:
+            funnels.setdefault(funnel.key, []).append(funnel)
+        if merged is None:
+            merged = Rollup(
+                rollup.as_of_ms, rollup.watermark_ms, 0, [0] * len(rollup.verdicts), 0, rollup.written_ms, []
+            )
+        merged.as_of_ms = _largest(merged.as_of_ms, rollup.as_of_ms)
+        merged.watermark_ms = _largest(merged.watermark_ms, rollup.watermark_ms)
+        merged.next_offset += rollup.next_offset
+        merged.verdicts = [a + b for a, b in zip(merged.verdicts, rollup.verdicts, strict=True)]
+        merged.corrections += rollup.corrections
+        merged.gaps += rollup.gaps
+        merged.written_ms = min(merged.written_ms, rollup.written_ms)
+    if merged is not None:
+        merged.funnels = [_merge_funnel(parts) for _, parts in sorted(funnels.items())]
+    return merged
+
+
+def _largest(left: int | None, right: int | None) -> int | None:
+    return right if left is None else left if right is None else max(left, right)
+
+
+def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
+    standing: dict[tuple[str, str], OccupancyRow] = {}
+    for part in parts:
+        for row in part.occupancy:
+            known = standing.setdefault(
+                (row.breakdown, row.segment), OccupancyRow(row.breakdown, row.segment, [0] * part.steps)
+            )
+            known.standing = [a + b for a, b in zip(known.standing, row.standing, strict=True)]
+    starts = [part.since_ms for part in parts if part.since_ms is not None]
+    return FunnelRollup(
+        key=parts[0].key,
+        steps=parts[0].steps,
+        since_ms=max(starts, default=None),
+        windows=_merge_rows([row for part in parts for row in part.windows]),
+        occupancy=list(standing.values()),
+        periods=_merge_rows([row for part in parts for row in part.periods]),
+        total=_merge_rows([row for part in parts for row in part.total]),
+        settled=_merge_rows([row for part in parts for row in part.settled]),
+        largest=_merge_largest(parts),
+    )
+
+
+def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[str, int]]:
+    merged: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for breakdown, entered in part.largest.items():
+            known = merged.setdefault(breakdown, {})
+            for value, count in entered.items():
+                known[value] = known.get(value, 0) + count
+    return merged
+
+
+def _merge_rows(rows: list[Row]) -> list[Row]:
+    """Add the counts of rows that are alike but for them; the first of each kind is added to in place."""
+    merged: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        key = tuple(getattr(row, field) for field in row.__struct_fields__ if field != "counts")
+        known = merged.get(key)
+        if known is None:
+            merged[key] = row
+        else:
+            add_counts(known.counts, row.counts)
+    return list(merged.values())

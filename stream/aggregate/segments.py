@@ -1,0 +1,39 @@
+"""Which breakdown values are counted, and which are shown.
+
+In:  breakdown values as events bring them.
+Out: the value, or `__other__` where a cap is reached. Two caps (SPEC section 6): state
+     counts up to 10 000 values exactly; the export shows fewer, chosen once for all workers.
+"""
+
+from collections.abc import Mapping
+
+OTHER = "__other__"
+MAX_COUNTED = 10_000
+"""Values a breakdown counts exactly per partition: at about 100 bytes a slot, ten times more would be a user id."""
+
+
+class CountedValues:
+    """The values of one breakdown that have a count of their own, in the order they came."""
+
+    def __init__(self, limit: int = MAX_COUNTED) -> None:
+        self.known: dict[str, None] = {}
+        self.added: list[str] = []
+        self.refused = 0
+        self._limit = limit
+
+    def counted(self, value: str) -> str:
+        """Return `value`, or `__other__` if it is new and the cap is reached."""
+        if value in self.known:
+            return value
+        if len(self.known) >= self._limit:
+            self.refused += 1
+            return OTHER
+        self.known[value] = None
+        self.added.append(value)
+        return value
+
+
+def choose_shown(entered: Mapping[str, int], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return the values to show: all of `always`, then the `limit` with most entrants, ties by value."""
+    ranked = sorted((value for value in entered if value not in always), key=lambda value: (-entered[value], value))
+    return always | frozenset(ranked[: max(0, limit - len(always))])

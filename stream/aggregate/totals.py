@@ -1,0 +1,253 @@
+"""One funnel's counts on one partition, by entry slot, period and settlement.
+
+In:  changes from the engine; the watermark as it moves on.
+Out: rings that `aggregate.rollup` reads; and for the store, changed and deleted fields.
+
+An attempt that has not converted lies in the slot of its entry, under its deepest step;
+whether that means pending or dropped is only a question of the instant asked about
+(SPEC section 5), so nothing has to happen here when a window runs out. Settled counts
+grow when a slot is certain to be final: conversions by the slot of their completion,
+the others by the slot of their entry plus the window.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import gcd
+from typing import Any
+
+import msgspec
+
+from stream.aggregate.cells import Cell, add_cell, count_result, empty_cell
+from stream.aggregate.rings import WHOLE, Ring, Split
+from stream.aggregate.segments import CountedValues
+from stream.engine.advance import Change
+from stream.engine.attempts import Attempt
+from stream.engine.match import CompiledFunnel
+from stream.model.window import RollingWindow
+
+MIN_FINE_MS = 1000
+SLOTS_PER_LEDGER = 1000
+"""A drop settles at most a 1000th of the window after it is certain."""
+KEPT_PERIODS = 3
+
+WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE = "w", "l", "c", "p", "s", "v"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_cell = msgspec.msgpack.Decoder(Cell).decode
+_decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decode
+
+
+class FunnelTotals:
+    """Counts of one funnel on one partition."""
+
+    def __init__(self, funnel: CompiledFunnel, windows: Sequence[RollingWindow]) -> None:
+        self.funnel = funnel
+        count, window_ms = funnel.step_count, funnel.window_ms
+        self.rolling = tuple(windows)
+        self._fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
+        self.windows = [
+            Ring(
+                count,
+                window.slot_ms,
+                window.window_ms + 2 * window.slot_ms + (window_ms if window.has_matured(window_ms) else 0),
+            )
+            for window in windows
+        ]
+        # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
+        ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
+        never = 1 << 61
+        self.ledger = Ring(count, ledger_ms, never)
+        self.closings = Ring(count, self._fine_ms, never)
+        self.periods: dict[int, dict[Split, Cell]] = {}
+        self.settled: dict[Split, Cell] = {}
+        self.counted = [CountedValues() for _ in funnel.definition.breakdowns]
+        self._changed: set[tuple[str, int, Split]] = set()
+        self._deleted: list[tuple[str, int, Split]] = []
+        self._settled_below: int | None = None
+
+    def take(self, changes: Iterable[Change]) -> int:
+        """Add a batch's changes; returns how many corrections they hold."""
+        # Fine cells first: a batch touches few slots, so rings are visited once a slot and not once an attempt.
+        open_cells: dict[tuple[int, Split], Cell] = {}
+        closed_cells: dict[tuple[int, int, Split], Cell] = {}
+        corrections = 0
+        for change in changes:
+            for attempt in change.taken:
+                self._count(attempt, -1, open_cells, closed_cells)
+            for attempt in change.given:
+                self._count(attempt, 1, open_cells, closed_cells)
+            for period in change.taken_periods:
+                self._count_period(period, -1)
+            for period in change.given_periods:
+                self._count_period(period, 1)
+            corrections += change.corrections
+        for (time_ms, split), cell in open_cells.items():
+            if not cell.is_empty:
+                for ring in self.windows:
+                    ring.add(time_ms, split, cell)
+                self.ledger.add(time_ms, split, cell)
+        for (time_ms, closed_ms, split), cell in closed_cells.items():
+            if not cell.is_empty:
+                for ring in self.windows:
+                    ring.add(time_ms, split, cell)
+                self.ledger.add(time_ms, split, Cell(cell.at))
+                self.closings.add(closed_ms, split, cell)
+        return corrections
+
+    def _count(
+        self,
+        attempt: Attempt,
+        sign: int,
+        open_cells: dict[tuple[int, Split], Cell],
+        closed_cells: dict[tuple[int, int, Split], Cell],
+    ) -> None:
+        entry_ms, best, chain, entry = attempt
+        count, fine_ms = self.funnel.step_count, self._fine_ms
+        slot = entry_ms - entry_ms % fine_ms
+        for split in splits_of(entry):
+            if best < count:
+                key = (slot, split)
+                cell = open_cells.get(key)
+                if cell is None:
+                    cell = open_cells[key] = empty_cell(count)
+            else:
+                closed_ms = chain[-2]
+                closed_key = (slot, closed_ms - closed_ms % fine_ms, split)
+                cell = closed_cells.get(closed_key)
+                if cell is None:
+                    cell = closed_cells[closed_key] = empty_cell(count)
+            count_result(cell, best, chain, sign)
+
+    def _count_period(self, period: Any, sign: int) -> None:
+        start_ms, _, _, best, chain = period
+        cells = self.periods.setdefault(start_ms, {})
+        for split in splits_of(chain[1]):
+            cell = cells.get(split)
+            if cell is None:
+                cell = cells[split] = empty_cell(self.funnel.step_count)
+            count_result(cell, best, chain, sign)
+            self._changed.add((PERIOD, start_ms, split))
+
+    def move_on(self, watermark_ms: int, limit_ms: int) -> None:
+        """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
+        last = limit_ms - limit_ms % self._fine_ms
+        if self._settled_below == last:
+            return
+        self._settled_below = last
+        for start in [s for s in self.closings.slots if s + self.closings.slot_ms <= limit_ms]:
+            self._settle(self.closings.remove(start), conversions=True)
+        length = self.ledger.slot_ms + self.funnel.window_ms
+        for start in [s for s in self.ledger.slots if s + length < limit_ms]:
+            self._settle(self.ledger.remove(start), conversions=False)
+        for ring in self.windows:
+            ring.expire(watermark_ms)
+        for start in sorted(self.periods)[:-KEPT_PERIODS]:
+            if self.funnel.period_of(start)[1] + self.funnel.window_ms < limit_ms:
+                self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
+
+    def _settle(self, splits: dict[Split, Cell], *, conversions: bool) -> None:
+        for split, cell in splits.items():
+            final = cell if conversions else unconverted(cell)
+            known = self.settled.get(split)
+            if known is None:
+                known = self.settled[split] = empty_cell(self.funnel.step_count)
+            add_cell(known, final)
+            self._changed.add((SETTLED, 0, split))
+
+    def fields(self) -> tuple[dict[bytes, bytes], list[bytes]]:
+        """Return (changed, deleted) fields for the store since the last call."""
+        changed: dict[bytes, bytes] = {}
+        deleted: list[bytes] = []
+        rings = [(WINDOW, index, ring) for index, ring in enumerate(self.windows)]
+        for kind, index, ring in [*rings, (LEDGER, 0, self.ledger), (CLOSING, 0, self.closings)]:
+            deleted += [self._key(kind, index, start, split) for start, split in ring.dropped]
+            for start, split in ring.changed:
+                changed[self._key(kind, index, start, split)] = _encode(ring.slots[start][split])
+            ring.changed.clear()
+            ring.dropped.clear()
+        deleted += [self._key(kind, 0, start, split) for kind, start, split in self._deleted]
+        for kind, start, split in self._changed:
+            cells = self.settled if kind == SETTLED else self.periods.get(start, {})
+            if split in cells:
+                changed[self._key(kind, 0, start, split)] = _encode(cells[split])
+        for breakdown, values in enumerate(self.counted):
+            for value in values.added:
+                changed[self._key(VALUE, 0, 0, (breakdown + 1, value))] = b""
+            values.added.clear()
+        self._changed.clear()
+        self._deleted.clear()
+        return changed, [key for key in deleted if key not in changed]
+
+    def _key(self, kind: str, index: int, start_ms: int, split: Split) -> bytes:
+        return _encode((self.funnel.number, kind, index, start_ms, *split))
+
+    def restore(self, key: tuple[int, str, int, int, int, str], blob: bytes) -> None:
+        """Put back one field as `fields` wrote it."""
+        _, kind, index, start_ms, breakdown, segment = key
+        split = (breakdown, segment)
+        if kind == VALUE:
+            self.counted[breakdown - 1].known[segment] = None
+            return
+        cell = _decode_cell(blob)
+        if kind == WINDOW:
+            self.windows[index].put(start_ms, split, cell)
+        elif kind == LEDGER:
+            self.ledger.put(start_ms, split, cell)
+        elif kind == CLOSING:
+            self.closings.put(start_ms, split, cell)
+        elif kind == PERIOD:
+            self.periods.setdefault(start_ms, {})[split] = cell
+        else:
+            self.settled[split] = cell
+
+
+def splits_of(touch: Any) -> tuple[Split, ...]:
+    """Return the whole funnel and each breakdown's value of an entry event's touch."""
+    if touch is None or not touch[0]:
+        return (WHOLE,)
+    return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
+
+
+def unconverted(cell: Cell) -> Cell:
+    """Return a ledger cell without its conversions: the closings and settled counts hold those."""
+    return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values)
+
+
+class PartitionTotals:
+    """All funnels' counts on one partition."""
+
+    def __init__(self, funnels: Iterable[CompiledFunnel], windows: Sequence[RollingWindow]) -> None:
+        self.by_number = {funnel.number: FunnelTotals(funnel, windows) for funnel in funnels}
+
+    def take(self, changes: Iterable[tuple[CompiledFunnel, Change]]) -> int:
+        """Add a batch's changes; returns how many corrections they hold."""
+        by_number: dict[int, list[Change]] = {}
+        for funnel, change in changes:
+            by_number.setdefault(funnel.number, []).append(change)
+        return sum(self.by_number[number].take(own) for number, own in by_number.items())
+
+    def move_on(self, watermark_ms: int, limit_ms: int) -> None:
+        """Settle and expire in every funnel; see `FunnelTotals.move_on`."""
+        for totals in self.by_number.values():
+            totals.move_on(watermark_ms, limit_ms)
+
+    def fields(self) -> tuple[dict[bytes, bytes], list[bytes]]:
+        """Return (changed, deleted) fields of all funnels since the last call."""
+        changed: dict[bytes, bytes] = {}
+        deleted: list[bytes] = []
+        for totals in self.by_number.values():
+            own, gone = totals.fields()
+            changed.update(own)
+            deleted += gone
+        return changed, deleted
+
+    def restore(self, fields: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+        """Put back what the store has; returns the keys of funnels that are no longer there."""
+        orphans = []
+        for key, blob in fields:
+            parts = _decode_key(key)
+            totals = self.by_number.get(parts[0])
+            if totals is None:
+                orphans.append(key)
+            else:
+                totals.restore(parts, blob)
+        return orphans

@@ -1,0 +1,217 @@
+"""One partition of the log in this worker: head, actors and totals, advanced a batch at a time.
+
+In:  a partition batch that continues exactly where the head stands.
+Out: the commit that stores it; and the rollup of the partition at an instant.
+
+Nothing here talks to a server. A partition that was refused a commit is thrown away and
+loaded anew, because its memory is then ahead of what is stored.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from stream.aggregate.rollup import Shown, roll_up
+from stream.aggregate.totals import PartitionTotals
+from stream.engine.advance import expires_ms, seal
+from stream.engine.codec import decode_states
+from stream.engine.match import FunnelSet
+from stream.engine.table import ActorTable
+from stream.ingest.admission import Admitted, Limits, admit_batch
+from stream.ingest.decode import EventDecoder
+from stream.model.result import Rollup
+from stream.model.verdict import Verdict
+from stream.model.window import RollingWindow
+from stream.store.contract import Commit, PartitionHead
+from stream.worker.contract import PartitionBatch
+from stream.worker.outbox import DeadLetter
+
+SINCE_KEY = b"since"
+"""Cell that says from which record time on each funnel counts here: {name@version: ms}."""
+
+encode_rollup = msgspec.msgpack.Encoder().encode
+decode_rollup = msgspec.msgpack.Decoder(Rollup).decode
+
+
+class Counting(NamedTuple):
+    """What is the same for every partition: how records are read, judged, matched and shown."""
+
+    funnels: FunnelSet
+    funnel_set_id: str
+    decoder: EventDecoder
+    limits: Limits
+    rolling: tuple[RollingWindow, ...]
+    topic: str
+    key_of: Callable[[str], bytes]
+    bot_cap: int
+    cache_actors: int
+    must_be_keyed_by_actor: bool
+
+
+class Prepared(NamedTuple):
+    """A counted batch that is not stored yet, and the dead letters to send before it is."""
+
+    commit: Commit
+    letters: list[DeadLetter]
+    verdicts: list[int]
+
+
+class Partition:
+    """State of one assigned partition. `head` is what is stored; `counting` the rules."""
+
+    def __init__(self, number: int, head: PartitionHead, counting: Counting) -> None:
+        self.number = number
+        self.head = head
+        self._counting = counting
+        self.table = ActorTable(
+            counting.funnels, counting.key_of, bot_cap=counting.bot_cap, capacity=counting.cache_actors
+        )
+        self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling)
+        self._since: dict[str, int] = {}
+        self._orphans: list[bytes] = []
+        self._since_changed = False
+        self.rollup_offset = -1
+        self.rollup_written_s = 0.0
+        self.sweep_shard = 0
+
+    def restore(self, cells: Mapping[bytes, bytes]) -> None:
+        """Take in the stored counts; those of funnels that are gone are deleted by the next commit."""
+        fields = dict(cells)
+        since = fields.pop(SINCE_KEY, None)
+        keys = {funnel.definition.key for funnel in self._counting.funnels.funnels}
+        if since is not None:
+            known = msgspec.msgpack.decode(since, type=dict[str, int])
+            self._since = {key: value for key, value in known.items() if key in keys}
+            self._since_changed = self._since != known
+        self._orphans = self.totals.restore(fields.items())
+        if self.head.watermark_ms is not None:
+            limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
+            self.totals.move_on(self.head.watermark_ms, limit_ms)
+
+    def admit(self, batch: PartitionBatch) -> Admitted:
+        """Judge the batch's records from the log prefix."""
+        counting = self._counting
+        return admit_batch(
+            batch.values,
+            batch.record_times,
+            batch.offsets,
+            counting.decoder,
+            counting.funnels.serving,
+            counting.limits,
+            self.head.watermark_ms,
+            f"{counting.topic}/{self.number}/",
+            batch.keys if counting.must_be_keyed_by_actor else None,
+        )
+
+    def count(self, batch: PartitionBatch, admitted: Admitted) -> Prepared:
+        """Count what was admitted; every actor in it must be in the table. Memory is now ahead of the store."""
+        counting, head = self._counting, self.head
+        watermark_ms = admitted.watermark_ms
+        limit_ms = None if watermark_ms is None else watermark_ms - counting.limits.allowed_lateness_ms
+        applied = self.table.apply(admitted.events, limit_ms)
+        corrections = self.totals.take(applied.changes)
+        if watermark_ms is not None and limit_ms is not None:
+            self.totals.move_on(watermark_ms, limit_ms)
+        verdicts = list(admitted.counts)
+        for verdict, count in zip((Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED), applied.verdicts, strict=True):
+            verdicts[verdict] += count
+        self._note_since(batch)
+        new_head = replace(
+            head,
+            next_offset=batch.next_offset,
+            watermark_ms=watermark_ms,
+            verdicts=tuple(a + b for a, b in zip(head.verdicts, verdicts, strict=True)),
+            corrections=head.corrections + corrections,
+            funnel_set=counting.funnel_set_id,
+            checksum=checksum_of(batch.offsets[-1], batch.values[-1]) if batch.values else head.checksum,
+        )
+        return Prepared(
+            self._commit(new_head, applied.states),
+            letters_of(self.number, batch, admitted.rejects),
+            verdicts,
+        )
+
+    def touch(self, deleted: Sequence[bytes] = ()) -> Commit:
+        """Return a commit that moves nothing: for a rollup, expired states, or a changed funnel set."""
+        return self._commit(replace(self.head, funnel_set=self._counting.funnel_set_id), (), deleted)
+
+    def _note_since(self, batch: PartitionBatch) -> None:
+        if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
+            for funnel in self._counting.funnels.funnels:
+                if self._since.setdefault(funnel.definition.key, batch.record_times[0]) == batch.record_times[0]:
+                    self._since_changed = True
+
+    def _commit(
+        self, head: PartitionHead, states: Sequence[tuple[bytes, bytes]], deleted: Sequence[bytes] = ()
+    ) -> Commit:
+        cells, deleted_cells = self.totals.fields()
+        if self._since_changed:
+            cells[SINCE_KEY] = msgspec.msgpack.encode(self._since)
+            self._since_changed = False
+        orphans, self._orphans = self._orphans, []
+        return Commit(
+            partition=self.number,
+            expected=self.head.position,
+            head=head,
+            states=states,
+            deleted=deleted,
+            cells=cells,
+            deleted_cells=[*deleted_cells, *orphans],
+        )
+
+    def roll_up(self, head: PartitionHead, as_of_ms: int, shown: Mapping[str, Shown], now_ms: int, lag: int) -> Rollup:
+        """Return this partition's summary at `as_of_ms`; `head` is the one it will be stored with."""
+        return Rollup(
+            as_of_ms=as_of_ms,
+            watermark_ms=head.watermark_ms,
+            next_offset=head.next_offset,
+            verdicts=list(head.verdicts),
+            corrections=head.corrections,
+            written_ms=now_ms,
+            funnels=[
+                roll_up(totals, as_of_ms, shown.get(key, {}), self._since.get(key))
+                for totals in self.totals.by_number.values()
+                for key in (totals.funnel.definition.key,)
+            ],
+            gaps=head.gaps,
+            lag_records=lag,
+        )
+
+    def expired(self, states: Mapping[bytes, bytes]) -> list[bytes]:
+        """Return the keys of stored states that say nothing any more at this partition's watermark."""
+        if self.head.watermark_ms is None:
+            return []
+        limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
+        return [key for key, blob in states.items() if self._is_expired(blob, limit_ms)]
+
+    def _is_expired(self, blob: bytes, limit_ms: int) -> bool:
+        by_number = self._counting.funnels.by_number
+        for number, state in decode_states(blob, by_number).items():
+            seal(by_number[number], state, limit_ms)
+            end_ms = expires_ms(by_number[number], state)
+            if end_ms is None or end_ms >= limit_ms:
+                return False
+        return True
+
+
+def letters_of(partition: int, batch: PartitionBatch, rejects: Iterable[tuple[int, Verdict, str]]) -> list[DeadLetter]:
+    """Return the dead letters of a batch's rejected records."""
+    return [
+        DeadLetter(
+            partition,
+            batch.offsets[index],
+            batch.record_times[index],
+            verdict,
+            reason,
+            batch.values[index],
+        )
+        for index, verdict, reason in rejects
+    ]
+
+
+def checksum_of(offset: int, value: bytes | None) -> int:
+    """CRC-32 of a record's offset and value, never 0 (which stands for no record)."""
+    return crc32(value or b"", crc32(b"%d:%d" % (offset, -1 if value is None else len(value)))) or 1

@@ -1,0 +1,63 @@
+"""Decide from where a partition may be read on, or refuse (DESIGN D2).
+
+In:  the stored head and what Kafka says about the log.
+Out: the first head of a partition nobody counted yet; or an error that says what an operator
+     can do. Nothing is ever skipped silently.
+"""
+
+import logging
+
+from stream.errors import KafkaRefused
+from stream.store.contract import PartitionHead
+from stream.worker.contract import LogState
+
+log = logging.getLogger(__name__)
+
+REMEDY = "if the records in between are lost for good, `funnel resume --accept-gap` goes on and counts the gap"
+
+
+def first_head(topic: str, partition: int, log_state: LogState, start_from: str, epoch: int) -> PartitionHead:
+    """Return the head of a partition without one.
+
+    If the group was here before, its state was lost: everything still retained is counted anew.
+    """
+    if log_state.committed_offset is not None:
+        log.error(
+            "topic %s partition %d: the store has nothing of it, but the group has read up to %d: state was lost; "
+            "counting again from the earliest retained offset %d",
+            topic, partition, log_state.committed_offset, log_state.beginning_offset,
+        )  # fmt: skip
+        start = log_state.beginning_offset
+    else:
+        start = log_state.end_offset if start_from == "latest" else log_state.beginning_offset
+    return PartitionHead(next_offset=start, epoch=epoch, partition_count=log_state.partition_count)
+
+
+def check_position(topic: str, partition: int, head: PartitionHead, log_state: LogState) -> None:
+    """Refuse to go on where the log is not the one that was counted. Raises `KafkaRefused`."""
+    where = f"topic {topic} partition {partition}"
+    if head.partition_count and head.partition_count != log_state.partition_count:
+        raise KafkaRefused(
+            f"{where}: counted as a log of {head.partition_count} partitions, now it has {log_state.partition_count}: "
+            "actors lie in other partitions than their state; use a new namespace (redis.namespace) and count anew"
+        )
+    if head.next_offset < log_state.beginning_offset:
+        raise KafkaRefused(
+            f"{where}: next to count is offset {head.next_offset}, but the log begins at "
+            f"{log_state.beginning_offset}: records were deleted before they were counted; {REMEDY}"
+        )
+    if head.next_offset > log_state.end_offset:
+        raise KafkaRefused(
+            f"{where}: next to count is offset {head.next_offset}, but the log ends at {log_state.end_offset}: the "
+            "topic was recreated, or this is another cluster; use a new namespace (redis.namespace), or "
+            "`funnel resume --accept-gap` to count the new log into the old numbers"
+        )
+
+
+def log_changed(topic: str, partition: int, head: PartitionHead, found: int) -> KafkaRefused:
+    """Return the error for a record before the stored offset that is not the one that was counted."""
+    return KafkaRefused(
+        f"topic {topic} partition {partition}: the record before offset {head.next_offset} is not the one that was "
+        f"counted (checksum {found:08x}, stored {head.checksum:08x}): the topic was recreated; use a new namespace "
+        "(redis.namespace), or `funnel resume --accept-gap` to count the new log into the old numbers"
+    )

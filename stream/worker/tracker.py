@@ -1,0 +1,431 @@
+"""Counts the batches of this worker's partitions and stores them: the road between Kafka and the store.
+
+In:  assignments and partition batches from the Kafka side (`worker.contract.BatchSink`).
+Out: commits, dead letters before them, rollups; the merged rollup of all partitions for /metrics.
+
+A partition's memory runs ahead of the store from the moment a batch is counted until its
+commit is acknowledged. Whatever happens in between, the memory is thrown away and read anew.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+
+from stream.aggregate.rollup import Shown, merge
+from stream.engine.match import FunnelSet
+from stream.errors import KafkaRefused, StoreUnavailable
+from stream.ingest.admission import Admitted, Limits
+from stream.ingest.decode import EventDecoder
+from stream.ingest.identify import actor_key
+from stream.ingest.mapping import Mapping as FieldMapping
+from stream.metrics.collector import FunnelCollector, PageLimits
+from stream.metrics.process import PartitionStats, ProcessStats
+from stream.model.funnel import Funnel
+from stream.model.result import Rollup
+from stream.model.verdict import Verdict
+from stream.settings.tracker import TrackerSettings
+from stream.store.contract import Commit, Done, PartitionHead, Store
+from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set
+from stream.worker.contract import Lag, LogState, PartitionBatch
+from stream.worker.envelope import misplaced_text
+from stream.worker.outbox import DeadLetter, Outbox
+from stream.worker.partition import Counting, Partition, checksum_of, decode_rollup, encode_rollup
+from stream.worker.resume import check_position, first_head, log_changed
+from stream.worker.shown import as_numbers, choose, is_over
+
+log = logging.getLogger(__name__)
+
+ROLLUP_EVERY_S = 0.25  # seen on /metrics well under a second; at most 4 writes a second a partition
+IDLE_ROLLUP_EVERY_S = 1.0
+REFRESH_EVERY_S = 0.25
+ACTIVE_SET_EVERY_S = 1.0
+COMMIT_STATES = 2_000
+"""States after which a partition is sent to the store while the next is counted: one core counts, the other writes."""
+
+
+class Tracker:
+    """The `BatchSink` of a worker; `collector` renders what it knows."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        settings: TrackerSettings,
+        funnels: Sequence[Funnel],
+        mapping: FieldMapping,
+        store: Store,
+        outbox: Outbox,
+        *,
+        activate: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._funnels = tuple(funnels)
+        self._mapping = mapping
+        self._store = store
+        self._outbox = outbox
+        self._activate = activate
+        self._counting: Counting | None = None
+        self._partitions: dict[int, Partition] = {}
+        self._partition_count = 0
+        self.stats = ProcessStats()
+        self.collector = FunnelCollector(
+            self._funnels,
+            PageLimits(),
+            self.stats,
+            settings.rolling,
+        )
+        self.merged: Rollup | None = None
+        self._active: ActiveSet | None = None
+        self._active_document: bytes | None = None
+        self._shown: Mapping[str, Shown] = as_numbers({}, self._funnels)
+        self._lag: dict[int, Lag] = {}
+        self._mark_ms: int | None = None
+        self._mark_seen_s = 0.0
+        self._all_caught_up = False
+        self._refreshed_s = 0.0
+        self._checked_set_s = 0.0
+        self._why_not = "not started"
+
+    # --- life
+
+    async def start(self) -> None:
+        """Connect and check the store, and make this worker's funnels the active set."""
+        for advice in await self._store.check():
+            log.warning("%s", advice)
+        await self._activate_funnels()
+        self._why_not = "no partitions assigned yet"
+
+    async def stop(self) -> None:
+        """Let go of the connections."""
+        await self._outbox.close()
+        await self._store.close()
+
+    def is_ready(self) -> tuple[bool, str]:
+        """Whether numbers are being kept up, and if not, why."""
+        return not self._why_not, self._why_not
+
+    async def _activate_funnels(self) -> None:
+        document = await self._store.active_funnel_set()
+        if document is not None and document == self._active_document:
+            return
+        known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
+        try:
+            active = next_active_set(self._funnels, known, force=self._activate)
+        except FunnelSetInactive as error:
+            self._why_not = error.reason
+            raise
+        self._activate = False  # once: an order given at the start must not fight a later one
+        if active is not known:
+            written = msgspec.json.encode(active)
+            if not await self._store.set_active_funnel_set(written, document):
+                raise FunnelSetInactive("another worker changed the active funnel set at the same time")
+            document = written
+        self._active, self._active_document = active, document
+        self._shown = as_numbers(active.shown, self._funnels)
+        settings = self._settings
+        if self._counting is None or self._counting.funnel_set_id != active.id:
+            funnels = FunnelSet(self._funnels, active.numbers)
+            secret = settings.actor_secret.encode()
+            self._counting = Counting(
+                funnels=funnels,
+                funnel_set_id=active.id,
+                decoder=EventDecoder(self._mapping, funnels.property_paths),
+                limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
+                rolling=settings.rolling,
+                topic=settings.log_topic,
+                key_of=lambda actor: actor_key(actor, secret),
+                bot_cap=settings.worker.bot_cap,
+                cache_actors=settings.worker.cache_actors,
+                must_be_keyed_by_actor=not settings.needs_repartition,
+            )
+
+    # --- assignment
+
+    async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
+        """Load these partitions and return where to read each from: at the record before the stored offset.
+
+        That record's checksum tells whether the log is still the one that was counted.
+        """
+        await self._activate_funnels()
+        counting = self._counting
+        assert counting is not None  # noqa: S101 - set by _activate_funnels
+        offsets = {}
+        for number, log_state in sorted(partitions.items()):
+            self._partitions.pop(number, None)
+            head = await self._take_over(number, log_state)
+            partition = Partition(number, head, counting)
+            partition.restore(await self._store.load_cells(number))
+            self._partitions[number] = partition
+            self.stats.partitions[number] = PartitionStats(watermark_ms=head.watermark_ms)
+            offsets[number] = head.next_offset - 1 if head.checksum else head.next_offset
+            self._partition_count = log_state.partition_count
+        self._lag = {}
+        self._why_not = ""
+        return offsets
+
+    async def _take_over(self, number: int, log_state: LogState) -> PartitionHead:
+        """Return the head from which only this worker can now continue."""
+        head = await self._store.load_head(number)
+        topic = self._settings.log_topic
+        if head is None:
+            start_from = self._settings.sources[0].start_from
+            head = first_head(topic, number, log_state, start_from, epoch=int(time.time() * 1000))
+            if not await self._store.create_head(number, head):
+                raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
+            return head
+        check_position(topic, number, head, log_state)
+        epoch = await self._store.raise_epoch(number)
+        head = await self._store.load_head(number)
+        if head is None or head.epoch != epoch:
+            raise StoreUnavailable("assign", (number,), "its head changed while it was taken over")
+        return head
+
+    async def revoke(self, partitions: Collection[int]) -> None:
+        """Forget these partitions."""
+        for number in partitions:
+            self._partitions.pop(number, None)
+            self._lag.pop(number, None)
+            self.stats.partitions.pop(number, None)
+
+    # --- batches
+
+    async def process(self, batches: Sequence[PartitionBatch]) -> Mapping[int, int]:
+        """Count and store the batches; see `BatchSink.process`."""
+        started = time.perf_counter()
+        moved: dict[int, int] = {}
+        ready: list[tuple[PartitionBatch, Admitted]] = []
+        for batch in batches:
+            partition = self._partitions[batch.partition]
+            following = self._without_reread(partition, batch)
+            if following is not None:
+                ready.append((following, partition.admit(following)))
+        await self._load_missing(ready)
+        sending: list[asyncio.Task[dict[int, int]]] = []
+        waiting: list[_Counted] = []
+        size = 0
+        try:
+            for batch, admitted in ready:
+                counted = self._count(batch, admitted)
+                waiting.append(counted)
+                size += len(counted.commit.states)
+                if size >= COMMIT_STATES:
+                    sending.append(asyncio.create_task(self._send(waiting)))
+                    waiting, size = [], 0
+                    await asyncio.sleep(0)  # the store writes this while the next partition is counted
+            if waiting:
+                sending.append(asyncio.create_task(self._send(waiting)))
+        finally:
+            results = await asyncio.gather(*sending, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            moved.update(result)
+        self.stats.batch_seconds.observe(time.perf_counter() - started)
+        return moved
+
+    def _without_reread(self, partition: Partition, batch: PartitionBatch) -> PartitionBatch | None:
+        """Check the record before the stored offset, read once more at assignment, and take it off.
+
+        Returns None if nothing else is in the batch.
+        """
+        head = partition.head
+        if batch.from_offset == head.next_offset:
+            return batch
+        if batch.values and batch.first_offset == head.next_offset - 1:
+            found = checksum_of(batch.offsets[0], batch.values[0])
+            if found != head.checksum:
+                raise log_changed(self._settings.log_topic, partition.number, head, found)
+            batch = batch._replace(
+                values=batch.values[1:],
+                record_times=batch.record_times[1:],
+                offsets=batch.offsets[1:],
+                keys=batch.keys[1:],
+            )
+        if batch.next_offset == head.next_offset:
+            return None
+        first = batch.offsets[0] if batch.values else batch.next_offset
+        return batch._replace(from_offset=head.next_offset, first_offset=first)
+
+    async def _load_missing(self, ready: Sequence[tuple[PartitionBatch, Admitted]]) -> None:
+        """Bring the states of the batches' unknown actors into the tables, all partitions at once."""
+
+        async def load(partition: Partition, missing: list[tuple[str, bytes]]) -> None:
+            blobs = await self._store.load_states(partition.number, [key for _, key in missing])
+            for (actor, key), blob in zip(missing, blobs, strict=True):
+                partition.table.put(actor, key, blob)
+
+        loads = []
+        for batch, admitted in ready:
+            partition = self._partitions[batch.partition]
+            missing = partition.table.missing(admitted.events)
+            self.stats.cache_misses += len(missing)
+            if missing:
+                loads.append(load(partition, missing))
+        await asyncio.gather(*loads)
+
+    def _count(self, batch: PartitionBatch, admitted: Admitted) -> "_Counted":
+        partition = self._partitions[batch.partition]
+        if admitted.misplaced is not None:
+            offset = batch.offsets[admitted.misplaced]
+            source = self._settings.sources[0].name
+            raise KafkaRefused(misplaced_text(self._settings.log_topic, batch.partition, offset, source))
+        prepared = partition.count(batch, admitted)
+        self.stats.batch_records.observe(len(batch.values))
+        self.stats.cache_hits += prepared.verdicts[Verdict.ACCEPTED]
+        commit = self._with_rollup(partition, prepared.commit)
+        return _Counted(partition, commit, prepared.letters, prepared.verdicts)
+
+    async def _send(self, counted: Sequence["_Counted"]) -> dict[int, int]:
+        """Send the dead letters, then store; returns where to read on for what was refused."""
+        letters = [letter for item in counted for letter in item.letters]
+        await self._outbox.send(letters)
+        started = time.perf_counter()
+        try:
+            results = await self._store.commit([item.commit for item in counted])
+        except StoreUnavailable:
+            self.stats.unknown += len(counted)
+            raise
+        self.stats.commit_seconds.observe(time.perf_counter() - started)
+        for letter in letters:
+            self.stats.dead_letters[letter.verdict] += 1
+        moved = {}
+        for item, result in zip(counted, results, strict=True):
+            number = item.partition.number
+            if isinstance(result, Done):
+                self._stored(item)
+            else:
+                self.stats.moved += 1
+                moved[number] = await self._reload(number)
+        return moved
+
+    def _stored(self, item: "_Counted") -> None:
+        partition, head = item.partition, item.commit.head
+        partition.head = head
+        if item.commit.rollup is not None:
+            partition.rollup_written_s = time.monotonic()
+            partition.rollup_offset = head.next_offset
+        stats = self.stats
+        stats.verdicts = [a + b for a, b in zip(stats.verdicts, item.verdicts, strict=True)]
+        stats.partitions[partition.number].watermark_ms = head.watermark_ms
+
+    async def _reload(self, number: int) -> int:
+        """Read a partition anew after a refused commit: someone else wrote, or the store went back.
+
+        Its epoch is taken as found: whoever raised it may own the partition now, and then Kafka
+        will tell this worker so. Raises `FunnelSetInactive` if another set of funnels is active.
+        """
+        await self._activate_funnels()
+        head = await self._store.load_head(number)
+        counting = self._counting
+        if head is None or counting is None:
+            raise StoreUnavailable("commit", (number,), "the partition's head is gone")
+        partition = Partition(number, head, counting)
+        partition.restore(await self._store.load_cells(number))
+        self._partitions[number] = partition
+        return head.next_offset
+
+    # --- time
+
+    async def tick(self, lag: Mapping[int, Lag]) -> None:
+        """Write rollups that are due, read all partitions' rollups, sweep expired states."""
+        self._lag = dict(lag)
+        now_s = time.monotonic()
+        for number, known in lag.items():
+            if number in self.stats.partitions:
+                self.stats.partitions[number].lag_records = known.records
+        self.stats.cache_actors = sum(len(partition.table) for partition in self._partitions.values())
+        if now_s - self._checked_set_s >= ACTIVE_SET_EVERY_S:
+            self._checked_set_s = now_s
+            await self._activate_funnels()
+            if 0 in self._partitions:
+                await self._choose_shown()
+        await self._write_rollups(now_s)
+        if self._partition_count and now_s - self._refreshed_s >= REFRESH_EVERY_S:
+            await self._refresh(now_s)
+
+    async def _choose_shown(self) -> None:
+        """Choose the breakdown values that all workers show; only the owner of partition 0 does."""
+        active, merged = self._active, self.merged
+        if active is None or merged is None:
+            return
+        now_ms = int(time.time() * 1000)
+        anew = not active.shown_ms or is_over(active.shown_ms, active.first_shown_ms, now_ms)
+        choice = choose(active.shown, merged, self._funnels, self._settings.export, anew=anew)
+        if choice == active.shown:
+            return
+        chosen = msgspec.structs.replace(
+            active,
+            shown=choice,
+            shown_ms=now_ms if anew else active.shown_ms,
+            first_shown_ms=active.first_shown_ms or now_ms,
+        )
+        # If another worker was first, the next look shows its choice.
+        await self._store.set_active_funnel_set(msgspec.json.encode(chosen), self._active_document)
+
+    async def _write_rollups(self, now_s: float) -> None:
+        due = []
+        for partition in self._partitions.values():
+            age = now_s - partition.rollup_written_s
+            moved_on = partition.rollup_offset != partition.head.next_offset
+            if age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S):
+                deleted = await self._sweep(partition)
+                commit = self._with_rollup(partition, partition.touch(deleted))
+                due.append(_Counted(partition, commit, [], [0] * len(Verdict)))
+        if due and await self._send(due):
+            raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
+
+    async def _sweep(self, partition: Partition) -> list[bytes]:
+        """Look through the next shard of a partition for states that say nothing any more."""
+        partition.sweep_shard = (partition.sweep_shard + 1) % self._store.shards
+        return partition.expired(await self._store.scan_shard(partition.number, partition.sweep_shard))
+
+    def _with_rollup(self, partition: Partition, commit: Commit) -> Commit:
+        """Add the partition's rollup to a commit, if one is due."""
+        mark_ms = commit.head.watermark_ms
+        if mark_ms is None or time.monotonic() - partition.rollup_written_s < ROLLUP_EVERY_S:
+            return commit
+        lag = self._lag.get(partition.number)
+        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms)
+        head = replace(commit.head, as_of_ms=as_of_ms)
+        rollup = partition.roll_up(
+            head, as_of_ms, self._shown, int(time.time() * 1000), -1 if lag is None else lag.records
+        )
+        return replace(commit, head=head, rollup=encode_rollup(rollup))
+
+    def _as_of_ms(self) -> int | None:
+        """Return T: the largest watermark, moved on by the wall clock while nothing waits anywhere."""
+        if self._mark_ms is None or not self._all_caught_up:
+            return self._mark_ms
+        return self._mark_ms + int((time.monotonic() - self._mark_seen_s) * 1000)
+
+    async def _refresh(self, now_s: float) -> None:
+        blobs = await self._store.load_rollups(self._partition_count)
+        rollups = [decode_rollup(blob) for blob in blobs if blob is not None]
+        self._refreshed_s = now_s
+        marks = [rollup.watermark_ms for rollup in rollups if rollup.watermark_ms is not None]
+        mark_ms = max(marks, default=None)
+        if mark_ms != self._mark_ms:
+            self._mark_ms, self._mark_seen_s = mark_ms, now_s
+        # A partition nobody ever wrote to has no rollup, and nothing that could wait.
+        self._all_caught_up = all(rollup.lag_records == 0 for rollup in rollups)
+        self.stats.rollup_written_ms = {
+            number: rollup.written_ms
+            for number, blob in enumerate(blobs)
+            if blob is not None
+            for rollup in (decode_rollup(blob),)
+        }
+        self.merged = merge(rollups)
+        if self.merged is not None:
+            self.collector.update(self.merged, int(time.time() * 1000))
+
+
+class _Counted(NamedTuple):
+    """A partition's counted batch on its way to the store."""
+
+    partition: Partition
+    commit: Commit
+    letters: list[DeadLetter]
+    verdicts: list[int]
