@@ -8,32 +8,35 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from stream.cli import analyze, check, dashboards, demo, probe, report, resume, simulate, stack, worker
 from stream.errors import FunnelError
 
-COMMANDS = (worker, report, analyze, probe, check, simulate, resume, dashboards, stack, demo)
+# Each is a module of this room; only the one that is asked for is imported (the worker's takes a second).
+COMMANDS = ("worker", "report", "analyze", "probe", "check", "simulate", "resume", "dashboards", "stack", "demo")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Return the parser of these commands."""
     top = argparse.ArgumentParser(
         prog="funnel", description="Live funnel tracker: Kafka in, exact conversion and drop-off out."
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.register(subparsers)
+    for command in commands:
+        import_module(f"stream.cli.{command}").register(subparsers)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    named = [command for command in COMMANDS if words and words[0] == command]
+    args = parser(named or COMMANDS).parse_args(words)
     try:
         status: int = args.run(args)
         sys.stdout.flush()
     except FunnelError as error:
-        print(f"funnel: {error}", file=sys.stderr)
+        sys.stderr.write(f"funnel: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
