@@ -22,6 +22,10 @@ class SimulateError(FunnelError):
     """The simulator was asked for traffic it cannot make, or cannot write where it was told to."""
 
 
+class ProbeError(FunnelError):
+    """There is no such topic or file to take a sample of, or it cannot be read."""
+
+
 class Problem(NamedTuple):
     """One thing wrong in a settings file; `line` counts from 1, None where unknown.
 
@@ -88,3 +92,18 @@ class Stalled(FunnelError):  # noqa: N818
 
 class DashboardError(FunnelError):
     """The dashboard files cannot be written or compared where the command was told to."""
+
+
+class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the caller reads it)
+    """Stored bytes are no actor state of a version that this release reads.
+
+    `found` is what stands in place of the version, `readable` the version this release reads.
+    """
+
+    def __init__(self, found: object, readable: int) -> None:
+        super().__init__(
+            f"actor state in the store has codec version {found!r:.40}; this release reads {readable} "
+            "(run the release that wrote it, or rebuild the state from the log)"
+        )
+        self.found = found
+        self.readable = readable

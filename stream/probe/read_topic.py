@@ -1,0 +1,160 @@
+"""A sample of a topic, from both ends of every partition. Reading joins no group and commits nothing.
+
+In:  the cluster's settings, a topic.
+Out: a `Sample` with two runs per partition, or one where the partition is small enough to be read whole.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream.errors import ProbeError
+from stream.model.event import Record
+from stream.probe.sample import MAX_BYTES, Run, Sample, cost
+from stream.settings.texts import closest
+from stream.settings.tracker import KafkaSettings
+from stream.worker.takeover import kafka_error
+
+ASK_TIMEOUT_S = 20.0
+QUIET_S = 5.0
+"""What has not come by then is not waited for: the tail may be an open transaction."""
+
+Range = tuple[int, int]  # first offset, and the one behind the last
+
+
+def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return aiokafka's arguments for servers and security. Raises `ProbeError` on a certificate it cannot load."""
+    security = kafka.security
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap.split(","),
+        "security_protocol": security.protocol.upper(),
+    }
+    if security.uses_sasl:
+        arguments |= {
+            "sasl_mechanism": security.mechanism,
+            "sasl_plain_username": security.user,
+            "sasl_plain_password": security.password,
+        }
+    if security.uses_tls:
+        try:
+            context = ssl.create_default_context(cafile=security.ca_file)
+            if security.cert_file is not None:
+                context.load_cert_chain(security.cert_file, security.key_file, security.key_password)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise ProbeError(
+                f"kafka.security: {error}; the files must be PEM, and the password that of the key"
+            ) from error
+        arguments["ssl_context"] = context
+    return arguments
+
+
+async def read_topic(kafka: KafkaSettings, topic: str, max_records: int) -> Sample:
+    """Read at most `max_records` of `topic`.
+
+    Raises `ProbeError` if there is no such topic, `KafkaUnavailable` or `KafkaRefused` if Kafka does not let us.
+    """
+    doing = f"reading topic {topic} at {kafka.bootstrap}"
+    consumer = AIOKafkaConsumer(
+        **client_arguments(kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            await consumer.start()
+            await _require_topic(consumer, topic, kafka.bootstrap)
+            spans = await _spans(consumer, topic)
+        return await _read(consumer, topic, spans, max_records)
+    except (KafkaError, TimeoutError) as error:
+        raise kafka_error(error, doing) from error
+    finally:
+        await consumer.stop()
+
+
+async def _require_topic(consumer: AIOKafkaConsumer, topic: str, bootstrap: str) -> None:
+    # Asked for by name, a missing topic would be created by brokers that are set so.
+    topics = await consumer.topics()
+    if topic not in topics:
+        guess = closest(topic, topics)
+        hint = f'did you mean "{guess}"?' if guess else f"there are {len(topics)} topics that this user may see"
+        raise ProbeError(f'topic "{topic}" does not exist at {bootstrap} ({hint})')
+
+
+async def _spans(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, Range]:
+    await consumer._client.add_topic(topic)  # noqa: SLF001 (its partitions are known only then)
+    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    consumer.assign(partitions)
+    first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return {tp: (first[tp], end[tp]) for tp in partitions}
+
+
+async def _read(
+    consumer: AIOKafkaConsumer, topic: str, spans: Mapping[TopicPartition, Range], max_records: int
+) -> Sample:
+    heads, tails = plan({tp.partition: span for tp, span in spans.items()}, max_records)
+    runs, note = [], ""
+    for ranges in (heads, tails):
+        wanted = {TopicPartition(topic, partition): each for partition, each in ranges.items()}
+        found, why = await _read_ranges(consumer, wanted)
+        runs += [Run(tp.partition, records) for tp, records in found.items() if records]
+        note = note or why
+    total = sum(end - first for first, end in spans.values())
+    return Sample(topic, True, tuple(runs), len(spans), total, note)
+
+
+def plan(spans: Mapping[int, Range], max_records: int) -> tuple[dict[int, Range], dict[int, Range]]:
+    """Share `max_records` out over the partitions: ranges of offsets at their beginnings, and at their ends.
+
+    What a small partition leaves over goes to larger ones; a partition read whole has no range at its end.
+    """
+    heads: dict[int, Range] = {}
+    tails: dict[int, Range] = {}
+    left = max_records
+    by_size = sorted(spans.items(), key=lambda item: item[1][1] - item[1][0])
+    for place, (partition, (first, end)) in enumerate(by_size):
+        share = min(end - first, -(-left // (len(by_size) - place)))
+        left -= share
+        if share == end - first:
+            heads[partition] = (first, end)
+        else:
+            heads[partition] = (first, first + share // 2)
+            tails[partition] = (end - (share - share // 2), end)
+    return tuple({number: each for number, each in ends.items() if each[0] < each[1]} for ends in (heads, tails))  # type: ignore[return-value]
+
+
+async def _read_ranges(
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range]
+) -> tuple[dict[TopicPartition, list[Record]], str]:
+    """Read until each range is complete, too large, or nothing comes any more."""
+    found: dict[TopicPartition, list[Record]] = {tp: [] for tp in ranges}
+    room = MAX_BYTES // 2
+    consumer.pause(*consumer.assignment())
+    for tp, (first, _) in ranges.items():
+        consumer.seek(tp, first)
+        consumer.resume(tp)
+    open_ones = set(ranges)
+    while open_ones:
+        batches = await consumer.getmany(*open_ones, timeout_ms=int(QUIET_S * 1000))
+        before = {tp: await consumer.position(tp) for tp in open_ones}
+        for tp, batch in batches.items():
+            for each in batch:
+                if each.offset < ranges[tp][1] and room > 0:
+                    record_ms = each.timestamp if each.timestamp is not None and each.timestamp >= 0 else None
+                    record = Record(each.value, each.offset, record_ms, each.key)
+                    found[tp].append(record)
+                    room -= cost(record)
+        complete = {tp for tp in open_ones if before[tp] >= ranges[tp][1]}
+        if complete:
+            consumer.pause(*complete)
+        open_ones -= complete
+        if room <= 0:
+            return found, f"the sample was cut at {MAX_BYTES >> 20} MiB"
+        if not batches and open_ones:
+            return found, f"{len(open_ones)} partitions gave fewer records than their offsets promise"
+    return found, ""
