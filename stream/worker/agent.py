@@ -22,6 +22,7 @@ from stream.worker.takeover import Outage
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
+ON_THE_WAY_S = 0.01  # Faust's stream takes 50 us a batch; one it has dropped must not hold up the others for long
 
 
 class Source(Protocol):
@@ -197,6 +198,7 @@ class Committer:
                 if not self._waiting and pause > 0:
                     self._arrived.clear()
                     await _first(self._arrived, pause)
+                await self._let_arrive()
                 async with self._turn:
                     await self._commit_ready()
                     if time.monotonic() >= due:
@@ -204,6 +206,16 @@ class Committer:
                         await self._tick()
         except Exception as error:  # noqa: BLE001 (whatever it is, the worker must not go on without its committer)
             await crash(error)
+
+    async def _let_arrive(self) -> None:
+        """Wait for what was read together with the first batch: it is on its way through Faust's stream."""
+        deadline = time.monotonic() + ON_THE_WAY_S
+        while self._waiting and len(self._waiting) < len(self._in_flight):
+            pause = deadline - time.monotonic()
+            if pause <= 0:
+                return
+            self._arrived.clear()
+            await _first(self._arrived, pause)
 
     async def _commit_ready(self) -> None:
         group = self._next_group()
@@ -237,7 +249,8 @@ class Committer:
         group: dict[int, list[_Waiting]] = {}
         sizes: dict[int, int] = {}
         total = 0
-        while self._waiting and total < self._limits.max_in_flight:
+        most = self._limits.max_in_flight // 2  # the other half is read while this one is stored
+        while self._waiting and total < most:
             item = self._waiting[0]
             partition, size = item.batch.partition, len(item.batch.values)
             if not self._source.epochs.is_current(item.batch):

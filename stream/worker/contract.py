@@ -61,7 +61,7 @@ class Limits:
     """Bounds of a batch and of what is in flight.
 
     max_records, max_bytes: of one partition batch; a producer's own record batch is not split by bytes.
-    max_in_flight: records fetched and not yet stored, all partitions together; also the most of one commit.
+    max_in_flight: records fetched and not yet stored, all partitions together; one commit takes about half.
     gather_ms: pause between fetches while nothing is waiting at the broker.
     fetch_partition_bytes, fetch_bytes: of one answer of a broker (records compressed as the producer left them).
     """

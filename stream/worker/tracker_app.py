@@ -8,9 +8,12 @@ Kafka or the store being away keeps the worker waiting, never ends it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -30,14 +33,14 @@ REQUEST_TIMEOUT_S = 40.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How a worker runs. `servers`: host:port each. `credentials`: Faust's, None for plain text."""
+    """How a worker runs. `servers`: host:port each. `security`: aiokafka's arguments for TLS and SASL."""
 
     group: str
     servers: tuple[str, ...]
     topic: str
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
-    credentials: Any = None
+    security: Mapping[str, Any] = field(default_factory=dict)
     instance_id: str = ""
     session_timeout_s: float = 6.0
     heartbeat_s: float = 2.0
@@ -83,7 +86,6 @@ class TrackerApp(faust.App):
         super().__init__(
             options.group,
             broker=[f"funnel://{server}" for server in options.servers],
-            broker_credentials=options.credentials,
             broker_session_timeout=options.session_timeout_s,
             broker_heartbeat_interval=options.heartbeat_s,
             broker_request_timeout=REQUEST_TIMEOUT_S,
@@ -99,6 +101,7 @@ class TrackerApp(faust.App):
             store="memory://",
         )
         self.limits = options.limits
+        self.security = options.security
         self.outage = Outage()
         self.topic_name = options.topic
         self.batch_topic = self.topic(options.topic, schema=BatchSchema(), internal=False)
@@ -108,12 +111,19 @@ class TrackerApp(faust.App):
         )
         self._guard = LoopGuard(options.stall_s)
         self.health = HealthServer(options.metrics_host, options.metrics_port, metrics, self.is_ready)
+        self._services: list[tuple[ServiceT, Callable[[], tuple[bool, str]]]] = []
         register_agent(self, self.committer)
+
+    def add_service(self, service: ServiceT, is_ready: Callable[[], tuple[bool, str]]) -> None:
+        """Run another service beside the tracker; readiness waits for it too."""
+        self._services.append((service, is_ready))
 
     async def on_start(self) -> None:
         """Serve readiness before anything can keep us waiting."""
         await super().on_start()
         await self.add_runtime_dependency(self.health)
+        for service, _ in self._services:
+            await self.add_runtime_dependency(service)
         self.add_future(self.watchdog.run(self.crash))
         self.add_future(self._guard.run())
 
@@ -124,6 +134,10 @@ class TrackerApp(faust.App):
             return False, trouble
         if self.watchdog.warning:
             return False, self.watchdog.warning
+        for _, service_is_ready in self._services:
+            is_ready, reason = service_is_ready()
+            if not is_ready:
+                return False, reason
         return self.committer.sink.is_ready()
 
     def _known_trouble(self) -> str:
@@ -139,19 +153,22 @@ class TrackerApp(faust.App):
 
 def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
     """Run the app on uvloop (where there is one) until it is told to stop; return the exit status."""
+    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for name in ("faust", "mode", "aiokafka"):  # their INFO tells of every inner step
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(loglevel)))
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(app, loop=loop, loglevel=loglevel, quiet=True, redirect_stdouts=False, override_logging=False)
+    worker = faust.Worker(app, loop=loop, loglevel=None, quiet=True, redirect_stdouts=False, override_logging=False)
+    worker.spinner = None
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-    return 0
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
     try:
-        import uvloop  # noqa: PLC0415 (absent on Windows)
+        uvloop = import_module("uvloop")
     except ImportError:
         return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
+    return cast("asyncio.AbstractEventLoop", uvloop.new_event_loop())

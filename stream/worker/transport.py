@@ -74,14 +74,20 @@ class BatchConsumer(Consumer):
 
     async def _connect(self) -> aiokafka.AIOKafkaConsumer:
         kafka = _new_consumer(self.app, cast("Transport", self.transport))
+        topic = self.app.topic_name
         try:
             await kafka.start()
+            # A subscription to a missing topic would only notice it with the next look at the cluster.
+            is_there = topic in await kafka.topics()
         except KafkaError as error:
             await kafka.stop()
             raise kafka_error(error, f"connecting to {kafka._client.hosts}") from error  # noqa: SLF001
         except BaseException:
             await kafka.stop()
             raise
+        if not is_there:
+            await kafka.stop()
+            raise KafkaUnavailable(f"topic {topic} is not there: create it, or check its name and the rights to it")
         return kafka
 
     async def on_stop(self) -> None:
@@ -289,9 +295,10 @@ class BatchConsumer(Consumer):
         """Why no records are read now, "" if they are (or no partition is ours)."""
         if self._kafka is None:
             return "connecting"
-        topic = self.app.topic_name
-        if not self._kafka.partitions_for_topic(topic):
-            return f"topic {topic} is not known to Kafka: create it, or check its name and the rights to describe it"
+        if not self._kafka.subscription():
+            return "joining the consumer group"
+        if not self._kafka.partitions_for_topic(self.app.topic_name):
+            return f"topic {self.app.topic_name} is not there any more"
         if not all(self.epochs.is_open(partition) for partition in self._partitions()):
             return "taking over partitions"
         return ""
@@ -369,5 +376,5 @@ def _new_consumer(app: Any, transport: "Transport") -> aiokafka.AIOKafkaConsumer
         max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
         metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
         connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
-        **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        **app.security,
     )

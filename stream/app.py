@@ -1,0 +1,116 @@
+"""Put a worker together: the only module that knows all its parts.
+
+In:  a tracker file, the environment.
+Out: `app`, for `faust -A stream.app worker`; `build`, for `funnel worker`.
+
+`app` is built when it is first asked for, so that importing this module reads no file.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stream.metrics.collector import FunnelCollector
+from stream.settings.clients import kafka_arguments
+from stream.settings.load import load_funnels, load_tracker
+from stream.settings.sources import mapping_of
+from stream.settings.tracker import RedisSettings, TrackerSettings
+from stream.store.connect import RedisOptions
+from stream.store.redis_store import RedisStore
+from stream.worker.contract import Limits
+from stream.worker.outbox import Outbox
+from stream.worker.repartition import Repartitioner, RepartitionService, log_mapping
+from stream.worker.tracker import Tracker
+from stream.worker.tracker_app import TrackerApp, WorkerOptions
+
+CONFIG_VARIABLE = "FUNNEL_CONFIG"
+INSTANCE_VARIABLE = "FUNNEL_INSTANCE_ID"
+SERVERS = "bootstrap_servers"
+IN_FLIGHT_BATCHES = 4  # of the largest: some counted, some read, and room for the other partitions
+
+
+def build(
+    config: Path | str | None,
+    env: Mapping[str, str],
+    *,
+    metrics_port: int | None = None,
+    activate: bool = False,
+    with_payload: bool = False,
+) -> TrackerApp:
+    """Return the worker of a tracker file (None: as `load_tracker` finds it).
+
+    `metrics_port` wins over the file; `activate` makes its funnels the active set although they were replaced;
+    `with_payload` lets dead letters carry payloads. Raises `SettingsError`, also on unusable PEM files.
+    """
+    settings = load_tracker(config or env.get(CONFIG_VARIABLE), env)
+    funnels = load_funnels(settings.funnels, settings.period)
+    connection = kafka_arguments(settings.kafka)
+    instance_id = env.get(INSTANCE_VARIABLE, "")
+    mapping = mapping_of(settings.sources[0])
+    if settings.needs_repartition:
+        mapping = log_mapping(settings)
+    outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
+    tracker = Tracker(settings, funnels, mapping, _store(settings), outbox, activate=activate)
+    app = TrackerApp(
+        _options(settings, connection, metrics_port, instance_id),
+        tracker,
+        metrics=lambda: _page(tracker.collector),
+        verdicts=lambda: tracker.stats.verdicts,
+    )
+    if settings.needs_repartition:
+        repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
+        app.add_service(RepartitionService(repartitioner), repartitioner.is_ready)
+    return app
+
+
+def _options(
+    settings: TrackerSettings, connection: Mapping[str, Any], metrics_port: int | None, instance_id: str
+) -> WorkerOptions:
+    worker = settings.worker
+    return WorkerOptions(
+        group=settings.kafka.group,
+        servers=tuple(connection[SERVERS]),
+        topic=settings.log_topic,
+        metrics_host=settings.metrics.host,
+        metrics_port=settings.metrics.port if metrics_port is None else metrics_port,
+        security={name: value for name, value in connection.items() if name != SERVERS},
+        instance_id=instance_id,
+        limits=Limits(
+            max_records=worker.max_batch_records,
+            max_bytes=worker.max_batch_bytes,
+            max_in_flight=IN_FLIGHT_BATCHES * worker.max_batch_records,
+            gather_ms=worker.gather_ms,
+        ),
+    )
+
+
+def _store(settings: TrackerSettings) -> RedisStore:
+    redis: RedisSettings = settings.redis
+    options = RedisOptions(
+        url=redis.url,
+        cluster=redis.is_cluster,
+        username=redis.user,
+        password=redis.password,
+        tls_ca_file=_text(redis.ca_file),
+        tls_cert_file=_text(redis.cert_file),
+        tls_key_file=_text(redis.key_file),
+    )
+    return RedisStore(options, redis.namespace, settings.worker.shards)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _page(collector: FunnelCollector) -> bytes:
+    return collector.render(int(time.time() * 1000))
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    app = build(None, os.environ)
+    globals()["app"] = app  # Faust asks for it several times
+    return app
