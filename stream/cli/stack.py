@@ -19,7 +19,7 @@ from stream.stack.services import DEFAULT_SERVICES, PORTS_NEEDED
 DEFAULT_NAME = "demo"
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `stack` with its three actions."""
     parser = subparsers.add_parser("stack", help="start, stop and show a local Kafka, Redis and Prometheus")
     parser.set_defaults(run=run)
@@ -48,11 +48,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_json(status)
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to `funnel`."""
-    add_parser(subparsers)
-
-
 def run(args: argparse.Namespace) -> int:
     """Carry out one action; returns the exit code. Raises `StackError` where the operator must act."""
     if args.action == "up":
@@ -66,7 +61,7 @@ def _up(args: argparse.Namespace) -> int:
     stack = Stack.find(args.name)
     if stack is None:
         started = time.monotonic()
-        print(f"starting {', '.join(args.services)} ...", file=sys.stderr)
+        sys.stderr.write(f"starting {', '.join(args.services)} ...\n")
         stack = Stack.start(
             args.name,
             services=args.services,
@@ -74,14 +69,14 @@ def _up(args: argparse.Namespace) -> int:
             directory=args.directory,
             outlives=True,
         )
-        print(f"ready in {time.monotonic() - started:.1f} s", file=sys.stderr)
+        sys.stderr.write(f"ready in {time.monotonic() - started:.1f} s\n")
     else:
         _check_same(stack, args)
     if args.json:
         _print_json(stack.status())
     else:
         for variable, value in stack.environ.items():
-            print(f"export {variable}={value}")
+            sys.stdout.write(f"export {variable}={value}\n")
     return 0
 
 
@@ -105,10 +100,10 @@ def _check_same(stack: Stack, args: argparse.Namespace) -> None:
 def _down(name: str) -> int:
     stack = Stack.find(name)
     if stack is None:
-        print(f"no stack named {name!r} is running", file=sys.stderr)
+        sys.stderr.write(f"no stack named {name!r} is running\n")
         return 0
     stack.stop()
-    print(f"stack {name!r} stopped", file=sys.stderr)
+    sys.stderr.write(f"stack {name!r} stopped\n")
     return 0
 
 
@@ -118,10 +113,9 @@ def _status(name: str | None, *, is_json: bool) -> int:
     if is_json:
         _print_json(found)
     elif not found:
-        print("no stack is running" if name is None else f"no stack named {name!r} is running")
+        sys.stdout.write("no stack is running\n" if name is None else f"no stack named {name!r} is running\n")
     else:
-        for status in found:
-            print(_describe(status))
+        sys.stdout.writelines(_describe(status) + "\n" for status in found)
     return 0 if found or name is None else 1
 
 
@@ -138,7 +132,7 @@ def _describe(status: StackStatus) -> str:
 
 
 def _print_json(value: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
 def _services(text: str) -> tuple[str, ...]:

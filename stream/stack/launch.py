@@ -26,7 +26,8 @@ from stream.stack.processes import POLL_SECONDS, mark, wait_gone
 from stream.stack.programs import Backend, Programs
 from stream.stack.state import Plan, ServicePlan, StackState, cache_folder, read_state, running_states
 
-READY_SECONDS = {Backend.LOCAL: 60.0, Backend.DOCKER: 240.0}  # images may have to be fetched first
+# A start takes seconds; the limit is for machines that are busy with other things, or fetch images first.
+READY_SECONDS = {Backend.LOCAL: 120.0, Backend.DOCKER: 240.0}
 STOP_SECONDS = 60.0
 SUPERVISOR_SECONDS = 20.0
 PORT_TRIES = 3

@@ -41,6 +41,14 @@ def test_every_lasting_service_has_a_health_check():
     assert [name for name, service in SERVICES.items() if "healthcheck" not in service] == ["topics"]
 
 
+def test_a_worker_counts_as_healthy_where_it_says_that_it_is_ready():
+    served = re.findall(r'add_get\("(/\w+)"', (ROOT / "stream/worker/http.py").read_text())
+    for name in ("worker-1", "worker-2"):
+        assert SERVICES[name]["environment"]["FUNNEL_INSTANCE_ID"] == name
+        [path] = re.findall(r"127\.0\.0\.1:9108(/\w+)", SERVICES[name]["healthcheck"]["test"][-1])
+        assert path in served
+
+
 def test_whoever_waits_for_health_waits_for_a_service_that_has_a_check():
     for service in SERVICES.values():
         for name, wish in service.get("depends_on", {}).items():
