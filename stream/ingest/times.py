@@ -42,6 +42,12 @@ _ISO = re.compile(
     r"(?:[Tt ](?P<hour>[0-9]{2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?)?"
     r" ?(?P<zone>[Zz]|UTC|(?P<sign>[+-])(?P<zone_hour>[0-9]{2})(?::?(?P<zone_minute>[0-9]{2}))?)?)?"
 )
+# The offsets in use, `+05:30` to ms: whole quarters of an hour.
+_OFFSETS_MS = {
+    f"{sign}{quarter // 4:02}:{quarter % 4 * 15:02}": factor * quarter * 900_000
+    for sign, factor in (("+", 1), ("-", -1))
+    for quarter in range(96)
+}
 # Lengths of YYYY-MM-DDTHH:MM:SS with 0, 3 or 6 fraction digits and a Z: what producers send.
 _USUAL_LENGTHS = frozenset({20, 24, 27})
 
@@ -64,21 +70,27 @@ def iso_ms(value: Any) -> int | None:
     """
     if type(value) is not str:
         return None
-    size = len(value)
-    if size in _USUAL_LENGTHS and value[-1] == "Z":
-        usual = value
-    else:
-        usual = value[:-6] + "Z" if value[-6:] == "+00:00" else value + "Z"
+    usual, offset_ms, size = value, 0, len(value)
+    if size not in _USUAL_LENGTHS or value[-1] != "Z":
+        found = _OFFSETS_MS.get(value[-6:])
+        if found is None:
+            usual = value + "Z"
+        else:
+            usual, offset_ms = value[:-6] + "Z", found
         size = len(usual)
         if size not in _USUAL_LENGTHS:
             return _any_iso_ms(value)
-    if usual[16] == ":" and usual[10] in "T " and (size == 20 or usual[19] == "."):
-        try:
-            since = datetime.fromisoformat(usual) - _EPOCH
-        except ValueError:
-            return _any_iso_ms(value)
-        return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-    return _any_iso_ms(value)
+    if usual[16] != ":" or usual[10] not in "T " or (size != 20 and usual[19] != "."):
+        return _any_iso_ms(value)
+    try:
+        since = datetime.fromisoformat(usual) - _EPOCH
+    except ValueError:
+        return _any_iso_ms(value)
+    ms = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+    if offset_ms:
+        ms -= offset_ms
+        return ms if MIN_MS <= ms <= MAX_MS else None
+    return ms
 
 
 def _any_iso_ms(text: str) -> int | None:
@@ -106,12 +118,6 @@ def _any_iso_ms(text: str) -> int | None:
     return ms if MIN_MS <= ms <= MAX_MS else None
 
 
-def _scaled(value: int, power: int) -> int | None:
-    """Whole number of units, 10**-power ms each, to ms."""
-    ms = value * 10**power if power >= 0 else value // 10**-power
-    return ms if MIN_MS <= ms <= MAX_MS else None
-
-
 def _decimal_ms(value: Decimal, power: int) -> int | None:
     size = value.adjusted() if value.is_finite() else _LARGEST_EXPONENT + 1
     if not -_LARGEST_EXPONENT <= size <= _LARGEST_EXPONENT:
@@ -125,18 +131,18 @@ def _decimal_ms(value: Decimal, power: int) -> int | None:
 
 
 def _epoch_reader(power: int) -> Callable[[Any], int | None]:
+    """Build the reader of numbers whose unit is 10**power ms: 3 for seconds, -6 for ns."""
+    up, down = 10 ** max(power, 0), 10 ** max(-power, 0)
+
     def read(value: Any) -> int | None:
-        if type(value) is int:
-            return _scaled(value, power)
         if type(value) is str:
-            if len(value) <= _LARGEST_EXPONENT and value.isascii() and value.isdigit():
-                return _scaled(int(value), power)
-            if _NUMBER.fullmatch(value):
-                return _decimal_ms(Decimal(value), power)
-            return iso_ms(value)
-        if type(value) is Decimal:
-            return _decimal_ms(value, power)
-        return None
+            if not (len(value) <= _LARGEST_EXPONENT and value.isascii() and value.isdigit()):
+                return _decimal_ms(Decimal(value), power) if _NUMBER.fullmatch(value) else iso_ms(value)
+            value = int(value)
+        if type(value) is int:
+            ms = value * up // down
+            return ms if MIN_MS <= ms <= MAX_MS else None
+        return _decimal_ms(value, power) if type(value) is Decimal else None
 
     return read
 

@@ -76,7 +76,7 @@ USUAL = [
     f"2025-11-24{separator}16:05:07{fraction}{zone}"
     for separator in "T "
     for fraction in ("", ".123", ".123456")
-    for zone in ("", "Z", "+00:00")
+    for zone in ("", "Z", "+00:00", "-05:30")
 ]
 REPLACEMENTS = [chr(code) for code in range(128)] + ["\u0663", "\uff10", "\ud800"]
 
