@@ -16,7 +16,7 @@ from stream.model.event import Event, Record
 from stream.model.funnel import Funnel, Step
 from stream.probe.fields import FieldTable, shape_of
 from stream.probe.findings import Field, Findings, FunnelMatches, Percentiles, Reading, StepMatches
-from stream.probe.guess import CORE, MARGIN, Candidate, candidates
+from stream.probe.guess import CORE, Candidate, candidates
 from stream.probe.lateness import Timed, behind_watermark, percentiles, suggested_ms
 from stream.probe.paste import config_text
 from stream.probe.sample import Sample
@@ -93,7 +93,7 @@ def analyse(sample: Sample, known: Known, now_ms: int, *, show_values: bool = Fa
         notes=[],
     )
     findings.notes = _notes(sample, findings, tried, table)
-    findings.config = config_text(findings, known.servers)
+    findings.config = config_text(findings, known.servers) if reads else ""
     return findings
 
 
@@ -186,9 +186,12 @@ def _notes(sample: Sample, findings: Findings, tried: Sequence[Candidate], table
     if not findings.mapped:
         what = "no record maps to an event: name the fields under `fields` in the config"
         return [*notes, what if findings.records else f"{sample.origin} holds no records: nothing can be said about it"]
-    own_share = next((each.share for each in tried if each.is_configured), best.share)
-    if own_share < best.share - MARGIN:
-        notes.append(f"the mapping in your config reads {own_share:.1%} of the records, the one below {best.share:.1%}")
+    own = next((each for each in tried if each.is_configured), best)
+    if own is not best:
+        units = f", its times as {own.mapping.unit}" if own.share and own.mapping.unit != best.mapping.unit else ""
+        notes.append(
+            f"the mapping in your config reads {own.share:.1%} of the records{units}; the one below fits better"
+        )
     if findings.mapped < FEW_EVENTS:
         notes.append(f"{findings.mapped} events are few: take the shares and percentiles as rough")
     if table.is_cut:

@@ -40,14 +40,13 @@ _DIGITS_OF_UNIT = {TimeUnit.S: 0, TimeUnit.MS: 3, TimeUnit.US: 6, TimeUnit.NS: 9
 class FieldStats:
     """What the records hold at one path."""
 
-    __slots__ = ("distinct", "example", "ids", "key_matches", "names", "records", "shapes", "types", "units")
+    __slots__ = ("distinct", "example", "key_matches", "records", "shapes", "types", "units")
 
     def __init__(self) -> None:
         self.records = 0  # that hold a value here
         self.types: Counter[str] = Counter()
         self.shapes: Counter[str] = Counter()
         self.units: Counter[TimeUnit] = Counter()  # of values that are times of this century
-        self.ids = self.names = 0  # values that can be an id; that can be a name
         self.key_matches = 0  # values that are the record's key
         self.distinct: set[int] = set()
         self.example = ""
@@ -63,8 +62,6 @@ class FieldStats:
         unit = unit_of(value)
         if unit is not None:
             self.units[unit] += 1
-        self.names += kind == "text" and text != ""
-        self.ids += kind in {"text", "integer"} and text != ""
         self.key_matches += text == key
         if self.records <= DISTINCT_OF:
             self.distinct.add(hash(text))

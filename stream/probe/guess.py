@@ -5,7 +5,7 @@ Out: candidates, best first.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,15 +80,17 @@ def candidates(
         mappings.setdefault((preset, _with_unit(table, _fitted(table, timed, best))), False)
     found = [_scored(preset, mapping, records, is_configured=wanted) for (preset, mapping), wanted in mappings.items()]
     top = max(each.share for each in found)
+    keeps_own = configured is not None and _with_unit(table, configured[1]) == configured[1]
 
     def rank(each: Candidate) -> tuple[Any, ...]:
         if each.share < top - MARGIN:
             return True, -each.share, len(each.changes)
-        return False, not each.is_configured, -round(2 * each.id_share), len(each.changes), -each.share
+        own = 0 if not each.is_configured else -1 if keeps_own else 1
+        return False, own, -round(2 * each.id_share), len(each.changes), -each.share
 
-    best, *others = sorted(found, key=rank)
+    top_one, *others = sorted(found, key=rank)
     # The other presets fitted to the same fields say nothing new.
-    return [best, *(each for each in others if each.is_configured or not each.changes)]
+    return [top_one, *(each for each in others if each.is_configured or not each.changes)]
 
 
 def _scored(preset: str, mapping: Mapping, records: Sequence[Record], *, is_configured: bool) -> Candidate:
@@ -118,17 +120,14 @@ def _fitted(table: FieldTable, mapping: Mapping, best: dict[str, str | None]) ->
     return replace(mapping, **changes)  # type: ignore[arg-type]
 
 
-_FITTING: dict[str, Callable[[FieldStats], int]] = {
-    "actor": lambda stats: stats.ids,
-    "time": lambda stats: stats.units.total(),
-    "name": lambda stats: stats.names,
-    "id": lambda stats: stats.ids,
-}
-
-
 def _coverage(table: FieldTable, role: str, path: str) -> float:
+    """Return the share of records whose value at the path can play the role."""
     stats = table.paths.get(path)
-    return _FITTING[role](stats) / table.readable if stats is not None else 0.0
+    if stats is None:
+        return 0.0
+    if role == "time":
+        return stats.units.total() / table.readable
+    return (stats.types["text"] + (stats.types["integer"] if role != "name" else 0)) / table.readable
 
 
 def _best(table: FieldTable, role: str) -> str | None:

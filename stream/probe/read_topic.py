@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from stream.errors import ProbeError
 from stream.model.event import Record
-from stream.probe.sample import MAX_BYTES, Run, Sample, cost
+from stream.probe.sample import MAX_BYTES, Run, Sample
 from stream.settings.texts import closest
 from stream.settings.tracker import KafkaSettings
 from stream.worker.takeover import kafka_error
@@ -120,12 +120,12 @@ def plan(spans: Mapping[int, Range], max_records: int) -> tuple[dict[int, Range]
     for place, (partition, (first, end)) in enumerate(by_size):
         share = min(end - first, -(-left // (len(by_size) - place)))
         left -= share
-        if share == end - first:
-            heads[partition] = (first, end)
-        else:
-            heads[partition] = (first, first + share // 2)
-            tails[partition] = (end - (share - share // 2), end)
-    return tuple({number: each for number, each in ends.items() if each[0] < each[1]} for ends in (heads, tails))  # type: ignore[return-value]
+        at_head = share if share == end - first else share // 2
+        if at_head:
+            heads[partition] = (first, first + at_head)
+        if share > at_head:
+            tails[partition] = (end - share + at_head, end)
+    return heads, tails
 
 
 async def _read_ranges(
@@ -139,22 +139,16 @@ async def _read_ranges(
         consumer.seek(tp, first)
         consumer.resume(tp)
     open_ones = set(ranges)
-    while open_ones:
+    while open_ones and room > 0:
         batches = await consumer.getmany(*open_ones, timeout_ms=int(QUIET_S * 1000))
-        before = {tp: await consumer.position(tp) for tp in open_ones}
+        if not batches:
+            return found, f"{len(open_ones)} partitions gave fewer records than their offsets promise"
         for tp, batch in batches.items():
             for each in batch:
                 if each.offset < ranges[tp][1] and room > 0:
-                    record_ms = each.timestamp if each.timestamp is not None and each.timestamp >= 0 else None
-                    record = Record(each.value, each.offset, record_ms, each.key)
-                    found[tp].append(record)
-                    room -= cost(record)
-        complete = {tp for tp in open_ones if before[tp] >= ranges[tp][1]}
-        if complete:
-            consumer.pause(*complete)
-        open_ones -= complete
-        if room <= 0:
-            return found, f"the sample was cut at {MAX_BYTES >> 20} MiB"
-        if not batches and open_ones:
-            return found, f"{len(open_ones)} partitions gave fewer records than their offsets promise"
-    return found, ""
+                    record_ms = each.timestamp if each.timestamp >= 0 else None  # Kafka's -1 is none
+                    found[tp].append(Record(each.value, each.offset, record_ms, each.key))
+                    room -= len(each.value or b"") + len(each.key or b"")
+        open_ones = {tp for tp in open_ones if await consumer.position(tp) < ranges[tp][1]}
+        consumer.pause(*(set(batches) - open_ones))
+    return found, f"the sample was cut at {MAX_BYTES >> 20} MiB" if room <= 0 else ""

@@ -30,8 +30,3 @@ class Sample:
     partitions: int = 1
     total_records: int | None = None
     note: str = ""
-
-
-def cost(record: Record) -> int:
-    """Bytes of a record that count against `MAX_BYTES`."""
-    return len(record.value or b"") + len(record.key or b"")
