@@ -16,7 +16,7 @@ one event makes several (`make bench`); their items are listed at each type.
 from typing import TypeAlias
 
 from stream.engine.match import CompiledFunnel, Hit, Touch
-from stream.engine.ordered import Extension, Levels, Path, extend, live_path
+from stream.engine.ordered import Extension, Levels, Path, alive, extend
 
 # (entry_ms, best, chain, entry): t0, the earliest start of the chains alive when it opened; the
 # deepest level; the reported chain of that level; the touch of the event at t0. Converted iff
@@ -35,9 +35,8 @@ PeriodFold: TypeAlias = tuple[int, int, Levels | bool | None, int, Path]
 Fold: TypeAlias = tuple[Levels, Attempt | None, tuple[PeriodFold, ...]]
 
 
-def empty_fold(funnel: CompiledFunnel) -> Fold:
-    """Return the standing of an actor that has done nothing."""
-    return funnel.no_levels, None, ()
+NOTHING: Fold = ((), None, ())
+"""The standing of an actor that has done nothing."""
 
 
 def advance_fold(
@@ -45,34 +44,30 @@ def advance_fold(
 ) -> tuple[Fold, tuple[Attempt, ...]]:
     """Take in one tie group; returns the fold after it and the attempts that it closed."""
     levels, attempt, periods = fold
-    step_count = funnel.step_count
     closed: tuple[Attempt, ...] = ()
     if attempt is not None and time_ms - attempt[0] > funnel.window_ms:
         closed = (attempt,)
         attempt = None
-    extension = extend(levels, time_ms, hits, funnel.window_ms, may_start=True)
+    extension = extend(funnel, levels, time_ms, hits, may_start=True)
     new_levels, top, path, extends = extension
-    if path is not None and top == step_count:
+    if path is not None and top == funnel.step_count:
         entry_ms, entry = (attempt[0], attempt[3]) if attempt is not None else (path[0], path[1])
         closed = (*closed, (entry_ms, top, path, entry))
         attempt = None
-        new_levels = funnel.no_levels
+        new_levels = ()
     elif attempt is None:
         if extends:
-            attempt = open_attempt(new_levels, time_ms, funnel.window_ms)
+            attempt = open_attempt(alive(new_levels, time_ms, funnel.window_ms))
     elif path is not None and top > attempt[1]:
         attempt = (attempt[0], top, path, attempt[3])
     new_levels, periods = _advance_periods(funnel, fold, time_ms, hits, extension, new_levels)
     return (new_levels, attempt, periods), closed
 
 
-def open_attempt(levels: Levels, time_ms: int, window_ms: int) -> Attempt:
-    """Open an attempt at the deepest chain alive; starts never increase with the level, so it is the earliest."""
-    for index in range(len(levels) - 1, -1, -1):
-        path = live_path(levels[index], time_ms, window_ms)
-        if path is not None:
-            return path[0], index + 1, path, path[1]
-    raise AssertionError("an event that extends a chain leaves one alive")
+def open_attempt(levels: Levels) -> Attempt:
+    """Open an attempt at the deepest chain alive: starts never increase with the level, so it is the earliest."""
+    path = levels[-1]
+    return path[0], len(levels), path, path[1]
 
 
 def _advance_periods(  # noqa: PLR0913, PLR0917
@@ -94,18 +89,17 @@ def _advance_periods(  # noqa: PLR0913, PLR0917
         if levels is DONE:
             result.append(period)
             continue
-        shared = levels is SHARED
-        own = old_levels if levels is SHARED else levels
-        step = (
-            extension if shared and here else extend(own, time_ms, hits, funnel.window_ms, may_start=here)  # type: ignore[arg-type]
-        )
-        after, top, path, _ = step
+        if levels is SHARED and here:
+            after, top, path, _ = extension
+        else:
+            own = old_levels if levels is SHARED else levels
+            after, top, path, _ = extend(funnel, own, time_ms, hits, may_start=here)  # type: ignore[arg-type] # not a bool
         if path is not None and top > best:
             best, chain = top, path
         if best == funnel.step_count:
             result.append((start_ms, end_ms, DONE, best, chain))
         else:
-            result.append((start_ms, end_ms, SHARED if shared and here else after, best, chain))
+            result.append((start_ms, end_ms, SHARED if levels is SHARED and here else after, best, chain))
     if not inside:
         new_levels, opened = _open_period(funnel, time_ms, hits, new_levels)
         if opened is not None:
@@ -122,16 +116,11 @@ def _open_period(
     Also returns the attempts' levels without expired paths: often they then are
     the new period's, and one copy serves both.
     """
-    levels, top, path, _ = extend(funnel.no_levels, time_ms, hits, funnel.window_ms, may_start=True)
+    levels, top, path, _ = extend(funnel, (), time_ms, hits, may_start=True)
     if path is None:
         return new_levels, None
     start_ms, end_ms = funnel.period_of(time_ms)
     if top == funnel.step_count:
         return new_levels, (start_ms, end_ms, DONE, top, path)
-    alive = drop_expired(new_levels, time_ms, funnel.window_ms)
-    return alive, (start_ms, end_ms, SHARED if alive == levels else levels, top, path)
-
-
-def drop_expired(levels: Levels, time_ms: int, window_ms: int) -> Levels:
-    """Forget paths that nothing at or after `time_ms` can extend."""
-    return tuple([live_path(path, time_ms, window_ms) for path in levels])
+    living = alive(new_levels, time_ms, funnel.window_ms)
+    return living, (start_ms, end_ms, SHARED if living == levels else levels, top, path)

@@ -1,14 +1,18 @@
 """An actor's state in all funnels to versioned bytes, and back.
 
-In:  funnel states by funnel, as `engine.advance` leaves them after `seal`.
-Out: msgpack. Only the sealed fold and the suffix's hits are written; the folds inside
-     the suffix are worked out again on reading, so that the bytes stay small and a
-     changed fold needs no migration of the suffix.
+In:  funnel states by funnel, as `engine.state.seal` leaves them.
+Out: msgpack. Only the base and the entries' own fields are written; the folds of the
+     entries are worked out again on reading, so that the bytes stay small and a changed
+     fold needs no migration of the entries.
 
-A blob is `[version, number, sealed, hits, number, sealed, hits, ...]`, where number
-names the funnel (`CompiledFunnel.number`), sealed is `[levels, attempt, periods]` with a
-chain that equals a level's path written as that level's index, and hits is a flat list of
-`[time_ms, id, steps, touch]`. A funnel without breakdowns and values leaves touches out.
+A blob is `[version, number, newest_ms, fold, hits, number, newest_ms, ...]`, where number
+names the funnel (`CompiledFunnel.number`). Every other time is written as newest_ms - time,
+which takes one to five bytes instead of nine.
+fold:  nil for one that says nothing, else `[levels, attempt, periods]`; periods is flat,
+       five items each. A chain that is a level's path is written as that level's index.
+hits:  flat, `time, id, steps` of each; a single step stands for itself.
+A funnel without breakdowns and values leaves touches out everywhere; with them, they
+follow their time in paths, end the attempt, and are a fourth item of each hit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,10 +20,11 @@ from typing import Any
 
 import msgspec
 
-from stream.engine.advance import FunnelState, Group, refold
-from stream.engine.attempts import Fold
-from stream.engine.match import CompiledFunnel, Hit
-from stream.engine.ordered import Path
+from stream.engine.attempts import NOTHING, Attempt, Fold, PeriodFold
+from stream.engine.match import CompiledFunnel, Touch
+from stream.engine.ordered import Levels, Path
+from stream.engine.state import TIME, Entry, FunnelState, base_of, fold_of, refold
+from stream.errors import UnreadableState
 
 CODEC_VERSION = 1
 
@@ -27,45 +32,62 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-class UnreadableState(ValueError):  # noqa: N818 (what the bytes are, as the caller reads it)
-    """The bytes are no state of a version this release reads."""
-
-
-def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState]]) -> bytes:
-    """Return the bytes for one actor's states."""
+def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState | None]]) -> bytes:
+    """Return the bytes for one actor's states; None is no state."""
     parts: list[Any] = [CODEC_VERSION]
     for funnel, state in states:
-        with_touch = funnel.has_touch
-        levels, attempt, periods = state.sealed
-        own = [path if with_touch or path is None else path[::2] for path in levels]
-        while own and own[-1] is None:
-            own.pop()
-        written_attempt = None
-        if attempt is not None:
-            entry_ms, best, chain, entry = attempt
-            reference = _reference(levels, best, chain, with_touch=with_touch)
-            written_attempt = (entry_ms, best, reference, entry) if with_touch else (entry_ms, best, reference)
-        written_periods = [
-            (
-                start_ms,
-                end_ms,
-                period_levels
-                if period_levels is None or period_levels is True
-                else [path if with_touch or path is None else path[::2] for path in period_levels],  # type: ignore[union-attr]
-                best,
-                _reference(levels, best, chain, with_touch=with_touch),
-            )
-            for start_ms, end_ms, period_levels, best, chain in periods
-        ]
-        hits = [hit[:4] if with_touch else hit[:3] for group in state.groups for hit in group[1]]
-        parts += (funnel.number, (own, written_attempt, written_periods), hits)
+        if state is None:
+            continue
+        base, *entries = state.entries
+        newest_ms = entries[-1][TIME] if entries else 0
+        if funnel.has_touch:
+            hits = [
+                item
+                for time_ms, event_id, steps, touch, *_ in entries
+                for item in (newest_ms - time_ms, event_id, steps[0] if len(steps) == 1 else steps, touch)
+            ]
+        else:
+            hits = [
+                item
+                for time_ms, event_id, steps, *_ in entries
+                for item in (newest_ms - time_ms, event_id, steps[0] if len(steps) == 1 else steps)
+            ]
+        parts += (funnel.number, newest_ms, _written_fold(fold_of(base), newest_ms, funnel.has_touch), hits)
     return _encode(parts)
 
 
-def _reference(levels: Sequence[Path | None], best: int, chain: Path, *, with_touch: bool) -> Path | int:
+def _written_fold(fold: Fold, newest_ms: int, with_touch: bool) -> list[Any] | None:  # noqa: FBT001 (internal, read once)
+    levels, attempt, periods = fold
+    if not levels and attempt is None and not periods:
+        return None
+    written_attempt: list[Any] | None = None
+    if attempt is not None:
+        entry_ms, best, chain, entry = attempt
+        written_attempt = [newest_ms - entry_ms, best, _written_chain(levels, best, chain, newest_ms, with_touch)]
+        if with_touch:
+            written_attempt.append(entry)
+    written_periods: list[Any] = []
+    for start_ms, end_ms, own, best, chain in periods:
+        written_periods += (
+            newest_ms - start_ms,
+            end_ms - start_ms,
+            own if own is None or own is True else [_written_path(path, newest_ms, with_touch) for path in own],  # type: ignore[union-attr] # not a bool
+            best,
+            _written_chain(levels, best, chain, newest_ms, with_touch),
+        )
+    return [[_written_path(path, newest_ms, with_touch) for path in levels], written_attempt, written_periods]
+
+
+def _written_path(path: Path, newest_ms: int, with_touch: bool) -> list[Any]:  # noqa: FBT001
+    if with_touch:
+        return [item if at % 2 else newest_ms - item for at, item in enumerate(path)]
+    return [newest_ms - time_ms for time_ms in path[::2]]
+
+
+def _written_chain(levels: Levels, best: int, chain: Path, newest_ms: int, with_touch: bool) -> list[Any] | int:  # noqa: FBT001
     if best <= len(levels) and levels[best - 1] is chain:
         return best - 1
-    return chain if with_touch else chain[::2]
+    return _written_path(chain, newest_ms, with_touch)
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:
@@ -75,54 +97,56 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
     """
     parts = _decode(blob)
     if not isinstance(parts, list) or not parts or parts[0] != CODEC_VERSION:
-        raise UnreadableState(f"state of codec version {parts[:1] if isinstance(parts, list) else parts!r}")
+        found = parts[0] if isinstance(parts, list) and parts else parts
+        raise UnreadableState(found, CODEC_VERSION)
     states = {}
-    for at in range(1, len(parts), 3):
+    for at in range(1, len(parts), 4):
         funnel = funnels.get(parts[at])
         if funnel is not None:
-            states[funnel.number] = _read_state(funnel, parts[at + 1], parts[at + 2])
+            states[funnel.number] = _read_state(funnel, *parts[at + 1 : at + 4])
     return states
 
 
-def _read_state(funnel: CompiledFunnel, sealed: list[Any], written_hits: list[Any]) -> FunnelState:
-    with_touch = funnel.has_touch
+def _read_state(funnel: CompiledFunnel, newest_ms: int, fold: list[Any] | None, hits: list[Any]) -> FunnelState:
+    base = base_of(NOTHING if fold is None else _read_fold(fold, newest_ms, funnel.has_touch))
+    entries = [base]
+    stride = 4 if funnel.has_touch else 3
+    for at in range(0, len(hits), stride):
+        steps = hits[at + 2]
+        touch = _read_touch(hits[at + 3]) if funnel.has_touch else None
+        steps = (steps,) if isinstance(steps, int) else tuple(steps)
+        unfolded: Entry = (newest_ms - hits[at], hits[at + 1], steps, touch, *NOTHING, ())
+        entries.append(unfolded)
+    refold(funnel, entries, 1, changed=len(entries))
+    return FunnelState(entries)
 
-    def path(written: list[Any]) -> Path:
+
+def _read_fold(written: Sequence[Any], newest_ms: int, with_touch: bool) -> Fold:  # noqa: FBT001
+    def path(items: Sequence[Any]) -> Path:
         if with_touch:
-            return tuple(_touch(item) if at % 2 else item for at, item in enumerate(written))
-        return tuple(item for time_ms in written for item in (time_ms, None))
+            return tuple([_read_touch(item) if at % 2 else newest_ms - item for at, item in enumerate(items)])
+        return tuple([item for behind in items for item in (newest_ms - behind, None)])
 
-    def all_levels(written: list[Any]) -> tuple[Path | None, ...]:
-        read = [None if item is None else path(item) for item in written]
-        return (*read, *funnel.no_levels[len(read) :])
+    def chain(items: Sequence[Any] | int) -> Path:
+        return levels[items] if isinstance(items, int) else path(items)
 
-    levels = all_levels(sealed[0])
-
-    def chain(written: Any) -> Path:
-        return levels[written] if isinstance(written, int) else path(written)  # type: ignore[return-value]
-
-    attempt = None
-    if sealed[1] is not None:
-        entry_ms, best, reference, *entry = sealed[1]
-        attempt = (entry_ms, best, chain(reference), _touch(entry[0]) if entry else None)
-    periods = tuple(
-        (start_ms, end_ms, own if own is None or own is True else all_levels(own), best, chain(reference))
-        for start_ms, end_ms, own, best, reference in sealed[2]
-    )
-    fold: Fold = (levels, attempt, periods)
-    groups: list[Group] = []
-    for time_ms, event_id, steps, *touch in written_hits:
-        hit: Hit = (time_ms, event_id, tuple(steps), _touch(touch[0]) if touch else None, 0)
-        if groups and groups[-1][0] == time_ms:
-            groups[-1] = (time_ms, (*groups[-1][1], hit), fold, ())
-        else:
-            groups.append((time_ms, (hit,), fold, ()))
-    refold(funnel, fold, groups)
-    return FunnelState(fold, groups)
+    written_levels, written_attempt, flat = written
+    levels: Levels = tuple([path(items) for items in written_levels])
+    attempt: Attempt | None = None
+    if written_attempt is not None:
+        entry_ms, best, reference, *entry = written_attempt
+        attempt = (newest_ms - entry_ms, best, chain(reference), _read_touch(entry[0]) if entry else None)
+    periods: list[PeriodFold] = []
+    for at in range(0, len(flat), 5):
+        start, length, own, best, reference = flat[at : at + 5]
+        start_ms = newest_ms - start
+        own = own if own is None or own is True else tuple([path(items) for items in own])
+        periods.append((start_ms, start_ms + length, own, best, chain(reference)))
+    return levels, attempt, tuple(periods)
 
 
-def _touch(written: Any) -> Any:
+def _read_touch(written: Any) -> Touch | None:
     if written is None:
         return None
     segments, values = written
-    return tuple(segments), tuple(tuple(value) for value in values)
+    return tuple(segments), tuple([tuple(value) for value in values])

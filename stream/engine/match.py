@@ -2,11 +2,12 @@
 
 In:  funnel definitions, and the order in which the decoder hands over properties.
 Out: for an event name, the funnels and steps it can serve; for an event, its touch
-     (breakdown values and step values), or None where the funnel asks for neither.
+     (breakdown values and step values), or None where it has nothing to say.
 """
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from typing import Any
 
 from stream.engine.periods import period_of
@@ -31,41 +32,50 @@ Hit = tuple[int, str, tuple[int, ...], Touch | None, int]
 
 
 class CompiledFunnel:
-    """A funnel with everything the fold looks up precomputed; `number` names it in stored state."""
+    """A funnel with everything the fold looks up precomputed.
 
-    def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = ()) -> None:
+    `number` names it in stored state, `position` is its place among the funnels of its set.
+    """
+
+    def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = (), position: int = 0) -> None:
         self.definition = funnel
         self.number = number
+        self.position = position
         self.window_ms = funnel.window_ms
         self.step_count = len(funnel.steps)
-        self.no_levels: tuple[None, ...] = (None,) * (self.step_count - 1)
         self.period_of = period_of(funnel.period)
         self.steps_of: dict[str, tuple[int, ...]] = {}
-        for position, step in enumerate(funnel.steps):
+        for index, step in enumerate(funnel.steps):
             for name in step.events:
-                if position not in self.steps_of.get(name, ()):
-                    self.steps_of[name] = (*self.steps_of.get(name, ()), position)
+                if index not in self.steps_of.get(name, ()):
+                    self.steps_of[name] = (*self.steps_of.get(name, ()), index)
         column = {path: index for index, path in enumerate(property_paths)}
         self._breakdowns = tuple(
             tuple(column[path] for path in breakdown.properties) for breakdown in funnel.breakdowns
         )
         self._values = {
-            position: (
+            index: (
                 column[step.value.property],
                 None if step.value.currency_property is None else column[step.value.currency_property],
                 step.value.currency,
             )
-            for position, step in enumerate(funnel.steps)
+            for index, step in enumerate(funnel.steps)
             if step.value is not None
         }
         self.has_touch = bool(self._breakdowns or self._values)
-        self._known: dict[Touch, Touch] = {}
+        columns = [index for breakdown in self._breakdowns for index in breakdown]
+        self._raw_segments = itemgetter(*columns) if columns else None
+        self._known: dict[Any, Touch] = {}
 
     def touch(self, steps: tuple[int, ...], properties: Sequence[Any]) -> Touch | None:
-        """Return what the event says for breakdowns and values, or None if the funnel has neither."""
-        if not self.has_touch:
-            return None
-        segments = tuple([_segment(properties, columns) for columns in self._breakdowns])
+        """Return what the event says for breakdowns and values, None if it says nothing.
+
+        Breakdown values are those of the entry event (first touch), so that only an event
+        which can serve the first step has some; the others' are ().
+        """
+        touch = self._segments(properties) if self._raw_segments is not None and steps[0] == 0 else None
+        if not self._values:
+            return touch
         values = tuple(
             [
                 (step + 1, *amount)
@@ -73,14 +83,26 @@ class CompiledFunnel:
                 if step in self._values and (amount := self._amount(step, properties)) is not None
             ]
         )
-        touch = (segments, values)
-        if values:
+        if not values:
             return touch
-        # One object for equal touches: state holds references, not copies.
-        known = self._known.setdefault(touch, touch)
-        if len(self._known) > MAX_INTERNED:
-            self._known.clear()
-        return known
+        return touch[0] if touch is not None else (), values
+
+    def _segments(self, properties: Sequence[Any]) -> Touch:
+        """Return the touch without values; one object for equal ones, since state holds references to it."""
+        raw = self._raw_segments(properties)  # type: ignore[misc] # only called where there are breakdowns
+        try:
+            known = self._known.get(raw)
+        except TypeError:  # a list or an object: no segment, and no key either
+            known = None
+        if known is not None:
+            return known
+        touch: Touch = (tuple([_segment(properties, columns) for columns in self._breakdowns]), ())
+        # 1, True and "1" are different segments but may be equal keys: only text is remembered.
+        if all(type(value) is str or value is None for value in (raw if type(raw) is tuple else (raw,))):
+            if len(self._known) >= MAX_INTERNED:
+                self._known.clear()
+            self._known[raw] = touch
+        return touch
 
     def _amount(self, step: int, properties: Sequence[Any]) -> tuple[str, str] | None:
         column, currency_column, fallback = self._values[step]
@@ -92,6 +114,7 @@ class CompiledFunnel:
 
 
 MAX_INTERNED = 100_000
+"""Touches without values that a funnel remembers; more are free text, and remembering starts anew."""
 
 
 def exact_amount(raw: Any) -> str | None:
@@ -132,9 +155,9 @@ def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
 class FunnelSet:
     """All funnels on one stream: names any of them can use, and each funnel compiled.
 
-    `overlaps`: some event name serves several funnels. `property_paths` is what the decoder must
-    hand over, in this order. `numbers` gives each `name@version` the number under which its state
-    is stored.
+    `property_paths` is what the decoder must hand over, in this order. `numbers` gives each
+    `name@version` the number under which its state is stored. `serving`: for an event name, each
+    funnel it serves and the steps of it.
     """
 
     def __init__(self, funnels: Sequence[Funnel], numbers: dict[str, int] | None = None) -> None:
@@ -142,10 +165,12 @@ class FunnelSet:
             sorted({path for funnel in funnels for path in funnel.needed_properties})
         )
         numbers = numbers if numbers is not None else {funnel.key: n for n, funnel in enumerate(funnels)}
-        self.funnels = tuple(CompiledFunnel(funnel, numbers[funnel.key], self.property_paths) for funnel in funnels)
+        self.funnels = tuple(
+            CompiledFunnel(funnel, numbers[funnel.key], self.property_paths, position)
+            for position, funnel in enumerate(funnels)
+        )
         self.by_number = {compiled.number: compiled for compiled in self.funnels}
         self.serving: dict[str, tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]] = {}
         for compiled in self.funnels:
             for name, steps in compiled.steps_of.items():
                 self.serving[name] = (*self.serving.get(name, ()), (compiled, steps))
-        self.overlaps = any(len(funnels) > 1 for funnels in self.serving.values())

@@ -6,18 +6,20 @@ Out: the levels after it, and how deep this instant reached.
 A level k (index k - 1) holds a path: the chain of length k with the latest start, as
 a flat tuple (time, touch, time, touch, ...) whose first item is the start. Level n is
 never kept: reaching it ends the attempt. Because a chain's prefix has the same start,
-starts never increase with the level. A path is chosen so that it is the reported chain
-of its level (SPEC section 3): latest start, then the earliest event of each step, then
-the smallest ids.
+levels are filled from the first on without a gap, and starts never increase with the
+level. A path is chosen so that it is the reported chain of its level (SPEC section 3):
+latest start, then the earliest event of each step, then the smallest ids.
 """
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from stream.engine.match import Hit
+from stream.engine.match import CompiledFunnel, Hit
 
 # (time_ms, touch, time_ms, touch, ...), one pair per step
 Path: TypeAlias = tuple[Any, ...]
-Levels: TypeAlias = tuple[Path | None, ...]
+# the paths of levels 1, 2, ... as far as there are any
+Levels: TypeAlias = tuple[Path, ...]
 
 # (levels, top, path, extends): the levels after an instant; the deepest level whose path it changed,
 # n for a completed chain, 0 for none; that path; whether a hit started a chain or could extend a
@@ -25,59 +27,73 @@ Levels: TypeAlias = tuple[Path | None, ...]
 Extension: TypeAlias = tuple[Levels, int, Path | None, bool]
 
 
-def live_path(path: Path | None, time_ms: int, window_ms: int) -> Path | None:
-    """Return `path` if an event at `time_ms` could still extend it, else None."""
-    return path if path is not None and time_ms - path[0] <= window_ms else None
+def alive(levels: Levels, time_ms: int, window_ms: int) -> Levels:
+    """Return the levels that an event at `time_ms` could still extend: the first ones, as starts never increase."""
+    count = len(levels)
+    while count and time_ms - levels[count - 1][0] > window_ms:
+        count -= 1
+    return levels[:count]
 
 
-def extend(levels: Levels, time_ms: int, hits: tuple[Hit, ...], window_ms: int, *, may_start: bool) -> Extension:
+def extend(  # noqa: PLR0911 (one for each case)
+    funnel: CompiledFunnel, levels: Levels, time_ms: int, hits: tuple[Hit, ...], *, may_start: bool
+) -> Extension:
     """Take in one tie group. `may_start`: whether its hits may be first events of a chain."""
-    if len(hits) == 1:
-        _, _, steps, touch, _ = hits[0]
-        if len(steps) == 1:
-            (step,) = steps
-            before: Path | None = () if step == 0 and may_start else None
-            if step:
-                before = live_path(levels[step - 1], time_ms, window_ms)
-            if before is None:
-                return levels, 0, None, False
-            standing = levels[step] if 0 < step < len(levels) else None
-            if standing is not None and standing[0] >= before[0]:
-                return levels, 0, None, True
-            path = (*before, time_ms, touch)
-            if step == len(levels):
-                return levels, step + 1, path, True
-            return (*levels[:step], path, *levels[step + 1 :]), step + 1, path, True
-    return _extend_by_group(levels, time_ms, hits, window_ms, may_start=may_start)
+    if len(hits) > 1 or len(hits[0][2]) > 1:
+        return _extend_by_group(funnel, levels, time_ms, hits, may_start=may_start)
+    (step,), touch = hits[0][2], hits[0][3]
+    if step == 0:
+        if not may_start:
+            return levels, 0, None, False
+        first = (time_ms, touch)
+        return (first, *levels[1:]), 1, first, True
+    if step > len(levels) or time_ms - levels[step - 1][0] > funnel.window_ms:
+        return levels, 0, None, False
+    before = levels[step - 1]
+    if step < len(levels) and levels[step][0] >= before[0]:
+        return levels, 0, None, True
+    path = (*before, time_ms, touch)
+    if step + 1 == funnel.step_count:
+        return levels, step + 1, path, True
+    return (*levels[:step], path, *levels[step + 1 :]), step + 1, path, True
 
 
 def _extend_by_group(
-    levels: Levels, time_ms: int, hits: tuple[Hit, ...], window_ms: int, *, may_start: bool
+    funnel: CompiledFunnel, levels: Levels, time_ms: int, hits: Iterable[Hit], *, may_start: bool
 ) -> Extension:
     """Extend by several hits of one instant, each serving at most one step of a chain."""
-    step_count = len(levels) + 1
-    bases: list[Path | None] = [() if may_start else None]
-    bases += [live_path(path, time_ms, window_ms) for path in levels]
-    ordered = sorted(hits, key=lambda hit: hit[1])
+    bases: list[Path | None] = [() if may_start else None, *alive(levels, time_ms, funnel.window_ms)]
+    ordered = _useful(hits, funnel.step_count)
     new = list(levels)
     top, top_path, extends = 0, None, False
-    for level in range(1, step_count + 1):
-        lowest = next((b for b in range(level) if bases[b] is not None and _assign(ordered, b, level)), None)
+    for level in range(1, funnel.step_count + 1):
+        below = range(min(level, len(bases)))
+        lowest = next((b for b in below if bases[b] is not None and _assign(ordered, b, level)), None)
         if lowest is None:
             continue
         extends = True
-        start = bases[lowest][0] if lowest else time_ms  # type: ignore[index]
-        standing = levels[level - 1] if level < step_count else None
-        if standing is not None and standing[0] >= start:
+        start = bases[lowest][0] if lowest else time_ms  # type: ignore[index] # not None, see above
+        if level <= len(levels) and levels[level - 1][0] >= start:
             continue
         # Of levels with that start, the deepest has the earliest events.
-        base = max(b for b in range(lowest, level) if b == lowest or ((p := bases[b]) is not None and p[0] == start))
+        base = max(b for b in below if b == lowest or (b and bases[b][0] == start))  # type: ignore[index]
         head: Path = bases[base]  # type: ignore[assignment]
         path = head + tuple(item for hit in _assign(ordered, base, level) for item in (time_ms, hit[3]))
-        if level < step_count:
-            new[level - 1] = path
+        if level < funnel.step_count:
+            new[level - 1 : level] = [path]
         top, top_path = level, path
     return tuple(new) if top else levels, top, top_path, extends
+
+
+def _useful(hits: Iterable[Hit], step_count: int) -> list[Hit]:
+    """Return the hits by id, of those that serve the same steps only as many as a chain could use."""
+    useful: list[Hit] = []
+    seen: dict[tuple[int, ...], int] = {}
+    for hit in sorted(hits, key=lambda hit: hit[1]):
+        count = seen[hit[2]] = seen.get(hit[2], 0) + 1
+        if count <= step_count:
+            useful.append(hit)
+    return useful
 
 
 def _assign(hits: list[Hit], base: int, level: int) -> list[Hit]:

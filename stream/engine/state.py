@@ -1,0 +1,147 @@
+"""What is kept of one actor in one funnel: a sealed fold, and the entries that may still change.
+
+In:  entries, each an accepted event with the fold after its instant.
+Out: the same with more sealed; when it says nothing any more.
+
+Each entry remembers the fold after it, so an event in order costs one fold step,
+sealing costs none, and an out-of-order event is refolded from its place only. The
+first entry is the base: all that is sealed, of which only the fold counts; its time
+is below every event that may still come.
+"""
+
+from bisect import bisect_left
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodFold, advance_fold
+from stream.engine.match import CompiledFunnel, Touch
+from stream.engine.ordered import Levels, alive
+
+# (time_ms, event id, steps, touch, levels, open attempt, period folds, closed): an accepted event as in
+# `match.Hit`, the fold after it as in `attempts.Fold`, and the attempts that were closed by its instant.
+# Entries of one time form a tie group; the fold and `closed` of its last one are those that count.
+# One flat tuple, because most of what an event costs is making objects (`make bench`).
+Entry: TypeAlias = tuple[
+    int,
+    str,
+    tuple[int, ...],
+    Touch | None,
+    Levels,
+    Attempt | None,
+    tuple[PeriodFold, ...],
+    tuple[Attempt, ...],
+]
+TIME: Final = 0
+ATTEMPT: Final = 5
+PERIODS: Final = 6
+CLOSED: Final = 7
+
+BEFORE_ALL_TIME = -(1 << 62)
+
+time_of = itemgetter(TIME)
+
+
+def fold_of(entry: Entry) -> Fold:
+    """Return the fold after an entry's instant."""
+    return entry[4:7]
+
+
+def base_of(fold: Fold) -> Entry:
+    """Return the entry that stands for everything sealed."""
+    return (BEFORE_ALL_TIME, "", (), None, *fold, ())
+
+
+EMPTY_BASE = base_of(NOTHING)
+
+
+class FunnelState:
+    """One actor in one funnel: `entries[0]` is the base, the others follow in order of time.
+
+    While a batch is under way (`engine.batch`), `told` is how many entries' results have been handed
+    on, 0 if the batch has not touched this state; `has_closed`: an entry after those closed an attempt.
+    """
+
+    __slots__ = ("entries", "has_closed", "told")
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+        self.told = 0
+        self.has_closed = False
+
+    @property
+    def fold(self) -> Fold:
+        """The actor's standing now."""
+        return fold_of(self.entries[-1])
+
+
+def empty_state() -> FunnelState:
+    """Return the state of an actor that has done nothing."""
+    return FunnelState([EMPTY_BASE])
+
+
+def refold(funnel: CompiledFunnel, entries: list[Entry], start: int, changed: int) -> None:
+    """Work out the folds of `entries` from position `start` on, in place.
+
+    start: where a tie group begins. changed: entries before this position are new; behind it the
+    work ends as soon as a tie group leaves the fold that it left before.
+    """
+    fold = fold_of(entries[start - 1])
+    while start < len(entries):
+        time_ms = entries[start][TIME]
+        end = start + 1
+        while end < len(entries) and entries[end][TIME] == time_ms:
+            end += 1
+        hits = tuple([(at_ms, event_id, steps, touch, 0) for at_ms, event_id, steps, touch, *_ in entries[start:end]])
+        fold, closed = advance_fold(funnel, fold, time_ms, hits)
+        last = entries[end - 1]
+        if start >= changed and fold == fold_of(last) and closed == last[CLOSED]:
+            return
+        for index in range(start, end):
+            entries[index] = (*hits[index - start][:4], *fold, closed if index == end - 1 else ())
+        start = end
+
+
+def seal(funnel: CompiledFunnel, state: FunnelState, limit_ms: int) -> None:
+    """Fold for good everything strictly below `limit_ms` (watermark - lateness), in place."""
+    entries = state.entries
+    first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+    if first_open > 1:
+        del entries[: first_open - 1]
+    periods = entries[0][PERIODS]
+    if periods and periods[0][1] <= limit_ms:
+        _forget_periods(funnel, entries, limit_ms)
+
+
+def _forget_periods(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
+    """Drop the folds of periods that are over and that no event can deepen any more."""
+    levels, _, periods = fold_of(entries[0])
+    gone = {
+        start_ms
+        for start_ms, end_ms, own, _, _ in periods
+        if end_ms <= limit_ms
+        and (own is DONE or not alive(levels if own is SHARED else own, limit_ms, funnel.window_ms))  # type: ignore[arg-type] # not a bool
+    }
+    if gone:
+        entries[:] = [
+            (*entry[:PERIODS], tuple([period for period in entry[PERIODS] if period[0] not in gone]), entry[CLOSED])
+            for entry in entries
+        ]
+
+
+def expires_ms(funnel: CompiledFunnel, state: FunnelState) -> int | None:
+    """Return the limit (watermark - lateness, ms) above which the state says nothing any more.
+
+    None while it has events that are not sealed.
+    """
+    if len(state.entries) > 1:
+        return None
+    levels, attempt, periods = state.fold
+    starts = [path[0] for path in levels]
+    if attempt is not None:
+        starts.append(attempt[0])
+    for _, _, own, _, _ in periods:
+        if own is not SHARED and own is not DONE:
+            starts += [path[0] for path in own]  # type: ignore[union-attr] # not a bool
+    ends = [end_ms for _, end_ms, _, _, _ in periods]
+    ends += [start + funnel.window_ms for start in starts]
+    return max(ends, default=BEFORE_ALL_TIME)
