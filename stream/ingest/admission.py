@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stream.ingest.decode import EventDecoder, Invalid
-from stream.ingest.identify import key_names_actor
+from stream.ingest.identify import fallback_id, key_names_actor
 from stream.model.verdict import Verdict
 
 NO_LIMIT_MS = -(1 << 62)  # the limit before the first valid record: below every time
@@ -70,7 +70,8 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
     and an empty origin. With `keys`, events whose key is not their actor are looked for.
 
     The clear form is `tests/support/clear_admission.py`, which a property holds equal to this one; decoding
-    included it costs 1.1 us for a record of 200 bytes (`tests/bench/bench_ingest.py`).
+    included a record of 200 bytes costs 1.4 us with three properties, 1.0 us unmatched
+    (`tests/bench/bench_ingest.py`).
     """
     core, properties = decoder.core, decoder.properties
     lateness_ms, skew_ms = limits.allowed_lateness_ms, limits.max_future_skew_ms
@@ -99,7 +100,7 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
             rejects.append((index, Verdict.LATE, LATE_REASON))
         else:
             if event_id is None:
-                event_id = f"{origin}{offsets[index]}"
+                event_id = fallback_id(origin, offsets[index])
             events.append((actor, time_ms, event_id, name, properties(parsed), limit))
             if keys is not None and misplaced is None and not key_names_actor(keys[index], actor):
                 misplaced = index
