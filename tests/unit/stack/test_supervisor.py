@@ -170,13 +170,16 @@ def test_orders_arrive_in_a_folder_whose_path_is_too_long_for_a_socket(supervise
     assert supervise(below="x" * 150).order("restart redis") == "ok"
 
 
-def test_a_frozen_service_is_ended_too(supervise):
-    supervised = supervise(removes=False)
+def test_a_frozen_service_may_end_in_order_too(supervise, tmp_path):
+    left = tmp_path / "data" / "left"
+    supervised = supervise(service(tmp_path, argv=[sys.executable, "-c", POLITE, str(left)]), removes=False)
+    wait_for(lambda: (tmp_path / "redis.log").read_text() == "ready\n")
     redis = supervised.state.services["redis"].process
     os.kill(redis.pid, signal.SIGSTOP)
     supervised.close()
     supervised.process.wait(SECONDS)
     assert not is_running(redis)
+    assert left.exists()
 
 
 def test_kept_data_is_kept_and_the_service_may_end_in_order(supervise, tmp_path):
