@@ -272,16 +272,17 @@ class Committer:
         except (StoreUnavailable, KafkaUnavailable) as error:
             self._lose(error)
         else:
-            if not self._stored:
-                self._outage.end()
+            self._outage.end("tick")
 
     def _lose(self, error: Exception) -> None:
         """Whether the sink stored anything is unknown: have it assign all anew, with pauses until it can."""
-        self._outage.begin(str(error))
         self._forget()
-        if self._stored:
-            self._is_lost = True
-            self._source.take_over()
+        if not self._stored:  # nothing to take over: the next tick tries again
+            self._outage.begin(str(error), "tick")
+            return
+        self._outage.begin(str(error))
+        self._is_lost = True
+        self._source.take_over()
 
 
 def _joined(batches: Sequence[PartitionBatch]) -> PartitionBatch:

@@ -28,22 +28,27 @@ Answer = TypeVar("Answer")
 
 
 class Outage:
-    """What is known to be away, for readiness and for the watchdog; `reason` is empty when all is well."""
+    """What is known to be away, for readiness and for the watchdog. `source` is who noticed: each ends its own."""
 
     def __init__(self) -> None:
-        self.reason = ""
+        self._reasons: dict[str, str] = {}
 
-    def begin(self, reason: str) -> None:
+    @property
+    def reason(self) -> str:
+        """What is away, empty when all is well."""
+        return next(iter(self._reasons.values()), "")
+
+    def begin(self, reason: str, source: str = "") -> None:
         """Remember `reason`, and log it unless it is the one already known."""
-        if reason != self.reason:
+        if reason not in self._reasons.values():
             log.warning("waiting: %s", reason)
-        self.reason = reason
+        self._reasons[source] = reason
 
-    def end(self) -> None:
-        """All is well again."""
-        if self.reason:
-            log.warning("going on: no longer waiting because %s", self.reason)
-        self.reason = ""
+    def end(self, source: str = "") -> None:
+        """All is well again, as far as `source` can tell."""
+        reason = self._reasons.pop(source, "")
+        if reason and not self._reasons:
+            log.warning("going on; it was: %s", reason)
 
 
 async def until_available(ask: Callable[[], Awaitable[Answer]], outage: Outage) -> Answer:

@@ -73,15 +73,15 @@ class BatchConsumer(Consumer):
         self._kafka = kafka
 
     async def _connect(self) -> aiokafka.AIOKafkaConsumer:
-        kafka = _new_consumer(self.app, cast("Transport", self.transport))
-        topic = self.app.topic_name
+        servers, topic = driver.server_list(self.transport.url, driver.Transport.default_port), self.app.topic_name
+        kafka = _new_consumer(self.app, servers)
         try:
             await kafka.start()
             # A subscription to a missing topic would only notice it with the next look at the cluster.
             is_there = topic in await kafka.topics()
         except KafkaError as error:
             await kafka.stop()
-            raise kafka_error(error, f"connecting to {kafka._client.hosts}") from error  # noqa: SLF001
+            raise kafka_error(error, f"connecting to {', '.join(servers)}") from error
         except BaseException:
             await kafka.stop()
             raise
@@ -139,6 +139,7 @@ class BatchConsumer(Consumer):
     async def _take_over(self) -> None:
         partitions = self._partitions()
         if not partitions:
+            self.app.outage.end()
             return
         try:
             offsets = await until_available(lambda: self._ask_sink(partitions), self.app.outage)
@@ -353,10 +354,10 @@ class Transport(driver.Transport):
     Consumer: ClassVar[Any] = BatchConsumer
 
 
-def _new_consumer(app: Any, transport: "Transport") -> aiokafka.AIOKafkaConsumer:
+def _new_consumer(app: Any, servers: list[str]) -> aiokafka.AIOKafkaConsumer:
     conf, limits = app.conf, app.limits
     return aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+        bootstrap_servers=servers,
         client_id=conf.broker_client_id,
         group_id=conf.id,
         group_instance_id=conf.consumer_group_instance_id,
