@@ -23,7 +23,7 @@ MAX_PARSED_BYTES = 1 << 20  # a larger record counts, but its fields are not loo
 DISTINCT_OF = 1_000  # values among which distinct ones are counted
 MAX_SHAPES = 20
 
-_NAME = re.compile(r"(?!(?:.*\d){5})[^\W\d][\w$.\- ]{0,79}|[$@_][\w$.\- ]{1,79}")
+_NAME = re.compile(r"(?!(?:.*\d){5}|[0-9a-fA-F-]{8,}$)[^\W\d][\w$.\- ]{0,79}|[$@_][\w$.\- ]{1,79}")
 _SHAPES = (
     ("uuid", re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")),
     ("digits", re.compile(r"[0-9]+")),

@@ -151,6 +151,24 @@ def test_other_fields_are_found_with_their_unit(event, fields, unit, tmp_path):
     assert (source.preset, source.fields, source.time_unit) == ("flat", wanted, unit)
 
 
+def test_the_field_that_is_the_record_key_goes_before_other_actors():
+    events = [
+        {"account_id": f"a{number % 3}", "ref": f"r{number % 7}", "time": second(number), "event": "view"}
+        for number in range(70)
+    ]
+    assert findings_of(in_file(events)).reading.fields["actor"] == ["account_id"]
+    keyed = in_topic(events, [event["ref"].encode() for event in events], [NOW_MS] * 70)
+    assert findings_of(keyed).reading.fields["actor"] == ["ref"]
+
+
+def test_when_a_record_arrived_is_not_when_it_happened():
+    events = [
+        {"user_id": f"p{number}", "event": "view", "received_at": second(number + 9), "visited_at": second(number)}
+        for number in range(70)
+    ]
+    assert findings_of(in_file(events)).reading.fields == {"time": ["visited_at"]}
+
+
 def test_the_simulated_shop_is_read_by_what_its_topic_is_keyed_by(tmp_path):
     findings = findings_of(shop_sample(junk_share=0.02, duplicate_share=0.1))
     assert findings.reading.fields == {"actor": ["anonymous_id"]}

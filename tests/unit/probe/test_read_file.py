@@ -80,11 +80,13 @@ def test_a_line_without_end_is_cut_and_the_next_one_whole(tmp_path, monkeypatch)
     assert lines_of(read_file(str(path), 100)) == [[b"x" * 10, b"next"]]
 
 
-def test_no_more_bytes_are_read_than_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "MAX_BYTES", 1_000)
+def test_no_more_bytes_are_read_than_fit_and_no_half_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "MAX_BYTES", 1_050)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"".join(b"%099d\n" % number for number in range(1_000)))
-    assert 5 < sum(len(run.records) for run in read_file(str(path), 1_000).runs) <= 10
+    lines = [line for run in lines_of(read_file(str(path), 1_000)) for line in run]
+    assert 5 < len(lines) <= 12
+    assert {len(line) for line in lines} == {99}
 
 
 def test_an_empty_file_is_an_empty_sample(tmp_path):
