@@ -46,7 +46,13 @@ _WRONG_SERVER: tuple[tuple[type[Exception], str, str, str], ...] = (
     (RedisClusterException, "invalid username-password", "Redis refused the login", "correct user and password"),
     (RedisClusterException, "Authentication required", "Redis refused the login", "correct user and password"),
     (MovedError, "", "this Redis is a node of a cluster", "set cluster: true"),
-    (RedisClusterException, "not enabled", "this Redis is no cluster", "set cluster: false"),
+    # redis-py says this too when the user may not ask.
+    (
+        RedisClusterException,
+        "not enabled",
+        "this Redis is no cluster, or its user has no right to CLUSTER SLOTS",
+        "set cluster: false, or a user with the right +cluster|slots,",
+    ),
 )
 # redis-py takes the code off the text of an error it has a class for.
 _CODES: tuple[tuple[type[Exception], str], ...] = (

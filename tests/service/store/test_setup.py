@@ -42,10 +42,9 @@ async def test_a_replica_is_refused_at_start(redis_server, open_store):
         await open_store(replica.url).check()
 
 
-def documented_rights(heading):
-    """Return the words of the first ACL line after `heading` in docs/state.md."""
-    text = DOCS.read_text().split(heading)[1]
-    return re.search(r"ACL SETUSER \S+ on >\S+ (.*)", text)[1].split()
+def documented_rights(user):
+    """Return what docs/state.md gives this user, word by word."""
+    return re.search(rf"ACL SETUSER {user} on >\S+ (.*)", DOCS.read_text())[1].split()
 
 
 async def lock_down(server, rights):
@@ -56,7 +55,7 @@ async def lock_down(server, rights):
 
 async def test_the_documented_rights_are_enough_for_a_worker(redis_server, open_store):
     server = redis_server("--appendonly", "yes")
-    store = open_store(await lock_down(server, documented_rights("worker")), shards=4)
+    store = open_store(await lock_down(server, documented_rights("funnel")), shards=4)
     assert [text for text in await store.check() if "CONFIG is not allowed" not in text] == []
     await store.create_head(0, PartitionHead(0))
     await store.set_active_funnel_set(b"{}", None)
@@ -71,24 +70,24 @@ async def test_the_documented_rights_are_enough_for_a_worker(redis_server, open_
 
 async def test_each_documented_right_is_needed_and_named_when_it_is_missing(redis_server, open_store):
     server = redis_server()
-    commands = [right for right in documented_rights("worker") if right.startswith("+")]
+    commands = [right for right in documented_rights("funnel") if right.startswith("+")]
     assert len(commands) > 5
     for missing in commands:
-        rights = [right for right in documented_rights("worker") if right != missing]
+        rights = [right for right in documented_rights("funnel") if right != missing]
         with pytest.raises(StoreRefused, match=f"lacks a right .*'{missing[1:]}'"):
             await open_store(await lock_down(server, rights)).check()
 
 
 async def test_the_documented_rights_of_an_operator_drop_a_namespace(redis_server, open_store):
     server = redis_server()
-    store = open_store(await lock_down(server, documented_rights("operator")))
+    store = open_store(await lock_down(server, documented_rights("funnel-operator")))
     await store.create_head(0, PartitionHead(0))
     await store.drop_namespace()
     assert await store.load_head(0) is None
 
 
 async def test_a_user_without_rights_to_the_keys_is_refused(redis_server, open_store):
-    rights = [right for right in documented_rights("worker") if not right.startswith("~")]
+    rights = [right for right in documented_rights("funnel") if not right.startswith("~")]
     url = await lock_down(redis_server(), [*rights, "~other*"])
     with pytest.raises(StoreRefused, match="lacks a right"):
         await open_store(url).check()
@@ -96,7 +95,7 @@ async def test_a_user_without_rights_to_the_keys_is_refused(redis_server, open_s
 
 async def test_a_right_lost_at_run_time_stops_a_commit_before_it_writes(redis_server, open_store):
     server = redis_server()
-    rights = documented_rights("worker")
+    rights = documented_rights("funnel")
     store = open_store(await lock_down(server, rights))
     await store.create_head(0, PartitionHead(0))
     for missing in ("+hdel", "+set", "+hset"):
@@ -188,6 +187,30 @@ async def test_a_cluster_keeps_each_partition_in_one_slot(cluster, open_store):
             assert await client.dbsize() > 0
     await store.drop_namespace()
     assert [await store.load_head(number) for number in partitions] == [None] * 8
+
+
+async def test_a_cluster_goes_on_after_a_node_was_away(cluster, open_store):
+    """Commits to the lost node are an outage, those after its return are taken."""
+    store = open_store(cluster[0].url, cluster=True)
+    partitions = range(8)
+    for number in partitions:
+        await store.create_head(number, PartitionHead(0))
+    cluster[1].kill()
+    with pytest.raises(StoreUnavailable):
+        await store.commit([Commit(number, (0, 0), PartitionHead(1)) for number in partitions])
+    cluster[1].start()
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            heads = [await store.load_head(number) for number in partitions]
+            break
+        except StoreUnavailable:
+            assert time.monotonic() < deadline, "the store does not come back"
+            await asyncio.sleep(0.05)
+    # The node kept nothing on disk: its partitions have no head, the others have the new one.
+    assert set(heads) == {PartitionHead(1), None}
+    results = await store.commit([Commit(number, (1, 0), PartitionHead(2)) for number in partitions])
+    assert results == [Moved(-1, -1) if head is None else DONE for head in heads]
 
 
 async def test_a_node_of_a_cluster_is_refused_as_a_single_server(cluster, open_store):
