@@ -5,9 +5,7 @@ Out: a `Sample` with two runs per partition, or one where the partition is small
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -15,6 +13,7 @@ from aiokafka.errors import KafkaError
 from stream.errors import ProbeError
 from stream.model.event import Record
 from stream.probe.sample import MAX_BYTES, Run, Sample
+from stream.settings.clients import kafka_arguments
 from stream.settings.texts import closest
 from stream.settings.tracker import KafkaSettings
 from stream.worker.takeover import kafka_error
@@ -26,32 +25,6 @@ QUIET_S = 5.0
 Range = tuple[int, int]  # first offset, and the one behind the last
 
 
-def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Return aiokafka's arguments for servers and security. Raises `ProbeError` on a certificate it cannot load."""
-    security = kafka.security
-    arguments: dict[str, Any] = {
-        "bootstrap_servers": kafka.bootstrap.split(","),
-        "security_protocol": security.protocol.upper(),
-    }
-    if security.uses_sasl:
-        arguments |= {
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.user,
-            "sasl_plain_password": security.password,
-        }
-    if security.uses_tls:
-        try:
-            context = ssl.create_default_context(cafile=security.ca_file)
-            if security.cert_file is not None:
-                context.load_cert_chain(security.cert_file, security.key_file, security.key_password)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise ProbeError(
-                f"kafka.security: {error}; the files must be PEM, and the password that of the key"
-            ) from error
-        arguments["ssl_context"] = context
-    return arguments
-
-
 async def read_topic(kafka: KafkaSettings, topic: str, max_records: int) -> Sample:
     """Read at most `max_records` of `topic`.
 
@@ -59,7 +32,7 @@ async def read_topic(kafka: KafkaSettings, topic: str, max_records: int) -> Samp
     """
     doing = f"reading topic {topic} at {kafka.bootstrap}"
     consumer = AIOKafkaConsumer(
-        **client_arguments(kafka),
+        **kafka_arguments(kafka),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -5,8 +5,9 @@ from aiokafka import AIOKafkaConsumer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.errors import ProbeError
-from stream.probe.read_topic import client_arguments, plan
+from stream.errors import SettingsError
+from stream.probe.read_topic import plan
+from stream.settings.clients import kafka_arguments
 from stream.settings.tracker import KafkaSecurity, KafkaSettings
 
 SPANS = st.dictionaries(
@@ -48,7 +49,7 @@ def test_plans(spans, count, heads, tails):
 
 
 def test_plain_text_needs_servers_only():
-    assert client_arguments(KafkaSettings("a:1,b:2")) == {
+    assert kafka_arguments(KafkaSettings("a:1,b:2")) == {
         "bootstrap_servers": ["a:1", "b:2"],
         "security_protocol": "PLAINTEXT",
     }
@@ -56,7 +57,7 @@ def test_plain_text_needs_servers_only():
 
 async def test_user_and_password_are_passed_on_as_the_client_takes_them():
     security = KafkaSecurity("sasl_plaintext", "SCRAM-SHA-256", "funnel", "secret")
-    found = client_arguments(KafkaSettings(security=security))
+    found = kafka_arguments(KafkaSettings(security=security))
     assert found["security_protocol"] == "SASL_PLAINTEXT"
     assert [found[f"sasl_{name}"] for name in ("mechanism", "plain_username", "plain_password")] == [
         "SCRAM-SHA-256",
@@ -67,7 +68,7 @@ async def test_user_and_password_are_passed_on_as_the_client_takes_them():
 
 
 def test_tls_checks_certificates():
-    found = client_arguments(KafkaSettings(security=KafkaSecurity("ssl")))
+    found = kafka_arguments(KafkaSettings(security=KafkaSecurity("ssl")))
     assert found["ssl_context"].check_hostname
     assert "sasl_mechanism" not in found
 
@@ -75,5 +76,5 @@ def test_tls_checks_certificates():
 def test_a_certificate_that_cannot_be_loaded_is_said(tmp_path):
     path = tmp_path / "ca.pem"
     path.write_text("no certificate")
-    with pytest.raises(ProbeError, match=r"kafka\.security: .*PEM"):
-        client_arguments(KafkaSettings(security=KafkaSecurity("ssl", ca_file=path)))
+    with pytest.raises(SettingsError, match=r"kafka\.security: .*PEM"):
+        kafka_arguments(KafkaSettings(security=KafkaSecurity("ssl", ca_file=path)))
