@@ -54,7 +54,7 @@ class Mapping:
                     )
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> Self:
+    def preset(cls, name: str, /, **changes: Any) -> Self:
         """Return the preset `name` with `changes`; a path may be given as one string or as a list of fallbacks.
 
         Raises `MappingError` on an unknown preset, field, unit or path.
