@@ -202,8 +202,9 @@ class BatchConsumer(Consumer):
                     await self.sleep(POLL_S)
         except FunnelError as error:
             await self.crash(error)
-        except self.consumer_stopped_errors:
-            if not (self.should_stop or self.app.should_stop):
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            # Faust takes a fetcher that is cancelled during a rebalance for crashed, even at the end.
+            if not (self.should_stop or fetcher.should_stop or self.app.should_stop):
                 raise
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 (Faust's signature)

@@ -1,0 +1,204 @@
+"""The committer: ready partitions share a call, order is kept, and what is in doubt is read again."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from stream.errors import StoreUnavailable
+from stream.worker import agent
+from stream.worker.agent import Committer
+from stream.worker.contract import Limits, LogState, PartitionBatch
+from stream.worker.epochs import FetchEpochs
+from stream.worker.takeover import Outage
+
+STATE = LogState(0, 100, None, 3)
+
+
+class Sink:
+    def __init__(self):
+        self.calls, self.answers, self.busy = [], [], 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        pass
+
+    async def assign(self, partitions):
+        return dict.fromkeys(partitions, 0)
+
+    async def revoke(self, partitions):
+        self.calls.append(("revoke", sorted(partitions)))
+
+    async def process(self, batches):
+        assert not self.busy
+        self.busy += 1
+        await self.gate.wait()
+        self.busy -= 1
+        self.calls.append([(b.partition, b.from_offset, list(b.offsets)) for b in batches])
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def tick(self, lag):
+        pass
+
+    def is_ready(self):
+        return True, ""
+
+
+class Source:
+    """Reads a log without end; what was read is handed on by the test."""
+
+    def __init__(self):
+        self.epochs, self.sought, self.taken_over = FetchEpochs(), [], 0
+
+    def rewind(self, offsets):
+        self.sought.append(dict(offsets))
+        for partition, offset in offsets.items():
+            self.epochs.seek(partition, offset)
+
+    def take_over(self):
+        self.taken_over += 1
+
+    def end_offsets(self):
+        return {0: 100}
+
+
+class World:
+    def __init__(self, limits):
+        self.sink, self.source, self.acked, self.crashed = Sink(), Source(), [], []
+        self.outage = Outage()
+        self.committer = Committer(self.sink, limits, self.outage)
+
+    async def start(self, *partitions):
+        async def crash(error):
+            self.crashed.append(error)
+
+        await self.committer.start(self.source, crash)
+        self.source.rewind(await self.committer.assign(dict.fromkeys(partitions, STATE)))
+        return self
+
+    def read(self, partition, begin, end, epoch=None):
+        epoch = self.source.epochs.current(partition) if epoch is None else epoch
+        offsets = list(range(begin, end))
+        nothing = [None] * len(offsets)
+        batch = PartitionBatch(partition, begin, begin, end, nothing, [7] * len(offsets), offsets, nothing, 100, epoch)
+        self.committer.expect(batch)
+        return batch
+
+    def arrive(self, *batches):
+        for batch in batches:
+            event = SimpleNamespace(value=batch, ack=lambda b=batch: self.acked.append((b.partition, b.next_offset)))
+            self.committer.add(event)
+
+
+@pytest.fixture
+async def world():
+    made = World(Limits(max_records=100, max_in_flight=200))
+    await made.start(0, 1, 2)
+    yield made
+    made.sink.gate.set()
+    await made.committer.stop()
+
+
+async def until(is_so):
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 (what it waits for is no event)
+            await asyncio.sleep(0.001)
+
+
+async def test_partitions_read_together_share_one_call_and_are_acknowledged_after_it(world):
+    batches = [world.read(0, 0, 3), world.read(1, 0, 2), world.read(2, 0, 1)]
+    world.arrive(batches[0])
+    await asyncio.sleep(0)
+    world.arrive(*batches[1:])
+    await until(lambda: len(world.acked) == 3)
+    assert world.sink.calls == [[(0, 0, [0, 1, 2]), (1, 0, [0, 1]), (2, 0, [0])]]
+    assert world.committer.stored_offsets() == {0: 3, 1: 2, 2: 1}
+
+
+async def test_batches_that_pile_up_while_the_store_is_slow_are_joined_in_order(world):
+    world.sink.gate.clear()
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.sink.busy)
+    world.arrive(world.read(0, 2, 4), world.read(0, 4, 5))
+    world.sink.gate.set()
+    await until(lambda: len(world.acked) == 3)
+    assert world.sink.calls == [[(0, 0, [0, 1])], [(0, 2, [2, 3, 4])]]
+    assert world.acked == [(0, 2), (0, 4), (0, 5)]
+
+
+async def test_what_is_read_and_not_stored_is_bounded(world):
+    world.sink.gate.clear()
+    world.arrive(world.read(0, 0, 100), world.read(1, 0, 100))
+    assert world.committer.room == 0
+    waiting = asyncio.create_task(world.committer.wait_for_room())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    world.sink.gate.set()
+    await asyncio.wait_for(waiting, 5)
+    await until(lambda: world.committer.room == 200)
+
+
+async def test_a_refused_partition_is_sought_and_its_later_batches_are_dropped(world):
+    world.sink.gate.clear()
+    world.sink.answers = [{0: 1}]
+    world.arrive(world.read(0, 0, 2), world.read(1, 0, 2))
+    await until(lambda: world.sink.busy)
+    old = world.source.epochs.current(0)
+    world.arrive(world.read(0, 2, 4), world.read(1, 2, 4))
+    late = world.read(0, 4, 6, epoch=old)
+    world.sink.gate.set()
+    await until(lambda: (1, 4) in world.acked)
+    world.arrive(late)
+    world.arrive(world.read(0, 1, 3))
+    await until(lambda: (0, 3) in world.acked)
+    assert world.source.sought[1:] == [{0: 1}]
+    assert [call for call in world.sink.calls if any(p == 0 for p, *_ in call)] == [
+        [(0, 0, [0, 1]), (1, 0, [0, 1])],
+        [(0, 1, [1, 2])],
+    ]
+    assert world.committer.room == 200
+
+
+async def test_after_a_store_without_a_clear_answer_everything_is_taken_over_anew_once(world, monkeypatch):
+    monkeypatch.setattr(agent, "TICK_S", 0.001)
+    world.sink.answers = [StoreUnavailable("commit", (0,), "timeout")]
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.source.taken_over)
+    await asyncio.sleep(0.05)  # many ticks: none of them may begin it again
+    assert world.source.taken_over == 1
+    assert "timeout" in world.outage.reason
+    assert (world.acked, world.committer.room) == ([], 200)
+
+
+async def test_revoking_waits_for_the_call_in_flight(world):
+    world.sink.gate.clear()
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.sink.busy)
+    for partition in (0, 1, 2):
+        world.source.epochs.close(partition)
+    revoking = asyncio.create_task(world.committer.revoke([0, 1, 2]))
+    await asyncio.sleep(0.01)
+    assert not revoking.done()
+    world.sink.gate.set()
+    await revoking
+    assert world.sink.calls == [[(0, 0, [0, 1])], ("revoke", [0, 1, 2])]
+
+
+async def test_a_batch_that_skips_something_is_read_again_from_where_it_is_due(world):
+    world.arrive(world.read(0, 5, 6))
+    assert world.source.sought[-1] == {0: 0}
+    assert world.committer.room == 200
+
+
+async def test_an_error_of_the_sink_ends_the_worker(world):
+    world.sink.answers = [ZeroDivisionError()]
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.crashed)
+    assert isinstance(world.crashed[0], ZeroDivisionError)
