@@ -63,7 +63,7 @@ def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None
         if touch is not None and touch[1]:
             for step, currency, amount in touch[1]:
                 if step == position + 1:
-                    _count_value(cell.values, step, currency, Decimal(amount), sign)
+                    _count_value(cell.values, step, currency, Money(Decimal(amount), 1), sign)
 
 
 def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
@@ -80,13 +80,12 @@ def _bump(counts: dict[int, int], code: int, amount: int) -> None:
         del counts[code]
 
 
-def _count_value(
-    values: dict[int, dict[str, Money]], step: int, currency: str, amount: Decimal, sign: int, count: int = 1
-) -> None:
+def _count_value(values: dict[int, dict[str, Money]], step: int, currency: str, amount: Money, sign: int) -> None:
     by_currency = values.setdefault(step, {})
     money = by_currency.setdefault(currency, Money(Decimal(0), 0))
-    money.total = _EXACT.add(money.total, amount) if sign > 0 else _EXACT.subtract(money.total, amount)
-    money.count += sign * count
+    change = _EXACT.add if sign > 0 else _EXACT.subtract
+    money.total = change(money.total, amount.total)
+    money.count += sign * amount.count
     if not money.count and not money.total:
         del by_currency[currency]
         if not by_currency:
@@ -121,7 +120,7 @@ def add_details(target: Cell | Counts, other: Cell | Counts, sign: int = 1) -> N
         target.duration_ms[step] = target.duration_ms.get(step, 0) + sign * total_ms
     for step, by_currency in other.values.items():
         for currency, money in by_currency.items():
-            _count_value(target.values, step, currency, money.total, sign, money.count)
+            _count_value(target.values, step, currency, money, sign)
 
 
 def counts_of(cell: Cell, *, decided: bool) -> Counts:

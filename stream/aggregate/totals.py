@@ -80,18 +80,23 @@ class FunnelTotals:
             for period in change.given_periods:
                 self._count_period(period, 1)
             corrections += change.corrections
+        self._spread(open_cells, closed_cells)
+        return corrections
+
+    def _spread(
+        self, open_cells: dict[tuple[int, Split], Cell], closed_cells: dict[tuple[int, int, Split], Cell]
+    ) -> None:
+        """Add a batch's fine cells to the rings that hold them."""
         for (time_ms, split), cell in open_cells.items():
             if not cell.is_empty:
-                for ring in self.windows:
+                for ring in (*self.windows, self.ledger):
                     ring.add(time_ms, split, cell)
-                self.ledger.add(time_ms, split, cell)
         for (time_ms, closed_ms, split), cell in closed_cells.items():
             if not cell.is_empty:
                 for ring in self.windows:
                     ring.add(time_ms, split, cell)
                 self.ledger.add(time_ms, split, Cell(cell.at))
                 self.closings.add(closed_ms, split, cell)
-        return corrections
 
     def _count(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.model.funnel import Period
+from stream.model.window import RollingWindow
 from stream.settings import durations, texts
 from stream.settings.funnels import check_zone, period_of
 from stream.settings.tracker import (
@@ -20,7 +21,6 @@ from stream.settings.tracker import (
     KafkaSettings,
     MetricsSettings,
     RedisSettings,
-    RollingWindow,
     SourceSettings,
     TrackerSettings,
     WorkerSettings,

@@ -11,8 +11,8 @@ from stream.metrics import names
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
-from stream.model.window import RollingWindow
 from stream.model.result import FunnelRollup, PeriodRow, Rollup, SplitRow, WindowRow
+from stream.model.window import RollingWindow
 from support.rollups import AS_OF_MS, DAY_MS, SHOP, TODAY_MS, make_counts, nothing, shop_rollup, shop_source
 
 WINDOW = {"funnel": "shop", "version": "2", "window": "1h", "form": "rolling", "breakdown": "", "segment": ""}
@@ -274,7 +274,8 @@ def test_zeros_stand_only_where_nothing_else_does(shown):
 
 def test_a_matured_form_that_is_not_kept_is_not_shown_as_zero():
     long = Funnel(SHOP.name, SHOP.version, SHOP.steps, window_ms=366 * DAY_MS)
-    shown = Shown(shop_source(FunnelRollup(SHOP.key, 3, 0, [], [], [], [])), long, windows=[RollingWindow("1h", 3_600_000)])
+    empty = shop_source(FunnelRollup(SHOP.key, 3, 0, [], [], [], []))
+    shown = Shown(empty, long, windows=[RollingWindow("1h", 3_600_000)])
     assert shown("funnel_entered", **WINDOW) == 0
     assert shown("funnel_entered", **WINDOW | {"form": "matured"}) is None
 

@@ -1,0 +1,65 @@
+# Every command of the project; `make` alone lists them. CI runs the same ones.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest
+STAMP := $(VENV)/.installed
+SECONDS ?=
+
+.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz bench demo up down lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything the project needs
+
+$(STAMP): requirements-dev.lock pyproject.toml .ci/setup
+	@PYTHON="$(PYTHON)" sh .ci/setup $(VENV)
+	@touch $@
+
+fmt: setup ## format the code
+	$(BIN)/ruff format stream tests
+	$(BIN)/ruff check --fix-only stream tests
+
+check: setup ## lint, format, types, room imports, config, dashboards
+	$(BIN)/ruff check stream tests
+	$(BIN)/ruff format --check stream tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/funnel check
+	$(BIN)/funnel dashboards --check
+
+test: setup ## every test; starts its own Kafka, Redis and Prometheus
+	$(PYTEST)
+
+test-unit: setup ## the tests that need no server
+	$(PYTEST) -m "not service and not chaos"
+
+test-service: setup ## the tests against real servers
+	$(PYTEST) -m "service and not chaos"
+
+test-chaos: setup ## kills, stops and rebalances, the long form
+	FUNNEL_CHAOS=long $(PYTEST) -m chaos
+
+fuzz: setup ## the laws, with many more random cases
+	HYPOTHESIS_PROFILE=deep $(PYTEST) tests/property
+
+bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
+	$(BIN)/python -m tests.bench.run
+
+demo: setup ## the whole thing live in the terminal; SECONDS=60 ends by itself and checks its numbers
+	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS))
+
+up: setup ## start Kafka, Redis and Prometheus and leave them running
+	$(BIN)/funnel stack up
+
+down: setup ## stop what `make up` started
+	$(BIN)/funnel stack down
+
+lock: ## write the lock files anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+
+clean: ## remove what was built here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,23 @@
+"""Fixtures that every kind of test may use: the real servers, and how deep properties are searched."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from stream.stack import Stack
+
+SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=SLOW_IS_FINE)
+settings.register_profile("ci", deadline=None, max_examples=200, suppress_health_check=SLOW_IS_FINE, print_blob=True)
+settings.register_profile("deep", deadline=None, max_examples=10_000, suppress_health_check=SLOW_IS_FINE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Start a real Kafka, Redis and Prometheus for the whole run; they end with it."""
+    with Stack.running(f"tests-{os.getpid()}") as running:
+        yield running
