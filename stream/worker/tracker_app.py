@@ -49,6 +49,26 @@ class WorkerOptions:
     limits: Limits = field(default_factory=Limits)
 
 
+class RepeatFilter(logging.Filter):
+    """Lets one of aiokafka's equal messages through in 30 s: while a broker is away it says them 100 times a second."""
+
+    def __init__(self, pause_s: float = 30.0) -> None:
+        super().__init__()
+        self._pause_s = pause_s
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log `record`."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        key = record.name, str(record.msg)
+        said = self._said.get(key)
+        if said is not None and record.created - said < self._pause_s:
+            return False
+        self._said[key] = record.created
+        return True
+
+
 class BatchSchema(Schema[Any, Any]):
     """Hands partition batches through as they are."""
 
@@ -151,8 +171,7 @@ class TrackerApp(faust.App):
         reason: str = consumer.unsettled()
         if reason:
             return reason
-        silence: float = consumer.silence_s()
-        return f"Kafka has not answered for {silence:.0f} s" if silence > SILENT_S else ""
+        return f"Kafka has not answered for {SILENT_S:.0f} s" if consumer.silence_s() > SILENT_S else ""
 
 
 def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
@@ -160,6 +179,8 @@ def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
     logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for name in ("faust", "mode", "aiokafka"):  # their INFO tells of every inner step
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(loglevel)))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RepeatFilter())
     _tune_memory()
     loop = _new_loop()
     asyncio.set_event_loop(loop)

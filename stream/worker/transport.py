@@ -202,7 +202,7 @@ class BatchConsumer(Consumer):
                     await self.sleep(POLL_S)
         except FunnelError as error:
             await self.crash(error)
-        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+        except (asyncio.CancelledError, ConsumerStoppedError):
             # Faust takes a fetcher that is cancelled during a rebalance for crashed, even at the end.
             if not (self.should_stop or fetcher.should_stop or self.app.should_stop):
                 raise

@@ -97,10 +97,15 @@ class Watchdog:
         self._stalls = StallWatch(stall_s)
         self._matches = MatchWatch()
         self.warning = ""
+        self._known = ""
 
     def look(self, now_s: float) -> None:
         """Look once. Raises `Stalled` when the worker must end."""
-        if self._outage():
+        outage = self._outage()
+        if outage != self._known:
+            log.warning("not ready: %s", outage) if outage else log.info("ready")
+            self._known = outage
+        if outage:
             self._stalls.forget()
         else:
             still = self._stalls.look(now_s, self._stored(), self._lag())

@@ -17,7 +17,7 @@ STATE = LogState(0, 100, None, 3)
 
 class Sink:
     def __init__(self):
-        self.calls, self.answers, self.busy = [], [], 0
+        self.calls, self.answers, self.busy, self.ticks, self.is_away = [], [], 0, 0, False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -44,8 +44,10 @@ class Sink:
             raise answer
         return answer
 
-    async def tick(self, lag):
-        pass
+    async def tick(self, lag):  # noqa: ARG002 (the contract names it)
+        self.ticks += 1
+        if self.is_away:
+            raise StoreUnavailable("tick", (), "away")
 
     def is_ready(self):
         return True, ""
@@ -98,7 +100,8 @@ class World:
 
 
 @pytest.fixture
-async def world():
+async def world(monkeypatch):
+    monkeypatch.setattr(agent, "TICK_S", 0.001)
     made = World(Limits(max_records=100, max_in_flight=200))
     await made.start(0, 1, 2)
     yield made
@@ -166,15 +169,28 @@ async def test_a_refused_partition_is_sought_and_its_later_batches_are_dropped(w
     assert world.committer.room == 200
 
 
-async def test_after_a_store_without_a_clear_answer_everything_is_taken_over_anew_once(world, monkeypatch):
-    monkeypatch.setattr(agent, "TICK_S", 0.001)
+async def test_after_a_store_without_a_clear_answer_everything_is_taken_over_anew_once(world):
     world.sink.answers = [StoreUnavailable("commit", (0,), "timeout")]
+    world.sink.is_away = True
     world.arrive(world.read(0, 0, 2))
     await until(lambda: world.source.taken_over)
     await asyncio.sleep(0.05)  # many ticks: none of them may begin it again
     assert world.source.taken_over == 1
     assert "timeout" in world.outage.reason
     assert (world.acked, world.committer.room) == ([], 200)
+
+
+async def test_a_failed_tick_takes_over_anew_too_and_without_partitions_it_is_tried_again(world):
+    world.sink.is_away = True
+    await until(lambda: world.source.taken_over)
+    await world.committer.revoke([0, 1, 2])
+    ticks = world.sink.ticks
+    await until(lambda: world.sink.ticks > ticks + 2)
+    assert "away" in world.outage.reason
+    world.sink.is_away = False
+    world.outage.end()  # as the take-over of no partitions does
+    await until(lambda: not world.outage.reason)
+    assert world.source.taken_over == 1
 
 
 async def test_revoking_waits_for_the_call_in_flight(world):
