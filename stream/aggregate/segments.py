@@ -18,19 +18,17 @@ class CountedValues:
     def __init__(self, limit: int = MAX_COUNTED) -> None:
         self.known: dict[str, None] = {}
         self.added: list[str] = []
-        self.refused = 0
         self._limit = limit
 
+    def note(self, value: str) -> None:
+        """Give `value` a count of its own, unless the cap is reached."""
+        if value not in self.known and len(self.known) < self._limit:
+            self.known[value] = None
+            self.added.append(value)
+
     def counted(self, value: str) -> str:
-        """Return `value`, or `__other__` if it is new and the cap is reached."""
-        if value in self.known:
-            return value
-        if len(self.known) >= self._limit:
-            self.refused += 1
-            return OTHER
-        self.known[value] = None
-        self.added.append(value)
-        return value
+        """Return the value under which `value`, noted before, is counted: itself or `__other__`."""
+        return value if value in self.known else OTHER
 
 
 def choose_shown(entered: Mapping[str, int], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:

@@ -10,7 +10,7 @@ grow when a slot is certain to be final: conversions by the slot of their comple
 the others by the slot of their entry plus the window.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import Any
 
@@ -18,9 +18,10 @@ import msgspec
 
 from stream.aggregate.cells import Cell, add_cell, count_result, empty_cell
 from stream.aggregate.rings import WHOLE, Ring, Split
-from stream.aggregate.segments import CountedValues
+from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.attempts import Attempt
+from stream.engine.batch import AdmittedEvent
 from stream.engine.match import CompiledFunnel
 from stream.model.window import RollingWindow
 
@@ -30,6 +31,8 @@ SLOTS_PER_LEDGER = 1000
 KEPT_PERIODS = 3
 
 WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE = "w", "l", "c", "p", "s", "v"
+
+Serving = Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode
@@ -60,9 +63,31 @@ class FunnelTotals:
         self.periods: dict[int, dict[Split, Cell]] = {}
         self.settled: dict[Split, Cell] = {}
         self.counted = [CountedValues() for _ in funnel.definition.breakdowns]
+        self._noted: set[tuple[str, ...]] = set()
         self._changed: set[tuple[str, int, Split]] = set()
         self._deleted: list[tuple[str, int, Split]] = []
         self._settled_below: int | None = None
+
+    def note(self, segments: tuple[str, ...]) -> None:
+        """Note the breakdown values of an event that can enter; in log order, the first have a count of their own."""
+        if segments not in self._noted:
+            if len(self._noted) >= MAX_COUNTED:
+                self._noted.clear()
+            self._noted.add(segments)
+            for values, value in zip(self.counted, segments, strict=True):
+                values.note(value)
+
+    def _splits(self, touch: Any) -> tuple[Split, ...]:
+        """Return where an entry event with this touch is counted."""
+        if not self.counted:
+            return ONLY_WHOLE
+        return (
+            WHOLE,
+            *[
+                (number, values.counted(value))
+                for number, (values, value) in enumerate(zip(self.counted, touch[0], strict=True), start=1)
+            ],
+        )
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
@@ -108,7 +133,7 @@ class FunnelTotals:
         entry_ms, best, chain, entry = attempt
         count, fine_ms = self.funnel.step_count, self._fine_ms
         slot = entry_ms - entry_ms % fine_ms
-        for split in splits_of(entry):
+        for split in self._splits(entry):
             if best < count:
                 key = (slot, split)
                 cell = open_cells.get(key)
@@ -125,7 +150,7 @@ class FunnelTotals:
     def _count_period(self, period: Any, sign: int) -> None:
         start_ms, _, _, best, chain = period
         cells = self.periods.setdefault(start_ms, {})
-        for split in splits_of(chain[1]):
+        for split in self._splits(chain[1]):
             cell = cells.get(split)
             if cell is None:
                 cell = cells[split] = empty_cell(self.funnel.step_count)
@@ -212,6 +237,9 @@ def splits_of(touch: Any) -> tuple[Split, ...]:
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
 
 
+ONLY_WHOLE: tuple[Split, ...] = (WHOLE,)
+
+
 def unconverted(cell: Cell) -> Cell:
     """Return a ledger cell without its conversions: the closings and settled counts hold those."""
     return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values)
@@ -222,6 +250,15 @@ class PartitionTotals:
 
     def __init__(self, funnels: Iterable[CompiledFunnel], windows: Sequence[RollingWindow]) -> None:
         self.by_number = {funnel.number: FunnelTotals(funnel, windows) for funnel in funnels}
+
+    def note(self, events: Iterable[AdmittedEvent], serving: Serving) -> None:
+        """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
+        for _, _, _, name, properties, _ in events:
+            for funnel, steps in serving[name]:
+                if funnel.definition.breakdowns and steps[0] == 0:
+                    touch = funnel.touch(steps, properties)
+                    if touch is not None:
+                        self.by_number[funnel.number].note(touch[0])
 
     def take(self, changes: Iterable[tuple[CompiledFunnel, Change]]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""

@@ -70,6 +70,7 @@ class Partition:
             counting.funnels, counting.key_of, bot_cap=counting.bot_cap, capacity=counting.cache_actors
         )
         self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling)
+        self._has_breakdowns = any(funnel.definition.breakdowns for funnel in counting.funnels.funnels)
         self._since: dict[str, int] = {}
         self._orphans: list[bytes] = []
         self._since_changed = False
@@ -111,6 +112,8 @@ class Partition:
         counting, head = self._counting, self.head
         watermark_ms = admitted.watermark_ms
         limit_ms = None if watermark_ms is None else watermark_ms - counting.limits.allowed_lateness_ms
+        if self._has_breakdowns:
+            self.totals.note(admitted.events, counting.funnels.serving)
         applied = self.table.apply(admitted.events, limit_ms)
         corrections = self.totals.take(applied.changes)
         if watermark_ms is not None and limit_ms is not None:
