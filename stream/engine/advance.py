@@ -108,10 +108,10 @@ def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> list[En
     return result
 
 
-def progress(entries: list[Entry], told: int) -> Change:
+def progress(entries: list[Entry], told: int) -> Change | None:
     """Return what changed by the entries from position `told` on, which came in order after the others.
 
-    Then the open attempt went on or was closed as it stood, and others followed it.
+    Then the open attempt went on or was closed as it stood, and others followed it. None if nothing changed.
     """
     last, tip = entries[told - 1], entries[-1]
     before = last[ATTEMPT]
@@ -122,18 +122,23 @@ def progress(entries: list[Entry], told: int) -> Change:
             del after[0]
         else:
             taken = (before,)
-    if tip[PERIODS] is last[PERIODS]:
-        return Change(taken, after)
-    if len(tip[PERIODS]) == 1:
-        return Change(taken, after, last[PERIODS], tip[PERIODS])
-    return Change(taken, after, *_period_difference(last[PERIODS], tip[PERIODS]))
+    old_periods, periods = last[PERIODS], tip[PERIODS]
+    if periods is old_periods:
+        return Change(taken, after) if taken or after else None
+    if len(periods) == 1:
+        return Change(taken, after, old_periods, periods)
+    return Change(taken, after, *_period_difference(old_periods, periods))
 
 
 def _attempts(entries: list[Entry], start: int) -> list[Attempt]:
     """Return the attempts closed by the entries from `start` on, and the one still open."""
-    attempts = [attempt for entry in entries[start:] for attempt in entry[CLOSED]]
+    attempts: list[Attempt] = []
+    for entry in entries[start:]:
+        attempts += entry[CLOSED]
     tip = entries[-1][ATTEMPT]
-    return attempts if tip is None else [*attempts, tip]
+    if tip is not None:
+        attempts.append(tip)
+    return attempts
 
 
 def _attempt_difference(old: list[Entry], new: list[Entry]) -> tuple[list[Attempt], list[Attempt]]:

@@ -1,23 +1,22 @@
-"""A whole batch through the states of its actors: the loop that every counted event runs through.
+"""One actor's events of a batch: what every counted event runs through.
 
-In:  the states of the batch's actors, and its events in log order.
-Out: the same states advanced, what changed in the results, and how many events were
-     duplicate, bot and accepted.
+In:  an actor's record, and its events of the batch in log order.
+Out: the same record advanced, what changed in the results, and which events were refused.
 
 An event that comes in order and serves one step is folded by `in_order.next_entry`; every
 other one (ties, copies, out-of-order events, names that serve several steps, period
 borders, actors near the bot cap) goes through `advance.advance`, the clear form, alone.
-What came in order is told as one change an actor and funnel when the batch ends.
+What came in order is told as one change an actor and funnel.
 tests/property/test_engine.py holds this equal to `advance` and to the oracle.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from stream.engine.advance import NO_CAP, Change, advance, progress
+from stream.engine.advance import Change, advance, progress
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel
-from stream.engine.state import ATTEMPT, CLOSED, PERIODS, FunnelState, empty_state
+from stream.engine.state import ATTEMPT, CLOSED, EMPTY_BASE, PERIODS, Entry, FunnelState
 from stream.model.verdict import Verdict
 
 # (actor, time_ms, event id, name, properties in the order of FunnelSet.property_paths, limit_ms), where
@@ -25,94 +24,87 @@ from stream.model.verdict import Verdict
 AdmittedEvent = tuple[str, int, str, str, Sequence[Any], int]
 
 
-class ActorRecord:
-    """One actor: the key it is stored under, and its state in each funnel of the set, None where it has none."""
-
-    __slots__ = ("key", "states")
-
-    def __init__(self, key: bytes, states: list[FunnelState | None]) -> None:
-        self.key = key
-        self.states = states
+# [key, entries, entries, ...]: the key the actor is stored under, then by `CompiledFunnel.slot` the entries
+# of its state in each funnel of the set, None where it has none. A bare list, because what an event
+# costs is mostly the way through memory to its actor's last entry.
+ActorRecord: TypeAlias = list[Any]
+KEY: Final = 0
 
 
-class Touched(NamedTuple):
-    """A state that the batch changed."""
-
-    actor: ActorRecord
-    funnel: CompiledFunnel
-    state: FunnelState
-
-
-class Advanced(NamedTuple):
-    """What a batch did; `verdicts` counts duplicate, bot and accepted records in that order."""
-
-    verdicts: tuple[int, int, int]
-    changes: list[tuple[CompiledFunnel, Change]]
-    touched: list[Touched]
-
-
-def advance_batch(  # noqa: C901, PLR0912 (one loop, for speed)
-    serving: Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]],
-    actors: Mapping[str, ActorRecord],
+def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed)
+    record: ActorRecord,
     events: Sequence[AdmittedEvent],
-    bot_cap: int = NO_CAP,
-) -> Advanced:
-    """Take `events` into the states of their actors, in place; `actors` must have them all."""
-    changes: list[tuple[CompiledFunnel, Change]] = []
-    touched: list[tuple[ActorRecord, CompiledFunnel, FunnelState]] = []
-    counts = {Verdict.DUPLICATE: 0, Verdict.BOT: 0}
-    refused: list[Verdict] = []
-    for actor, time_ms, event_id, name, properties, limit_ms in events:
-        record = actors[actor]
+    serving: Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]],
+    bot_cap: int,
+    changes: list[tuple[CompiledFunnel, Change]],
+    refused: list[Verdict],
+) -> Iterable[CompiledFunnel]:
+    """Take an actor's events into its record, in place; returns the funnels in which it has new entries.
+
+    Appends to `changes` what changed, and to `refused` the verdict of each event that no funnel took.
+    """
+    told: dict[CompiledFunnel, int] = {}  # how many of the funnel's entries are accounted for in `changes`
+    has_closed = False
+    for _, time_ms, event_id, name, properties, limit_ms in events:
         funnels = serving[name]
+        refusals: list[Verdict] | None = None
         for funnel, steps in funnels:
-            state = record.states[funnel.position]
-            if state is None:
-                state = record.states[funnel.position] = empty_state()
-            entries = state.entries
+            entries: list[Entry] | None = record[funnel.slot]
+            if entries is None:
+                entries = record[funnel.slot] = [EMPTY_BASE]
             last = entries[-1]
             touch = funnel.touch(steps, properties) if funnel.has_touch else None
             if time_ms > last[0] and len(entries) - 1 <= bot_cap and len(steps) == 1:
                 entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
                 if entry is not None:
-                    if not state.told:
-                        state.told = len(entries)
-                        touched.append((record, funnel, state))
+                    if funnel not in told:
+                        told[funnel] = len(entries)
                     if entry[CLOSED]:
-                        state.has_closed = True
+                        has_closed = True
                     entries.append(entry)
                     continue
-            # What was told so far must not be mixed with what this event takes back.
-            _tell(funnel, state, changes)
-            hit = (time_ms, event_id, steps, touch, 0)
+            if funnel in told:
+                # What came in order must not be mixed with what this event takes back.
+                _tell(funnel, entries, told[funnel], changes, has_closed=has_closed)
+            state = FunnelState(entries)
             verdicts: list[Verdict] = []
-            change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
+            change = advance(funnel, state, ((time_ms, event_id, steps, touch, 0),), verdicts, bot_cap, (limit_ms,))
             if change is not None:
                 changes.append((funnel, change))
+            record[funnel.slot] = state.entries
+            if verdicts[0] is Verdict.ACCEPTED or funnel in told:
+                told[funnel] = len(state.entries)
             if verdicts[0] is not Verdict.ACCEPTED:
-                refused += verdicts
-            elif not state.told:
-                touched.append((record, funnel, state))
-            if state.told or verdicts[0] is Verdict.ACCEPTED:
-                state.told = len(state.entries)
-        if refused:
-            # A record is accepted if any funnel takes it.
-            if len(refused) == len(funnels):
-                counts[min(refused)] += 1
-            refused.clear()
-    for _, funnel, state in touched:
-        _tell(funnel, state, changes)
-        state.told = 0
-    duplicates, bots = counts[Verdict.DUPLICATE], counts[Verdict.BOT]
-    return Advanced((duplicates, bots, len(events) - duplicates - bots), changes, touched)  # type: ignore[arg-type]
+                refusals = verdicts if refusals is None else refusals + verdicts
+        # A record is accepted if any funnel takes it.
+        if refusals is not None and len(refusals) == len(funnels):
+            refused.append(min(refusals))
+    for funnel, count in told.items():
+        _tell(funnel, record[funnel.slot], count, changes, has_closed=has_closed)
+    return told
 
 
-def _tell(funnel: CompiledFunnel, state: FunnelState, changes: list[tuple[CompiledFunnel, Change]]) -> None:
-    """Add to `changes` what has come in order since the state was last told of."""
-    told = state.told
-    if told:
-        entries = state.entries
-        last, tip = entries[told - 1], entries[-1]
-        if last[ATTEMPT] is not tip[ATTEMPT] or last[PERIODS] is not tip[PERIODS] or state.has_closed:
-            changes.append((funnel, progress(entries, told)))
-        state.has_closed = False
+def _tell(
+    funnel: CompiledFunnel,
+    entries: list[Entry],
+    told: int,
+    changes: list[tuple[CompiledFunnel, Change]],
+    *,
+    has_closed: bool,
+) -> None:
+    """Add to `changes` what came in order with the entries from position `told` on."""
+    last, tip = entries[told - 1], entries[-1]
+    before, attempt = last[ATTEMPT], tip[ATTEMPT]
+    if has_closed:
+        change = progress(entries, told)
+        if change is not None:
+            changes.append((funnel, change))
+    elif attempt is before:
+        if tip[PERIODS] is not last[PERIODS]:
+            changes.append((funnel, Change((), (), last[PERIODS], tip[PERIODS])))
+    elif attempt is not None:  # as `progress` says: the attempt was opened or went on
+        taken = () if before is None else (before,)
+        if tip[PERIODS] is last[PERIODS]:
+            changes.append((funnel, Change(taken, (attempt,))))
+        else:
+            changes.append((funnel, Change(taken, (attempt,), last[PERIODS], tip[PERIODS])))

@@ -10,7 +10,7 @@ names the funnel (`CompiledFunnel.number`). Every other time is written as newes
 which takes one to five bytes instead of nine.
 fold:  nil for one that says nothing, else `[levels, attempt, periods]`; periods is flat,
        five items each. A chain that is a level's path is written as that level's index.
-hits:  flat, `time, id, steps` of each; a single step stands for itself.
+hits:  flat, `time, id, steps` of each.
 A funnel without breakdowns and values leaves touches out everywhere; with them, they
 follow their time in paths, end the attempt, and are a fourth item of each hit.
 """
@@ -20,10 +20,10 @@ from typing import Any
 
 import msgspec
 
-from stream.engine.attempts import NOTHING, Attempt, Fold, PeriodFold
+from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodFold
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Levels, Path
-from stream.engine.state import TIME, Entry, FunnelState, base_of, fold_of, refold
+from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, base_of, refold
 from stream.errors import UnreadableState
 
 CODEC_VERSION = 1
@@ -32,33 +32,46 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState | None]]) -> bytes:
-    """Return the bytes for one actor's states; None is no state."""
+def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState]]) -> bytes:
+    """Return the bytes for one actor's states."""
     parts: list[Any] = [CODEC_VERSION]
     for funnel, state in states:
-        if state is None:
-            continue
-        base, *entries = state.entries
-        newest_ms = entries[-1][TIME] if entries else 0
-        if funnel.has_touch:
-            hits = [
-                item
-                for time_ms, event_id, steps, touch, *_ in entries
-                for item in (newest_ms - time_ms, event_id, steps[0] if len(steps) == 1 else steps, touch)
-            ]
-        else:
-            hits = [
-                item
-                for time_ms, event_id, steps, *_ in entries
-                for item in (newest_ms - time_ms, event_id, steps[0] if len(steps) == 1 else steps)
-            ]
-        parts += (funnel.number, newest_ms, _written_fold(fold_of(base), newest_ms, funnel.has_touch), hits)
+        _write_state(parts, funnel, state.entries)
     return _encode(parts)
 
 
-def _written_fold(fold: Fold, newest_ms: int, with_touch: bool) -> list[Any] | None:  # noqa: FBT001 (internal, read once)
-    levels, attempt, periods = fold
-    if not levels and attempt is None and not periods:
+def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> bytes:
+    """Return the bytes for one actor's record (`engine.batch.ActorRecord`)."""
+    parts: list[Any] = [CODEC_VERSION]
+    for funnel in funnels:
+        entries = record[funnel.slot]
+        if entries is not None:
+            _write_state(parts, funnel, entries)
+    return _encode(parts)
+
+
+def _write_state(parts: list[Any], funnel: CompiledFunnel, entries: list[Entry]) -> None:
+    """Append number, newest time, fold and hits; once for every actor of a batch, so calls are few here."""
+    newest_ms = entries[-1][TIME] if len(entries) > 1 else 0
+    with_touch = funnel.has_touch
+    hits: list[Any] = []
+    for entry in entries[1:]:
+        hits += (newest_ms - entry[0], entry[1], entry[2])
+        if with_touch:
+            hits.append(entry[3])
+    parts += (funnel.number, newest_ms, _written_fold(entries[0], newest_ms, with_touch), hits)
+
+
+def _written_fold(base: Entry, newest_ms: int, with_touch: bool) -> tuple[Any, Any, Any] | None:  # noqa: FBT001
+    _, _, _, _, levels, attempt, periods, _ = base
+    if len(levels) == 1 and attempt is not None and len(periods) == 1:
+        # Most actors: once at the first step, everything refers to that one event.
+        (path,) = levels
+        start_ms, end_ms, own, best, chain = periods[0]
+        if attempt[2] is path and chain is path and own is SHARED and not with_touch:
+            own_period = (newest_ms - start_ms, end_ms - start_ms, own, best, 0)
+            return ((newest_ms - path[0],),), (newest_ms - attempt[0], 1, 0), own_period
+    if not periods and not levels and attempt is None:
         return None
     written_attempt: list[Any] | None = None
     if attempt is not None:
@@ -71,23 +84,23 @@ def _written_fold(fold: Fold, newest_ms: int, with_touch: bool) -> list[Any] | N
         written_periods += (
             newest_ms - start_ms,
             end_ms - start_ms,
-            own if own is None or own is True else [_written_path(path, newest_ms, with_touch) for path in own],  # type: ignore[union-attr] # not a bool
+            own if own is DONE or own is SHARED else [_written_path(path, newest_ms, with_touch) for path in own],  # type: ignore[union-attr] # not a bool
             best,
             _written_chain(levels, best, chain, newest_ms, with_touch),
         )
-    return [[_written_path(path, newest_ms, with_touch) for path in levels], written_attempt, written_periods]
-
-
-def _written_path(path: Path, newest_ms: int, with_touch: bool) -> list[Any]:  # noqa: FBT001
-    if with_touch:
-        return [item if at % 2 else newest_ms - item for at, item in enumerate(path)]
-    return [newest_ms - time_ms for time_ms in path[::2]]
+    return [_written_path(path, newest_ms, with_touch) for path in levels], written_attempt, written_periods
 
 
 def _written_chain(levels: Levels, best: int, chain: Path, newest_ms: int, with_touch: bool) -> list[Any] | int:  # noqa: FBT001
     if best <= len(levels) and levels[best - 1] is chain:
         return best - 1
     return _written_path(chain, newest_ms, with_touch)
+
+
+def _written_path(path: Path, newest_ms: int, with_touch: bool) -> list[Any]:  # noqa: FBT001
+    if with_touch:
+        return [item if at % 2 else newest_ms - item for at, item in enumerate(path)]
+    return [newest_ms - time_ms for time_ms in path[::2]]
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:
@@ -108,41 +121,40 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
 
 
 def _read_state(funnel: CompiledFunnel, newest_ms: int, fold: list[Any] | None, hits: list[Any]) -> FunnelState:
-    base = base_of(NOTHING if fold is None else _read_fold(fold, newest_ms, funnel.has_touch))
+    base = EMPTY_BASE if fold is None else base_of(_read_fold(fold, newest_ms, funnel.has_touch))
     entries = [base]
     stride = 4 if funnel.has_touch else 3
     for at in range(0, len(hits), stride):
-        steps = hits[at + 2]
         touch = _read_touch(hits[at + 3]) if funnel.has_touch else None
-        steps = (steps,) if isinstance(steps, int) else tuple(steps)
-        unfolded: Entry = (newest_ms - hits[at], hits[at + 1], steps, touch, *NOTHING, ())
+        unfolded: Entry = (newest_ms - hits[at], hits[at + 1], tuple(hits[at + 2]), touch, *NOTHING, ())
         entries.append(unfolded)
     refold(funnel, entries, 1, changed=len(entries))
     return FunnelState(entries)
 
 
 def _read_fold(written: Sequence[Any], newest_ms: int, with_touch: bool) -> Fold:  # noqa: FBT001
-    def path(items: Sequence[Any]) -> Path:
-        if with_touch:
-            return tuple([_read_touch(item) if at % 2 else newest_ms - item for at, item in enumerate(items)])
-        return tuple([item for behind in items for item in (newest_ms - behind, None)])
-
-    def chain(items: Sequence[Any] | int) -> Path:
-        return levels[items] if isinstance(items, int) else path(items)
-
     written_levels, written_attempt, flat = written
-    levels: Levels = tuple([path(items) for items in written_levels])
+    levels: Levels = tuple([_read_path(items, newest_ms, with_touch) for items in written_levels])
     attempt: Attempt | None = None
     if written_attempt is not None:
         entry_ms, best, reference, *entry = written_attempt
-        attempt = (newest_ms - entry_ms, best, chain(reference), _read_touch(entry[0]) if entry else None)
+        chain = levels[reference] if type(reference) is int else _read_path(reference, newest_ms, with_touch)
+        attempt = (newest_ms - entry_ms, best, chain, _read_touch(entry[0]) if entry else None)
     periods: list[PeriodFold] = []
     for at in range(0, len(flat), 5):
         start, length, own, best, reference = flat[at : at + 5]
         start_ms = newest_ms - start
-        own = own if own is None or own is True else tuple([path(items) for items in own])
-        periods.append((start_ms, start_ms + length, own, best, chain(reference)))
+        if own is not DONE and own is not SHARED:
+            own = tuple([_read_path(items, newest_ms, with_touch) for items in own])
+        chain = levels[reference] if type(reference) is int else _read_path(reference, newest_ms, with_touch)
+        periods.append((start_ms, start_ms + length, own, best, chain))
     return levels, attempt, tuple(periods)
+
+
+def _read_path(written: Sequence[Any], newest_ms: int, with_touch: bool) -> Path:  # noqa: FBT001
+    if with_touch:
+        return tuple([_read_touch(item) if at % 2 else newest_ms - item for at, item in enumerate(written)])
+    return tuple([item for behind in written for item in (newest_ms - behind, None)])
 
 
 def _read_touch(written: Any) -> Touch | None:

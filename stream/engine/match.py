@@ -34,13 +34,13 @@ Hit = tuple[int, str, tuple[int, ...], Touch | None, int]
 class CompiledFunnel:
     """A funnel with everything the fold looks up precomputed.
 
-    `number` names it in stored state, `position` is its place among the funnels of its set.
+    `number` names it in stored state, `slot` is its place among the funnels of its set, from 1.
     """
 
-    def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = (), position: int = 0) -> None:
+    def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = (), slot: int = 1) -> None:
         self.definition = funnel
         self.number = number
-        self.position = position
+        self.slot = slot
         self.window_ms = funnel.window_ms
         self.step_count = len(funnel.steps)
         self.period_of = period_of(funnel.period)
@@ -166,8 +166,8 @@ class FunnelSet:
         )
         numbers = numbers if numbers is not None else {funnel.key: n for n, funnel in enumerate(funnels)}
         self.funnels = tuple(
-            CompiledFunnel(funnel, numbers[funnel.key], self.property_paths, position)
-            for position, funnel in enumerate(funnels)
+            CompiledFunnel(funnel, numbers[funnel.key], self.property_paths, slot)
+            for slot, funnel in enumerate(funnels, start=1)
         )
         self.by_number = {compiled.number: compiled for compiled in self.funnels}
         self.serving: dict[str, tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]] = {}

@@ -9,7 +9,6 @@ first entry is the base: all that is sealed, of which only the fold counts; its 
 is below every event that may still come.
 """
 
-from bisect import bisect_left
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -55,18 +54,12 @@ EMPTY_BASE = base_of(NOTHING)
 
 
 class FunnelState:
-    """One actor in one funnel: `entries[0]` is the base, the others follow in order of time.
+    """One actor in one funnel: `entries[0]` is the base, the others follow in order of time."""
 
-    While a batch is under way (`engine.batch`), `told` is how many entries' results have been handed
-    on, 0 if the batch has not touched this state; `has_closed`: an entry after those closed an attempt.
-    """
-
-    __slots__ = ("entries", "has_closed", "told")
+    __slots__ = ("entries",)
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self.told = 0
-        self.has_closed = False
 
     @property
     def fold(self) -> Fold:
@@ -103,8 +96,15 @@ def refold(funnel: CompiledFunnel, entries: list[Entry], start: int, changed: in
 
 def seal(funnel: CompiledFunnel, state: FunnelState, limit_ms: int) -> None:
     """Fold for good everything strictly below `limit_ms` (watermark - lateness), in place."""
-    entries = state.entries
-    first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+    seal_entries(funnel, state.entries, limit_ms)
+
+
+def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
+    """Do what `seal` does to the entries of a state."""
+    count = len(entries)
+    first_open = 1
+    while first_open < count and entries[first_open][TIME] < limit_ms:
+        first_open += 1
     if first_open > 1:
         del entries[: first_open - 1]
     periods = entries[0][PERIODS]

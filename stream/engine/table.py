@@ -15,10 +15,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.batch import ActorRecord, AdmittedEvent, advance_batch
-from stream.engine.codec import decode_states, encode_states
+from stream.engine.batch import KEY, ActorRecord, AdmittedEvent, advance_actor
+from stream.engine.codec import decode_states, encode_record
 from stream.engine.match import CompiledFunnel, FunnelSet
-from stream.engine.state import TIME, FunnelState, seal
+from stream.engine.state import TIME, FunnelState, seal_entries
+from stream.model.verdict import Verdict
 
 __all__ = ["ActorTable", "AdmittedEvent", "Applied"]
 
@@ -47,6 +48,7 @@ class ActorTable:
         self._bot_cap = bot_cap
         self._capacity = capacity
         self._actors: dict[str, ActorRecord] = {}
+        self._no_entries = [None] * len(funnels.funnels)
         self.hits = 0
         self.misses = 0
 
@@ -64,18 +66,23 @@ class ActorTable:
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
         """Take in what the store has of an actor, None for nothing; raises UnreadableState."""
-        states: list[FunnelState | None] = [None] * len(self.funnels.funnels)
+        record: ActorRecord = [key, *self._no_entries]
         if blob is not None:
             for number, state in decode_states(blob, self.funnels.by_number).items():
-                states[self.funnels.by_number[number].position] = state
-        self._actors[actor] = ActorRecord(key, states)
+                record[self.funnels.by_number[number].slot] = state.entries
+        self._actors[actor] = record
 
     def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
         """Yield each actor with its states by funnel number."""
-        funnels = self.funnels.funnels
         for actor, record in self._actors.items():
-            pairs = zip(funnels, record.states, strict=True)
-            yield actor, {funnel.number: state for funnel, state in pairs if state is not None}
+            yield (
+                actor,
+                {
+                    funnel.number: FunnelState(record[funnel.slot])
+                    for funnel in self.funnels.funnels
+                    if record[funnel.slot] is not None
+                },
+            )
 
     def apply(self, events: Sequence[AdmittedEvent], seal_below_ms: int | None, *, write: bool = True) -> Applied:
         """Take in a batch.
@@ -84,21 +91,32 @@ class ActorTable:
         whether to return the new bytes.
         Every actor in `events` must be in the table (`missing`, `put`).
         """
-        verdicts, changes, touched = advance_batch(self.funnels.serving, self._actors, events, self._bot_cap)
-        if seal_below_ms is not None:
-            for _, funnel, state in touched:
-                if state.entries[1][TIME] < seal_below_ms:
-                    seal(funnel, state, seal_below_ms)
-        written = self._write([record for record, _, _ in touched]) if write else []
+        by_actor: dict[str, list[AdmittedEvent]] = {}
+        for event in events:
+            own = by_actor.get(event[0])
+            if own is None:
+                by_actor[event[0]] = [event]
+            else:
+                own.append(event)
+        actors, serving, funnels = self._actors, self.funnels.serving, self.funnels.funnels
+        changes: list[tuple[CompiledFunnel, Change]] = []
+        refused: list[Verdict] = []
+        written: list[tuple[bytes, bytes]] = []
+        # An actor is done with before the next one begins: its state is in the CPU's cache only once.
+        for actor, own in by_actor.items():
+            record = actors[actor]
+            changed = advance_actor(record, own, serving, self._bot_cap, changes, refused)
+            if changed:
+                if seal_below_ms is not None:
+                    for funnel in changed:
+                        if record[funnel.slot][1][TIME] < seal_below_ms:
+                            seal_entries(funnel, record[funnel.slot], seal_below_ms)
+                if write:
+                    written.append((record[KEY], encode_record(funnels, record)))
         self._evict()
-        return Applied(verdicts, changes, written)
-
-    def _write(self, changed: Sequence[ActorRecord]) -> list[tuple[bytes, bytes]]:
-        funnels = self.funnels.funnels
-        if len(funnels) > 1:
-            # An actor that changed in several funnels is written once.
-            changed = list({id(record): record for record in changed}.values())
-        return [(record.key, encode_states(zip(funnels, record.states, strict=True))) for record in changed]
+        bots = refused.count(Verdict.BOT)
+        duplicates = len(refused) - bots
+        return Applied((duplicates, bots, len(events) - len(refused)), changes, written)
 
     def _evict(self) -> None:
         if self._capacity is not None and len(self._actors) > self._capacity:
