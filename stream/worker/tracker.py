@@ -368,6 +368,8 @@ class Tracker:
     async def _write_rollups(self, now_s: float) -> None:
         due = []
         for partition in self._partitions.values():
+            if partition.head.watermark_ms is None:
+                continue  # nothing to say, and no state that could expire
             age = now_s - partition.rollup_written_s
             moved_on = partition.rollup_offset != partition.head.next_offset
             if age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S):
