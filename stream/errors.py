@@ -26,6 +26,18 @@ class ProbeError(FunnelError):
     """There is no such topic or file to take a sample of, or it cannot be read."""
 
 
+class AnalyzeError(FunnelError):
+    """What is to be analyzed cannot be read, or the options make no sense together."""
+
+
+class ReportError(FunnelError):
+    """The store has no numbers for these funnels or this instant."""
+
+
+class ResumeError(FunnelError):
+    """A partition cannot be set to go on: nothing is wrong with it, or going on would not help."""
+
+
 class Problem(NamedTuple):
     """One thing wrong in a settings file; `line` counts from 1, None where unknown.
 

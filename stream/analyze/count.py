@@ -1,26 +1,32 @@
 """Count a file or the snapshot of a topic with the core that counts live.
 
 In:  records by partition, in log order; the instant `as_of`.
-Out: per funnel an exact report, and the rollup that live would show for the same log.
+Out: per funnel an exact report of the events up to `as_of`; and, if asked for, the rollup
+     that live would show for the same log.
 
 Admission is live's, partition by partition. Because everything is at hand, each partition's
-events are then taken in order of time, which spares all corrections; the engine's result
-does not depend on the order.
+events are then taken in order of time (`analyze.fold`).
+
+Live counts an event that is ahead of the watermark (by the allowed skew at most) as soon as
+it comes. So does the rollup, unless `as_of` lies before the largest watermark: that is an
+instant that live has passed, and the rollup then says what was so at it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from typing import Any
 
 from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
 from stream.aggregate.totals import PartitionTotals
-from stream.engine.advance import Change
+from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
+from stream.analyze.times import StepTimes
+from stream.engine.advance import NO_CAP, Change
 from stream.engine.attempts import Fold
 from stream.engine.match import FunnelSet
 from stream.engine.periods import PeriodOf
-from stream.engine.table import ActorTable, AdmittedEvent
-from stream.ingest.admission import Limits, admit_batch
+from stream.engine.table import AdmittedEvent
+from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Funnel
@@ -31,36 +37,55 @@ from stream.model.window import RollingWindow
 UNDECIDED = (Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED)
 """Verdicts that the engine gives, in the order in which the actor table counts them."""
 
+MAX_SHARED = 1_000_000
+"""Texts that are kept once however often they occur; a file with more different ones repeats itself little."""
+
 
 @dataclass
 class _Log:
     """One partition: its events so far, in log order, and where its watermark stands."""
 
+    totals: PartitionTotals | None
     events: list[AdmittedEvent] = field(default_factory=list)
     watermark_ms: int | None = None
     next_offset: int = 0
+    verdicts: list[int] = field(default_factory=lambda: [0] * len(Verdict))
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was counted: reports in the order of the funnels, verdict counts by `Verdict`, and live's view."""
+    """What was counted.
+
+    verdicts: of every record, by `Verdict`, whatever `as_of_ms` is. ahead: admitted events after `as_of_ms`, which
+    the reports leave out. reports, times: in the order of the funnels. rollup: live's view, None if not asked for.
+    next_offsets, watermarks: by partition.
+    """
 
     as_of_ms: int | None
     verdicts: tuple[int, ...]
     reports: tuple[FunnelReport, ...]
     rollup: Rollup | None
+    times: tuple[StepTimes, ...] = ()
+    ahead: int = 0
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    watermarks: dict[int, int | None] = field(default_factory=dict)
 
 
 class LogCount:
-    """Takes records in, then says what they come to. `trend`: entry periods of the trend, None for each funnel's own."""
+    """Takes records in, then says what they come to.
 
-    def __init__(
+    windows: rolling windows of the rollup; None makes no rollup. trend: entry periods of the trend, None for each
+    funnel's own. bot_cap: as live's, applied in log order; a file has none.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         funnels: Sequence[Funnel],
         mapping: Mapping,
         limits: Limits,
-        windows: Sequence[RollingWindow] = (),
+        windows: Sequence[RollingWindow] | None = None,
         trend: PeriodOf | None = None,
+        bot_cap: int = NO_CAP,
     ) -> None:
         self._definitions = tuple(funnels)
         self._funnels = FunnelSet(self._definitions)
@@ -68,19 +93,26 @@ class LogCount:
         self._limits = limits
         self._windows = windows
         self._trend = trend
+        self._bot_cap = bot_cap
         self._logs: dict[int, _Log] = {}
-        self._verdicts = [0] * len(Verdict)
+        self._shared: dict[str, str] = {}
 
-    def take(
+    def take(  # noqa: PLR0913, PLR0917
         self,
         partition: int,
         values: Sequence[bytes | None],
         record_times: Sequence[int | None],
         offsets: Sequence[int | str],
         origin: str,
+        next_offset: int | None = None,
     ) -> None:
-        """Take in the next records of a partition; the columns are as in `ingest.admission.admit_batch`."""
-        log = self._logs.setdefault(partition, _Log())
+        """Take in the next records of a partition; the columns are as in `ingest.admission.admit_batch`.
+
+        next_offset: where the log goes on; if absent, as many further on as there are records.
+        """
+        log = self._logs.get(partition)
+        if log is None:
+            log = self._logs[partition] = _Log(self._new_totals())
         admitted = admit_batch(
             values,
             record_times,
@@ -91,87 +123,164 @@ class LogCount:
             log.watermark_ms,
             origin,
         )
-        log.events += admitted.events
+        if log.totals is not None:
+            log.totals.note(admitted.events, self._funnels.serving)
+        log.events += self._compact(admitted.events)
         log.watermark_ms = admitted.watermark_ms
-        log.next_offset += len(values)
-        self._verdicts = [a + b for a, b in zip(self._verdicts, admitted.counts, strict=True)]
+        log.next_offset = log.next_offset + len(values) if next_offset is None else next_offset
+        log.verdicts = [a + b for a, b in zip(log.verdicts, admitted.counts, strict=True)]
 
-    def finish(self, as_of_ms: int | None = None) -> Analysis:
-        """Return the analysis at `as_of_ms`, by default the largest watermark. Ends the count."""
+    def _new_totals(self) -> PartitionTotals | None:
+        return None if self._windows is None else PartitionTotals(self._funnels.funnels, self._windows)
+
+    def _compact(self, events: Sequence[AdmittedEvent]) -> list[AdmittedEvent]:
+        """Return events that share equal texts: actors and names repeat, and all events are held at once."""
+        if len(self._shared) > MAX_SHARED:
+            self._shared.clear()
+        share = self._shared.setdefault
+        keeps_limit = self._bot_cap < NO_CAP
+        return [
+            (
+                share(actor, actor),
+                time_ms,
+                event_id,
+                share(name, name),
+                tuple([share(value, value) if type(value) is str else value for value in properties])
+                if properties
+                else (),
+                limit_ms if keeps_limit else NO_LIMIT_MS,
+            )
+            for actor, time_ms, event_id, name, properties, limit_ms in events
+        ]
+
+    def finish(self, as_of_ms: int | None = None, told: Callable[[int], Any] | None = None) -> Analysis:
+        """Return the analysis at `as_of_ms`, by default the largest watermark. Ends the count.
+
+        `told` is called with numbers of events as they are folded; together they are the events.
+        """
+        self._shared.clear()
+        marks = [log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None]
+        latest_ms = max(marks, default=None)
         if as_of_ms is None:
-            marks = [log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None]
-            as_of_ms = max(marks, default=None)
-        funnels = self._funnels.funnels
-        tallies = {funnel.number: Tally(funnel, self._trend or funnel.period_of) for funnel in funnels}
-        standings: dict[int, list[Fold]] = {funnel.number: [] for funnel in funnels}
+            as_of_ms = latest_ms
+        until_ms = 0 if as_of_ms is None else as_of_ms
+        counted = _Counted(self._funnels, self._trend, self._definitions, told)
         rollups = []
         for _, log in sorted(self._logs.items()):
-            events = log.events if as_of_ms is None else [event for event in log.events if event[1] <= as_of_ms]
-            events.sort(key=itemgetter(1))
-            verdicts, totals = self._count(events, log.watermark_ms, tallies, standings)
-            for verdict, count in zip(UNDECIDED, verdicts, strict=True):
-                self._verdicts[verdict] += count
-            if as_of_ms is not None:
-                rollups.append(self._roll_up(log, totals, as_of_ms))
+            ordered = in_time_order(log.events, self._funnels, self._bot_cap)
+            log.events = []
+            for verdict, count in ordered.verdicts.items():
+                log.verdicts[verdict] += count
+            before, after = ordered.split(until_ms)
+            ordered.events.clear()
+            is_past = latest_ms is not None and until_ms < latest_ms
+            self._count(log, before, after, counted, until_ms if is_past else None)
+            counted.count_actors(before)
+            if log.totals is not None and as_of_ms is not None:
+                rollups.append(self._roll_up(log, log.totals, as_of_ms))
+        verdicts = [sum(column) for column in zip(*[log.verdicts for log in self._logs.values()], strict=True)]
+        analysis = Analysis(
+            as_of_ms,
+            tuple(verdicts or [0] * len(Verdict)),
+            counted.reports(until_ms),
+            merge(rollups),
+            tuple(counted.times[funnel.number] for funnel in self._funnels.funnels),
+            counted.ahead,
+            {number: log.next_offset for number, log in sorted(self._logs.items())},
+            {number: log.watermark_ms for number, log in sorted(self._logs.items())},
+        )
         self._logs.clear()
-        reports = tuple(tallies[f.number].report(standings[f.number], as_of_ms or 0) for f in funnels)
-        return Analysis(as_of_ms, tuple(self._verdicts), reports, merge(rollups))
+        return analysis
 
-    def _count(
-        self,
-        events: list[AdmittedEvent],
-        watermark_ms: int | None,
-        tallies: dict[int, Tally],
-        standings: dict[int, list[Fold]],
-    ) -> tuple[Sequence[int], PartitionTotals]:
-        table = _full_table(self._funnels, events)
-        applied = table.apply(events, None, write=False)
-        totals = PartitionTotals(self._funnels.funnels, self._windows)
-        totals.take(applied.changes)
-        if watermark_ms is not None:
-            totals.move_on(watermark_ms, watermark_ms - self._limits.allowed_lateness_ms)
-        own_periods = self._trend is None
-        for funnel, change in applied.changes:
-            tallies[funnel.number].take(change)
-            if own_periods:
-                tallies[funnel.number].take_periods(change)
-        for _, states in table.items():
-            for number, state in states.items():
-                standings[number].append(state.fold)
-        if not own_periods:
-            self._count_actors(events, self._trend or whole_range, Tally.take_periods, tallies)
-        self._count_actors(events, whole_range, Tally.take_range, tallies)
-        return applied.verdicts, totals
+    def _count(self, log: _Log, before: Ordered, after: Ordered, counted: "_Counted", past_ms: int | None) -> None:
+        """Fold one partition; its totals take what lies after `as_of` too, unless that is in the past (`past_ms`)."""
+        mark_ms = log.watermark_ms
+        if mark_ms is not None and past_ms is not None:
+            mark_ms = min(mark_ms, past_ms)
+        fold = TimeFold(self._funnels)
+        for part in fold.take(before):
+            counted.take(part)
+            self._add(log, part, mark_ms)
+        for number, standing in fold.open_standings():
+            counted.standings[number].append(standing)
+        for part in fold.take(after):
+            counted.take_ahead(part)
+            self._add(log, part, mark_ms, in_totals=past_ms is None)
+        if log.totals is not None and mark_ms is not None:
+            self._move_on(log.totals, mark_ms)
 
-    def _count_actors(
-        self,
-        events: list[AdmittedEvent],
-        period_of: PeriodOf,
-        take: Callable[[Tally, Change], None],
-        tallies: dict[int, Tally],
-    ) -> None:
-        """Count unique actors by other periods than the funnels' own: the engine folds them side by side."""
-        funnels = FunnelSet(self._definitions)
-        for funnel in funnels.funnels:
-            funnel.period_of = period_of
-        for funnel, change in _full_table(funnels, events).apply(events, None, write=False).changes:
-            take(tallies[funnel.number], change)
+    def _add(self, log: _Log, part: Part, mark_ms: int | None, *, in_totals: bool = True) -> None:
+        for verdict, count in zip(UNDECIDED, part.verdicts, strict=True):
+            log.verdicts[verdict] += count
+        if log.totals is not None and in_totals:
+            log.totals.take(part.changes)
+            if part.next_ms is not None and mark_ms is not None:
+                # Nothing to come lies before it, so that what is final can be put away already.
+                self._move_on(log.totals, min(part.next_ms, mark_ms))
+
+    def _move_on(self, totals: PartitionTotals, watermark_ms: int) -> None:
+        totals.move_on(watermark_ms, watermark_ms - self._limits.allowed_lateness_ms)
 
     def _roll_up(self, log: _Log, totals: PartitionTotals, as_of_ms: int) -> Rollup:
         return Rollup(
             as_of_ms=as_of_ms,
             watermark_ms=log.watermark_ms,
             next_offset=log.next_offset,
-            verdicts=[0] * len(Verdict),
+            verdicts=log.verdicts,
             corrections=0,
             written_ms=0,
             funnels=[roll_up(own, as_of_ms, {}, None) for own in totals.by_number.values()],
         )
 
 
-def _full_table(funnels: FunnelSet, events: list[AdmittedEvent]) -> ActorTable:
-    """Return a table in which every actor of `events` has done nothing yet."""
-    table = ActorTable(funnels, lambda _: b"")
-    for actor, key in table.missing(events):
-        table.put(actor, key, None)
-    return table
+class _Counted:
+    """The reports of all funnels, as partition after partition is added."""
+
+    def __init__(
+        self,
+        funnels: FunnelSet,
+        trend: PeriodOf | None,
+        definitions: Sequence[Funnel],
+        told: Callable[[int], Any] | None,
+    ) -> None:
+        numbers = [funnel.number for funnel in funnels.funnels]
+        self._funnels = funnels
+        self._trend = trend
+        self._definitions = definitions
+        self._tell = told or (lambda _: None)
+        self._tallies = {funnel.number: Tally(funnel, trend or funnel.period_of) for funnel in funnels.funnels}
+        self.times = {number: StepTimes() for number in numbers}
+        self.standings: dict[int, list[Fold]] = {number: [] for number in numbers}
+        self.ahead = 0
+
+    def take(self, part: Part) -> None:
+        """Add changes of the attempts, and of the actors where the funnel's periods are those of the trend."""
+        for funnel, change in part.changes:
+            tally = self._tallies[funnel.number]
+            tally.take(change)
+            self.times[funnel.number].take(change)
+            if self._trend is None:
+                tally.take_periods(change)
+        self._tell(part.events)
+
+    def take_ahead(self, part: Part) -> None:
+        """Only count the events."""
+        self.ahead += part.events
+        self._tell(part.events)
+
+    def count_actors(self, ordered: Ordered) -> None:
+        """Count unique actors by the periods that the funnels themselves do not have: each takes a fold of its own."""
+        wanted: list[tuple[PeriodOf, Callable[[Tally, Change], None]]] = [(whole_range, Tally.take_range)]
+        if self._trend is not None:
+            wanted.append((self._trend, Tally.take_periods))
+        for period_of, take in wanted:
+            funnels = FunnelSet(self._definitions)
+            for funnel in funnels.funnels:
+                funnel.period_of = period_of
+            for part in TimeFold(funnels).take(ordered):
+                for funnel, change in part.changes:
+                    take(self._tallies[funnel.number], change)
+
+    def reports(self, as_of_ms: int) -> tuple[FunnelReport, ...]:
+        """Return the reports in the order of the funnels."""
+        return tuple(self._tallies[f.number].report(self.standings[f.number], as_of_ms) for f in self._funnels.funnels)
