@@ -107,7 +107,7 @@ class Session:
         self._fed_at = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     async def start(self) -> None:
         """Connect and join the group. Raises `KafkaUnavailable` also while there is no topic to read."""
@@ -136,7 +136,8 @@ class Session:
                     await self.commit()
                     commit_at = now() + COMMIT_S
             except BaseException as error:
-                self.failure = error  # no rebalance may now commit what was read but not written
+                # No rebalance may now commit what was read but not written.
+                self.failure = error if isinstance(error, Exception) else KafkaUnavailable("the session was cancelled")
                 raise
             finally:
                 self._idle.set()
@@ -168,7 +169,8 @@ class Session:
     async def _write(self, fetched: Mapping[TopicPartition, list[Any]]) -> None:
         for tp, records in fetched.items():
             self._sender.add(self._writers[tp.topic], f"{tp.topic}/{tp.partition}/", records)
-            self._done_ms[tp] = records[-1].timestamp
+            if (records[-1].timestamp or -1) >= 0:
+                self._done_ms[tp] = records[-1].timestamp
         await self._sender.send()
         if fetched:
             self._fed_at = time.time()  # nothing need be asked for while there is something left to write
@@ -272,8 +274,8 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
             await done
         except (CommitFailedError, IllegalStateError) as error:
             log.info("the group moved on during a rebalance: %s", error)
-        except (KafkaError, OSError, TimeoutError) as error:
-            self._session.failure = error
+        except (KafkaError, OSError, TimeoutError, KafkaUnavailable) as error:
+            self._session.failure = self._session.failure or error
 
 
 def _ignore_failure(done: "asyncio.Future[Any]") -> None:

@@ -51,6 +51,7 @@ def read_back(envelope):
 
 @given(st.sampled_from(MAPPINGS), containers)
 @example(PRESETS["flat"], {"x": 5, "properties": {"x": {"y": 1}}})
+@example(PRESETS["flat"], {"x": 5, "properties": {"x": 6}})
 @example(PRESETS["flat"], {"properties": "text", "source": "newsletter"})
 @example(PRESETS["cloudevents"], {"data": {"x": 12345678901234567890.5}})
 def test_an_event_has_the_same_properties_as_at_its_source(mapping, extra):
