@@ -15,6 +15,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     InvalidTimestampError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
@@ -105,7 +106,7 @@ async def _create(admin: AIOKafkaAdminClient, topic: str, partitions: int) -> No
         if code:
             said = (rest[0] if rest else None) or failure.__name__
             raise KafkaRefused(
-                f"repartition topic {topic} does not exist and cannot be made: {said}. "
+                f"repartition topic {topic} does not exist and cannot be made: {said.rstrip('.')}. "
                 f"Grant this user CREATE on it, or make it: {create_command(topic, partitions)}"
             )
     log.info("made repartition topic %s with %d partitions", topic, partitions)
@@ -181,7 +182,13 @@ def meaning_of(error: BaseException, doing: str) -> FunnelError:
             f"Kafka refuses a record as too large ({doing}): raise the topic's max.message.bytes ({error})"
         )
     said = str(error) or type(error).__name__
-    return KafkaUnavailable(f"Kafka is away ({doing}): {said}")
+    # A wrong login looks the same to aiokafka as a server that is down.
+    hint = (
+        "; are the servers up, and address, protocol and login right?"
+        if isinstance(error, KafkaConnectionError)
+        else ""
+    )
+    return KafkaUnavailable(f"Kafka is away ({doing}): {said}{hint}")
 
 
 def _record_limit(max_message_bytes: int) -> int:

@@ -137,7 +137,8 @@ class Repartitioner:
             await session.run(stop)
         except (KafkaError, OSError, TimeoutError, KafkaUnavailable) as error:
             failure = meaning_of(error, f"repartitioning into {self._link.log_topic}")
-            self._outage.begin(str(failure))  # before closing, which may take seconds
+            if isinstance(failure, KafkaUnavailable):
+                self._outage.begin(str(failure))  # before closing, which may take seconds
             raise failure from error
         finally:
             self._session = None
