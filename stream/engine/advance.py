@@ -122,12 +122,10 @@ def progress(entries: list[Entry], told: int) -> Change | None:
             del after[0]
         else:
             taken = (before,)
-    old_periods, periods = last[PERIODS], tip[PERIODS]
-    if periods is old_periods:
-        return Change(taken, after) if taken or after else None
-    if len(periods) == 1:
-        return Change(taken, after, old_periods, periods)
-    return Change(taken, after, *_period_difference(old_periods, periods))
+    taken_periods, given_periods = _period_difference(last[PERIODS], tip[PERIODS])
+    if not (taken or after or taken_periods or given_periods):
+        return None
+    return Change(taken, after, taken_periods, given_periods)
 
 
 def _attempts(entries: list[Entry], start: int) -> list[Attempt]:
@@ -167,6 +165,8 @@ def _goes_on(old: Attempt, new: Attempt) -> bool:
 def _period_difference(
     old: tuple[PeriodFold, ...], new: tuple[PeriodFold, ...]
 ) -> tuple[list[PeriodFold], list[PeriodFold]]:
+    if old is new:
+        return [], []
     # best and chain are all that counts of a period; its levels are working state
     before = {(start, best, chain): period for period in old for start, _, _, best, chain in (period,)}
     after = {(start, best, chain): period for period in new for start, _, _, best, chain in (period,)}

@@ -3,10 +3,10 @@
 In:  an actor's record, and its events of the batch in log order.
 Out: the same record advanced, what changed in the results, and which events were refused.
 
-An event that comes in order and serves one step is folded by `in_order.next_entry`; every
-other one (ties, copies, out-of-order events, names that serve several steps, period
-borders, actors near the bot cap) goes through `advance.advance`, the clear form, alone.
-What came in order is told as one change an actor and funnel.
+An event that comes in order is folded by `in_order.next_entry`, or by `advance_fold` where
+the case is not a common one, and all of them are told as one change an actor and funnel.
+Every other event (ties, copies, out-of-order events, actors near the bot cap) goes through
+`advance.advance`, the clear form, alone.
 tests/property/test_engine.py holds this equal to `advance` and to the oracle.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stream.engine.advance import Change, advance, progress
+from stream.engine.attempts import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel
 from stream.engine.state import ATTEMPT, CLOSED, EMPTY_BASE, PERIODS, Entry, FunnelState
@@ -44,7 +45,7 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
     Appends to `changes` what changed, and to `refused` the verdict of each event that no funnel took.
     """
     told: dict[CompiledFunnel, int] = {}  # how many of the funnel's entries are accounted for in `changes`
-    has_closed = False
+    plain = True  # whether no attempt was closed and no period border passed
     for _, time_ms, event_id, name, properties, limit_ms in events:
         funnels = serving[name]
         refusals: list[Verdict] | None = None
@@ -54,18 +55,21 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
                 entries = record[funnel.slot] = [EMPTY_BASE]
             last = entries[-1]
             touch = funnel.touch(steps, properties) if funnel.has_touch else None
-            if time_ms > last[0] and len(entries) - 1 <= bot_cap and len(steps) == 1:
+            if time_ms > last[0] and len(entries) - 1 <= bot_cap:
                 entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
-                if entry is not None:
-                    if funnel not in told:
-                        told[funnel] = len(entries)
-                    if entry[CLOSED]:
-                        has_closed = True
-                    entries.append(entry)
-                    continue
+                if entry is None:
+                    plain = False
+                    fold, closed = advance_fold(funnel, last[4:7], time_ms, ((time_ms, event_id, steps, touch, 0),))
+                    entry = (time_ms, event_id, steps, touch, *fold, closed)
+                elif entry[CLOSED]:
+                    plain = False
+                if funnel not in told:
+                    told[funnel] = len(entries)
+                entries.append(entry)
+                continue
             if funnel in told:
                 # What came in order must not be mixed with what this event takes back.
-                _tell(funnel, entries, told[funnel], changes, has_closed=has_closed)
+                _tell(funnel, entries, told[funnel], changes, plain=plain)
             state = FunnelState(entries)
             verdicts: list[Verdict] = []
             change = advance(funnel, state, ((time_ms, event_id, steps, touch, 0),), verdicts, bot_cap, (limit_ms,))
@@ -80,7 +84,7 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
         if refusals is not None and len(refusals) == len(funnels):
             refused.append(min(refusals))
     for funnel, count in told.items():
-        _tell(funnel, record[funnel.slot], count, changes, has_closed=has_closed)
+        _tell(funnel, record[funnel.slot], count, changes, plain=plain)
     return told
 
 
@@ -90,12 +94,12 @@ def _tell(
     told: int,
     changes: list[tuple[CompiledFunnel, Change]],
     *,
-    has_closed: bool,
+    plain: bool,
 ) -> None:
     """Add to `changes` what came in order with the entries from position `told` on."""
     last, tip = entries[told - 1], entries[-1]
     before, attempt = last[ATTEMPT], tip[ATTEMPT]
-    if has_closed:
+    if not plain:
         change = progress(entries, told)
         if change is not None:
             changes.append((funnel, change))

@@ -5,39 +5,46 @@ Out: msgpack. Only the base and the entries' own fields are written; the folds o
      entries are worked out again on reading, so that the bytes stay small and a changed
      fold needs no migration of the entries.
 
-A blob is `[version, number, newest_ms, fold, hits, number, newest_ms, ...]`, where number
-names the funnel (`CompiledFunnel.number`). Every other time is written as newest_ms - time,
-which takes one to five bytes instead of nine.
-fold:  nil for one that says nothing, else `[levels, attempt, periods]`; periods is flat,
-       five items each. A chain that is a level's path is written as that level's index.
-hits:  flat, `time, id, steps` of each.
-A funnel without breakdowns and values leaves touches out everywhere; with them, they
-follow their time in paths, end the attempt, and are a fourth item of each hit.
+A blob is `[version, state, state, ...]`, a state `[number, levels, attempt, periods, hits]`:
+`number` names the funnel (`CompiledFunnel.number`), levels, attempt and periods are those of
+`attempts.Fold`, a hit is `[time_ms, id, steps, touch]`. Most actors have done one thing only,
+so a chain is not repeated: 0 in the attempt stands for the path of its level, 0 in a period
+that is alone for the attempt's chain.
+
+Times are absolute: to write them as distances saves a fifth of the bytes and costs a third
+more time, and an actor is written about once for every two events (`make bench`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodFold
+from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, Touch
-from stream.engine.ordered import Levels, Path
-from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, base_of, refold
+from stream.engine.ordered import Levels
+from stream.engine.state import EMPTY_BASE, Entry, FunnelState, base_of, refold
 from stream.errors import UnreadableState
 
 CODEC_VERSION = 1
 
+WrittenPath: TypeAlias = tuple[int | Touch | None, ...]
+WrittenHit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
+WrittenState: TypeAlias = tuple[
+    int,
+    tuple[WrittenPath, ...],
+    tuple[int, int, int | WrittenPath, Touch | None] | None,
+    tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...],
+    tuple[WrittenHit, ...],
+]
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+_decode = msgspec.msgpack.Decoder(list[int | WrittenState]).decode
 
 
 def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState]]) -> bytes:
     """Return the bytes for one actor's states."""
-    parts: list[Any] = [CODEC_VERSION]
-    for funnel, state in states:
-        _write_state(parts, funnel, state.entries)
-    return _encode(parts)
+    return _encode([CODEC_VERSION, *[_written(funnel, state.entries) for funnel, state in states]])
 
 
 def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> bytes:
@@ -46,119 +53,77 @@ def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> b
     for funnel in funnels:
         entries = record[funnel.slot]
         if entries is not None:
-            _write_state(parts, funnel, entries)
+            parts.append(_written(funnel, entries))
     return _encode(parts)
 
 
-def _write_state(parts: list[Any], funnel: CompiledFunnel, entries: list[Entry]) -> None:
-    """Append number, newest time, fold and hits; once for every actor of a batch, so calls are few here."""
-    newest_ms = entries[-1][TIME] if len(entries) > 1 else 0
-    with_touch = funnel.has_touch
-    hits: list[Any] = []
-    for entry in entries[1:]:
-        hits += (newest_ms - entry[0], entry[1], entry[2])
-        if with_touch:
-            hits.append(entry[3])
-    parts += (funnel.number, newest_ms, _written_fold(entries[0], newest_ms, with_touch), hits)
-
-
-def _written_fold(base: Entry, newest_ms: int, with_touch: bool) -> tuple[Any, Any, Any] | None:  # noqa: FBT001
-    _, _, _, _, levels, attempt, periods, _ = base
-    if len(levels) == 1 and attempt is not None and len(periods) == 1:
-        # Most actors: once at the first step, everything refers to that one event.
-        (path,) = levels
-        start_ms, end_ms, own, best, chain = periods[0]
-        if attempt[2] is path and chain is path and own is SHARED and not with_touch:
-            own_period = (newest_ms - start_ms, end_ms - start_ms, own, best, 0)
-            return ((newest_ms - path[0],),), (newest_ms - attempt[0], 1, 0), own_period
-    if not periods and not levels and attempt is None:
-        return None
-    written_attempt: list[Any] | None = None
+def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
+    _, _, _, _, levels, attempt, periods, _ = entries[0]
+    written_attempt: tuple[Any, ...] | None = attempt
+    written_periods: tuple[Any, ...] = periods
     if attempt is not None:
         entry_ms, best, chain, entry = attempt
-        written_attempt = [newest_ms - entry_ms, best, _written_chain(levels, best, chain, newest_ms, with_touch)]
-        if with_touch:
-            written_attempt.append(entry)
-    written_periods: list[Any] = []
-    for start_ms, end_ms, own, best, chain in periods:
-        written_periods += (
-            newest_ms - start_ms,
-            end_ms - start_ms,
-            own if own is DONE or own is SHARED else [_written_path(path, newest_ms, with_touch) for path in own],  # type: ignore[union-attr] # not a bool
-            best,
-            _written_chain(levels, best, chain, newest_ms, with_touch),
-        )
-    return [_written_path(path, newest_ms, with_touch) for path in levels], written_attempt, written_periods
-
-
-def _written_chain(levels: Levels, best: int, chain: Path, newest_ms: int, with_touch: bool) -> list[Any] | int:  # noqa: FBT001
-    if best <= len(levels) and levels[best - 1] is chain:
-        return best - 1
-    return _written_path(chain, newest_ms, with_touch)
-
-
-def _written_path(path: Path, newest_ms: int, with_touch: bool) -> list[Any]:  # noqa: FBT001
-    if with_touch:
-        return [item if at % 2 else newest_ms - item for at, item in enumerate(path)]
-    return [newest_ms - time_ms for time_ms in path[::2]]
+        if len(periods) == 1:
+            start_ms, end_ms, own, deepest, own_chain = periods[0]
+            if own_chain is chain:
+                written_periods = ((start_ms, end_ms, own, deepest, 0),)
+        if best <= len(levels) and levels[best - 1] is chain:
+            written_attempt = (entry_ms, best, 0, entry)
+    hits = [entry[:4] for entry in entries[1:]] if len(entries) != 2 else (entries[1][:4],)
+    return funnel.number, levels, written_attempt, written_periods, hits
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:
     """Return states by funnel number; a funnel no longer in `funnels` is left out.
 
-    Raises UnreadableState if the bytes are of another codec version.
+    Raises UnreadableState if the bytes are of another codec version, or no state at all.
     """
-    parts = _decode(blob)
-    if not isinstance(parts, list) or not parts or parts[0] != CODEC_VERSION:
-        found = parts[0] if isinstance(parts, list) and parts else parts
-        raise UnreadableState(found, CODEC_VERSION)
-    states = {}
-    for at in range(1, len(parts), 4):
-        funnel = funnels.get(parts[at])
+    try:
+        version, *written = _decode(blob)
+    except (msgspec.MsgspecError, ValueError):
+        raise UnreadableState(_version_of(blob), CODEC_VERSION) from None
+    if version != CODEC_VERSION:
+        raise UnreadableState(version, CODEC_VERSION)
+    states: dict[int, FunnelState] = {}
+    for number, *state in written:  # type: ignore[misc] # only the version is an int
+        funnel = funnels.get(number)
         if funnel is not None:
-            states[funnel.number] = _read_state(funnel, *parts[at + 1 : at + 4])
+            states[number] = _read_state(funnel, *state)
     return states
 
 
-def _read_state(funnel: CompiledFunnel, newest_ms: int, fold: list[Any] | None, hits: list[Any]) -> FunnelState:
-    base = EMPTY_BASE if fold is None else base_of(_read_fold(fold, newest_ms, funnel.has_touch))
+def _version_of(blob: bytes) -> object:
+    try:
+        parts = msgspec.msgpack.decode(blob)
+    except msgspec.MsgspecError:
+        return blob
+    return parts[0] if isinstance(parts, list) and parts else parts
+
+
+def _read_state(
+    funnel: CompiledFunnel, levels: Levels, attempt: Any, periods: Any, hits: tuple[WrittenHit, ...]
+) -> FunnelState:
+    if attempt is not None:
+        entry_ms, best, chain, entry = attempt
+        chain = levels[best - 1] if chain == 0 else chain
+        attempt = (entry_ms, best, chain, entry)
+        if len(periods) == 1 and periods[0][4] == 0:
+            periods = ((*periods[0][:4], chain),)
+    base = EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))
+    return FunnelState(_folded(funnel, base, hits))
+
+
+def _folded(funnel: CompiledFunnel, base: Entry, hits: Iterable[WrittenHit]) -> list[Entry]:
+    """Return the entries that follow from `base` and hits in order of time."""
     entries = [base]
-    stride = 4 if funnel.has_touch else 3
-    for at in range(0, len(hits), stride):
-        touch = _read_touch(hits[at + 3]) if funnel.has_touch else None
-        unfolded: Entry = (newest_ms - hits[at], hits[at + 1], tuple(hits[at + 2]), touch, *NOTHING, ())
-        entries.append(unfolded)
-    refold(funnel, entries, 1, changed=len(entries))
-    return FunnelState(entries)
-
-
-def _read_fold(written: Sequence[Any], newest_ms: int, with_touch: bool) -> Fold:  # noqa: FBT001
-    written_levels, written_attempt, flat = written
-    levels: Levels = tuple([_read_path(items, newest_ms, with_touch) for items in written_levels])
-    attempt: Attempt | None = None
-    if written_attempt is not None:
-        entry_ms, best, reference, *entry = written_attempt
-        chain = levels[reference] if type(reference) is int else _read_path(reference, newest_ms, with_touch)
-        attempt = (newest_ms - entry_ms, best, chain, _read_touch(entry[0]) if entry else None)
-    periods: list[PeriodFold] = []
-    for at in range(0, len(flat), 5):
-        start, length, own, best, reference = flat[at : at + 5]
-        start_ms = newest_ms - start
-        if own is not DONE and own is not SHARED:
-            own = tuple([_read_path(items, newest_ms, with_touch) for items in own])
-        chain = levels[reference] if type(reference) is int else _read_path(reference, newest_ms, with_touch)
-        periods.append((start_ms, start_ms + length, own, best, chain))
-    return levels, attempt, tuple(periods)
-
-
-def _read_path(written: Sequence[Any], newest_ms: int, with_touch: bool) -> Path:  # noqa: FBT001
-    if with_touch:
-        return tuple([_read_touch(item) if at % 2 else newest_ms - item for at, item in enumerate(written)])
-    return tuple([item for behind in written for item in (newest_ms - behind, None)])
-
-
-def _read_touch(written: Any) -> Touch | None:
-    if written is None:
-        return None
-    segments, values = written
-    return tuple(segments), tuple([tuple(value) for value in values])
+    for time_ms, event_id, steps, touch in hits:
+        last = entries[-1]
+        if time_ms > last[0] and len(steps) == 1:
+            entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
+            if entry is not None:
+                entries.append(entry)
+                continue
+        entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]
+        refold(funnel, entries, 1, changed=len(entries))
+        break
+    return entries
