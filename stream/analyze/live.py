@@ -37,7 +37,7 @@ _decode_since = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 @dataclass(frozen=True, slots=True)
 class LivePartition:
-    """One partition as the store has it; `since`: record time from which on each funnel counts (ms, by name@version)."""
+    """One partition as the store has it; `since`: record time in ms from which on each funnel (name@version) counts."""
 
     head: PartitionHead
     totals: PartitionTotals
@@ -67,8 +67,8 @@ class LiveView:
             return None
         if as_of_ms is not None and as_of_ms < mark_ms:
             raise ReportError(
-                f"--as-of lies {mark_ms - as_of_ms} ms before what is counted already (watermark {mark_ms} ms UTC): live "
-                "numbers only go forward; `funnel analyze --topic ... --as-of ...` shows an earlier instant"
+                f"--as-of lies {mark_ms - as_of_ms} ms before what is counted already (watermark {mark_ms} ms UTC): "
+                "live numbers only go forward; `funnel analyze --topic ... --as-of ...` shows an earlier instant"
             )
         when = mark_ms if as_of_ms is None else as_of_ms
         return merge([_partition_rollup(partition, when) for _, partition in sorted(self.partitions.items())])

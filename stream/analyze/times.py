@@ -9,7 +9,7 @@ at the end, so that a change costs no search.
 
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from stream.aggregate.rings import Split
 from stream.aggregate.totals import splits_of
@@ -17,6 +17,9 @@ from stream.engine.advance import Change
 from stream.engine.attempts import Attempt
 
 FROM_PREVIOUS, FROM_ENTRY = 0, 1
+
+# by split, step and where it is counted from; times in ms
+Columns: TypeAlias = "dict[tuple[Split, int, int], array[int]]"
 
 
 class Times(NamedTuple):
@@ -31,8 +34,8 @@ class StepTimes:
     """The times of one funnel's attempts, by split, step 2..n and where they are counted from."""
 
     def __init__(self) -> None:
-        self._given: dict[tuple[Split, int, int], array[int]] = {}
-        self._taken: dict[tuple[Split, int, int], array[int]] = {}
+        self._given: Columns = {}
+        self._taken: Columns = {}
 
     def take(self, change: Change) -> None:
         """Add one change of the attempts."""
@@ -61,7 +64,7 @@ def _goes_on(old: Attempt, new: Attempt) -> bool:
     return old[1] <= new[1] and old[3] == new[3] and old[2] == new[2][: len(old[2])]
 
 
-def _add(times: dict[tuple[Split, int, int], array[int]], attempt: Attempt, after: int = 1) -> None:
+def _add(times: Columns, attempt: Attempt, after: int = 1) -> None:
     _, best, chain, entry = attempt
     if best <= after:
         return
