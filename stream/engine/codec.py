@@ -23,7 +23,7 @@ import msgspec
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Levels
-from stream.engine.state import EMPTY_BASE, Entry, FunnelState, base_of, refold
+from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, Entry, FunnelState, base_of, refold
 from stream.errors import UnreadableState
 
 CODEC_VERSION = 1
@@ -58,7 +58,8 @@ def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> b
 
 
 def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
-    _, _, _, _, levels, attempt, periods, _ = entries[0]
+    base = entries[0]
+    levels, attempt, periods = base[LEVELS], base[ATTEMPT], base[PERIODS]
     written_attempt: tuple[Any, ...] | None = attempt
     written_periods: tuple[Any, ...] = periods
     if attempt is not None:

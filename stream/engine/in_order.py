@@ -11,7 +11,7 @@ only freedom it takes is to forget levels that have left the window.
 from stream.engine.attempts import DONE, SHARED, Attempt, open_attempt
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Path, alive
-from stream.engine.state import Entry
+from stream.engine.state import ATTEMPT, LEVELS, PERIODS, Entry
 
 NONE_CLOSED: tuple[Attempt, ...] = ()
 
@@ -20,9 +20,10 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0917
     funnel: CompiledFunnel, last: Entry, time_ms: int, event_id: str, steps: tuple[int, ...], touch: Touch | None
 ) -> Entry | None:
     """Return the entry that follows `last`; None means: ask `advance_fold`."""
-    _, _, _, _, levels, attempt, periods, _ = last
     if len(steps) > 1:
         return None
+    # By index: unpacking would also touch the items that are not needed, each a miss of the CPU's cache.
+    levels, attempt, periods = last[LEVELS], last[ATTEMPT], last[PERIODS]
     step = steps[0]
     window_ms = funnel.window_ms
     closed = NONE_CLOSED

@@ -24,10 +24,28 @@ def period_of(period: Period) -> PeriodOf:
     """Return the function from an instant to its period's [start, end), both ms UTC."""
     if period.unit is PeriodUnit.HOUR:
         # Zones with a half-hour offset have half-hour borders; SPEC wants one grid for all.
-        return lambda time_ms: (start := time_ms - time_ms % HOUR_MS, start + HOUR_MS)
+        return _Grid(HOUR_MS)
     if period.zone == "UTC" and period.unit is PeriodUnit.DAY:
-        return lambda time_ms: (start := time_ms - time_ms % DAY_MS, start + DAY_MS)
+        return _Grid(DAY_MS)
     return _Calendar(period)
+
+
+class _Grid:
+    """Periods of equal length; equal borders are one object, which the states of all actors share."""
+
+    def __init__(self, length_ms: int) -> None:
+        self._length_ms = length_ms
+        self._known: dict[int, tuple[int, int]] = {}
+
+    def __call__(self, time_ms: int) -> tuple[int, int]:
+        number = time_ms // self._length_ms
+        borders = self._known.get(number)
+        if borders is None:
+            if len(self._known) >= MAX_KNOWN_BORDERS:
+                self._known.clear()
+            start_ms = number * self._length_ms
+            borders = self._known[number] = (start_ms, start_ms + self._length_ms)
+        return borders
 
 
 class _Calendar:

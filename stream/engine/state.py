@@ -31,6 +31,7 @@ Entry: TypeAlias = tuple[
     tuple[Attempt, ...],
 ]
 TIME: Final = 0
+LEVELS: Final = 4
 ATTEMPT: Final = 5
 PERIODS: Final = 6
 CLOSED: Final = 7
