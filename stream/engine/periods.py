@@ -54,6 +54,7 @@ class _Calendar:
     def __init__(self, period: Period) -> None:
         self._unit = period.unit
         self._zone = ZoneInfo(period.zone)
+        self._beyond = _Grid(DAY_MS)
         self._starts: list[int] = []
         self._ends: list[int] = []
 
@@ -61,7 +62,11 @@ class _Calendar:
         at = bisect_right(self._starts, time_ms) - 1
         if at >= 0 and time_ms < self._ends[at]:
             return self._starts[at], self._ends[at]
-        start, end = self._work_out(time_ms)
+        try:
+            start, end = self._work_out(time_ms)
+        except (OverflowError, ValueError):
+            # Within a month of the years 1 and 9999 the calendar has no border on one side.
+            return self._beyond(time_ms)
         if len(self._starts) >= MAX_KNOWN_BORDERS:
             self._starts.clear()
             self._ends.clear()
@@ -77,7 +82,12 @@ class _Calendar:
             first -= timedelta(days=first.weekday())
         elif self._unit is PeriodUnit.MONTH:
             first = first.replace(day=1)
-        return self._to_ms(first), self._to_ms(self._next(first))
+        start, end = self._to_ms(first), self._to_ms(self._next(first))
+        if time_ms >= end:
+            # Clocks went back over midnight: the period that had begun goes on.
+            first = self._next(first)
+            start, end = end, self._to_ms(self._next(first))
+        return start, end
 
     def _next(self, first: datetime) -> datetime:
         if self._unit is PeriodUnit.DAY:
