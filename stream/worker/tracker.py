@@ -10,7 +10,8 @@ commit is acknowledged. Whatever happens in between, the memory is thrown away a
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from stream.store.contract import Commit, Done, PartitionHead, Store
 from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.envelope import misplaced_text
+from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
 from stream.worker.partition import Counting, Partition, checksum_of, decode_rollup, encode_rollup
 from stream.worker.resume import check_position, first_head, log_changed
@@ -44,6 +46,8 @@ ROLLUP_EVERY_S = 0.25  # seen on /metrics well under a second; at most 4 writes 
 IDLE_ROLLUP_EVERY_S = 1.0
 REFRESH_EVERY_S = 0.25
 ACTIVE_SET_EVERY_S = 1.0
+LOAD_AHEAD = 5_000
+"""Records whose actors' states are asked for ahead of the counting: one round trip for all at low rates."""
 COMMIT_STATES = 2_000
 """States after which a partition is sent to the store while the next is counted: one core counts, the other writes."""
 
@@ -196,27 +200,21 @@ class Tracker:
         """Count and store the batches; see `BatchSink.process`."""
         started = time.perf_counter()
         moved: dict[int, int] = {}
-        ready: list[tuple[PartitionBatch, Admitted]] = []
-        for batch in batches:
-            partition = self._partitions[batch.partition]
-            following = self._without_reread(partition, batch)
-            if following is not None:
-                ready.append((following, partition.admit(following)))
-        await self._load_missing(ready)
         sending: list[asyncio.Task[dict[int, int]]] = []
         waiting: list[_Counted] = []
         size = 0
         try:
-            for batch, admitted in ready:
-                counted = self._count(batch, admitted)
-                waiting.append(counted)
-                size += len(counted.commit.states)
-                if size >= COMMIT_STATES:
+            with uncollected():
+                async for batch, admitted in self._loaded(batches):
+                    counted = self._count(batch, admitted)
+                    waiting.append(counted)
+                    size += len(counted.commit.states)
+                    if size >= COMMIT_STATES:
+                        sending.append(asyncio.create_task(self._send(waiting)))
+                        waiting, size = [], 0
+                        await asyncio.sleep(0)  # the store writes this while the next partition is counted
+                if waiting:
                     sending.append(asyncio.create_task(self._send(waiting)))
-                    waiting, size = [], 0
-                    await asyncio.sleep(0)  # the store writes this while the next partition is counted
-            if waiting:
-                sending.append(asyncio.create_task(self._send(waiting)))
         finally:
             results = await asyncio.gather(*sending, return_exceptions=True)
         for result in results:
@@ -225,6 +223,37 @@ class Tracker:
             moved.update(result)
         self.stats.batch_seconds.observe(time.perf_counter() - started)
         return moved
+
+    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncIterator[tuple[PartitionBatch, Admitted]]:
+        """Yield the batches with what was admitted of them, once the states of their actors are in the tables.
+
+        The next batches' states are on their way while one is being counted.
+        """
+        ahead: deque[tuple[PartitionBatch, Admitted, asyncio.Task[None]]] = deque()
+        records = 0
+        try:
+            for batch in batches:
+                partition = self._partitions[batch.partition]
+                following = self._without_reread(partition, batch)
+                if following is None:
+                    continue
+                admitted = partition.admit(following)
+                ahead.append((following, admitted, asyncio.create_task(self._load_missing(partition, admitted))))
+                records += len(following.values)
+                if records >= LOAD_AHEAD and len(ahead) > 1:
+                    await asyncio.sleep(0)  # the question goes out before the counting begins
+                    ready, its_admitted, loading = ahead.popleft()
+                    records -= len(ready.values)
+                    await loading
+                    yield ready, its_admitted
+            while ahead:
+                ready, its_admitted, loading = ahead.popleft()
+                await loading
+                yield ready, its_admitted
+        finally:
+            for _, _, loading in ahead:
+                loading.cancel()
+            await asyncio.gather(*[loading for _, _, loading in ahead], return_exceptions=True)
 
     def _without_reread(self, partition: Partition, batch: PartitionBatch) -> PartitionBatch | None:
         """Check the record before the stored offset, read once more at assignment, and take it off.
@@ -249,22 +278,15 @@ class Tracker:
         first = batch.offsets[0] if batch.values else batch.next_offset
         return batch._replace(from_offset=head.next_offset, first_offset=first)
 
-    async def _load_missing(self, ready: Sequence[tuple[PartitionBatch, Admitted]]) -> None:
-        """Bring the states of the batches' unknown actors into the tables, all partitions at once."""
-
-        async def load(partition: Partition, missing: list[tuple[str, bytes]]) -> None:
-            blobs = await self._store.load_states(partition.number, [key for _, key in missing])
-            for (actor, key), blob in zip(missing, blobs, strict=True):
-                partition.table.put(actor, key, blob)
-
-        loads = []
-        for batch, admitted in ready:
-            partition = self._partitions[batch.partition]
-            missing = partition.table.missing(admitted.events)
-            self.stats.cache_misses += len(missing)
-            if missing:
-                loads.append(load(partition, missing))
-        await asyncio.gather(*loads)
+    async def _load_missing(self, partition: Partition, admitted: Admitted) -> None:
+        """Bring the states of the events' unknown actors into the partition's table."""
+        missing = partition.table.missing(admitted.events)
+        self.stats.cache_misses += len(missing)
+        if not missing:
+            return
+        blobs = await self._store.load_states(partition.number, [key for _, key in missing])
+        for (actor, key), blob in zip(missing, blobs, strict=True):
+            partition.table.put(actor, key, blob)
 
     def _count(self, batch: PartitionBatch, admitted: Admitted) -> "_Counted":
         partition = self._partitions[batch.partition]

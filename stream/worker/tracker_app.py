@@ -8,7 +8,6 @@ Kafka or the store being away keeps the worker waiting, never ends it.
 """
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -181,7 +180,6 @@ def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(loglevel)))
     for handler in logging.getLogger().handlers:
         handler.addFilter(RepeatFilter())
-    _tune_memory()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(app, loop=loop, loglevel=None, quiet=True, redirect_stdouts=False, override_logging=False)
@@ -190,15 +188,6 @@ def run_worker(app: TrackerApp, loglevel: str = "INFO") -> int:
         worker.execute_from_commandline()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-
-
-def _tune_memory() -> None:
-    """Keep the garbage collector from walking all actor states again and again: they hold no cycles.
-
-    The youngest objects are still looked through, so that cycles of the event loop do not pile up.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000_000)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
