@@ -86,19 +86,23 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
     if version != CODEC_VERSION:
         raise UnreadableState(version, CODEC_VERSION)
     states: dict[int, FunnelState] = {}
-    for number, *state in written:  # type: ignore[misc] # only the version is an int
-        funnel = funnels.get(number)
+    for state in written:
+        if isinstance(state, int):
+            raise UnreadableState(blob, CODEC_VERSION)
+        funnel = funnels.get(state[0])
         if funnel is not None:
-            states[number] = _read_state(funnel, *state)
+            states[funnel.number] = _read_state(funnel, *state[1:])
     return states
 
 
 def _version_of(blob: bytes) -> object:
+    """Return what stands in place of the version; the bytes themselves where that is not what is wrong."""
     try:
         parts = msgspec.msgpack.decode(blob)
     except msgspec.MsgspecError:
         return blob
-    return parts[0] if isinstance(parts, list) and parts else parts
+    version = parts[0] if isinstance(parts, list) and parts else None
+    return blob if version is None or version == CODEC_VERSION else version
 
 
 def _read_state(

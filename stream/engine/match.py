@@ -140,7 +140,10 @@ def segment_text(raw: Any) -> str | None:
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, int | float | Decimal):
-        return str(raw)[:MAX_SEGMENT_LENGTH]
+        try:
+            return str(raw)[:MAX_SEGMENT_LENGTH]
+        except ValueError:  # an integer of more than 4300 digits
+            return None
     return None
 
 

@@ -1,0 +1,78 @@
+"""States come back from their bytes as they were; other bytes are refused."""
+
+import msgspec
+import pytest
+
+from stream.engine.advance import advance, empty_state, seal
+from stream.engine.codec import CODEC_VERSION, decode_states, encode_states
+from stream.engine.match import FunnelSet
+from stream.errors import UnreadableState
+from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
+
+PATHS = [
+    "A@0", "A@0 B@1", "A@0 A@3 B@4", "A@0 B@1 C@2", "A@0 A@3 A@11 B@12", "A#x@0 A#y@0 B#z@0", "A@-5 B@0",
+    "A@9 B@12 A@21", "A@1 B@2 C@3 A@4 B@14", "B@1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [-100, 3, 13, 100])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_state_comes_back_as_it_was(run, path, limit):
+    actor = run("A>B>C/10", path, period_ms=10)
+    actor.seal(limit)
+    read = decode_states(encode_states([(actor.funnel, actor.state)]), {0: actor.funnel})[0]
+    assert [entry[1:] for entry in read.entries] == [("", (), None, *entry[4:7], ()) if place == 0 else entry[1:]
+                                                     for place, entry in enumerate(actor.state.entries)]  # fmt: skip
+    assert read.fold == actor.state.fold
+
+
+def test_touches_come_back_as_they_were():
+    steps = (Step("a", ("A",)), Step("b", ("B",), value=ValueRule("total", None, "EUR")))
+    funnels = FunnelSet([Funnel("f", 1, steps, 10, breakdowns=(Breakdown("by", ("utm",)),))])
+    (funnel,) = funnels.funnels
+    state = empty_state()
+    hits = [
+        (time, f"e{time}", funnel.steps_of[name], funnel.touch(funnel.steps_of[name], properties), 0)
+        for time, name, properties in [(0, "A", (None, "mail")), (1, "B", ("9.90", None)), (20, "A", (None, "blog"))]
+    ]
+    advance(funnel, state, hits, [])
+    for limit in (0, 1, 2, 21):
+        seal(funnel, state, limit)
+        read = decode_states(encode_states([(funnel, state)]), funnels.by_number)[0]
+        assert read.fold == state.fold
+        assert [entry[:4] for entry in read.entries[1:]] == [entry[:4] for entry in state.entries[1:]]
+
+
+def test_a_funnel_that_is_gone_is_left_out_and_the_others_are_read(run):
+    one, two = run("A>B/10", "A@0"), run("A>B/10", "A@5")
+    two.funnel.number = 4
+    blob = encode_states([(one.funnel, one.state), (two.funnel, two.state)])
+    assert {number: state.fold for number, state in decode_states(blob, {4: two.funnel}).items()} == {4: two.state.fold}
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        pytest.param(msgspec.msgpack.encode([CODEC_VERSION + 1, 5, 5]), id="a-later-version"),
+        pytest.param(msgspec.msgpack.encode([0]), id="an-earlier-version"),
+        pytest.param(msgspec.msgpack.encode({"a": 1}), id="no-list"),
+        pytest.param(msgspec.msgpack.encode([]), id="an-empty-list"),
+        pytest.param(msgspec.msgpack.encode([CODEC_VERSION, [0, "x"]]), id="no-state"),
+        pytest.param(msgspec.msgpack.encode([CODEC_VERSION, 3]), id="a-number-for-a-state"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\xc1\xff", id="no-msgpack"),
+    ],
+)
+def test_other_bytes_are_refused_with_what_would_be_right(blob):
+    with pytest.raises(UnreadableState, match=f"this release reads {CODEC_VERSION}"):
+        decode_states(blob, {})
+
+
+def test_the_bytes_of_version_1_stay_readable(run):
+    written = bytes.fromhex("92019500929200c09400c004c094000200c0919500cd03e8c30200919408a265339100c0")
+    actor = run("A>B>C/10", "A#e1@0 B#e2@4 A#e3@8")
+    actor.seal(8)
+    read = decode_states(written, {0: actor.funnel})[0]
+    assert read.fold == actor.state.fold
+    assert [entry[:4] for entry in read.entries[1:]] == [(8, "e3", (0,), None)]
+    assert encode_states([(actor.funnel, read)]) == written
