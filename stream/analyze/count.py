@@ -153,10 +153,15 @@ class LogCount:
             for actor, time_ms, event_id, name, properties, limit_ms in events
         ]
 
+    @property
+    def work(self) -> int:
+        """How many events will be folded: each once for its attempts, and once for each way to count actors."""
+        return sum(len(log.events) for log in self._logs.values()) * (2 if self._trend is None else 3)
+
     def finish(self, as_of_ms: int | None = None, told: Callable[[int], Any] | None = None) -> Analysis:
         """Return the analysis at `as_of_ms`, by default the largest watermark. Ends the count.
 
-        `told` is called with numbers of events as they are folded; together they are the events.
+        `told` is called with numbers of events as they are folded; together they are at most `work`.
         """
         self._shared.clear()
         marks = [log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None]
@@ -280,6 +285,7 @@ class _Counted:
             for part in TimeFold(funnels).take(ordered):
                 for funnel, change in part.changes:
                     take(self._tallies[funnel.number], change)
+                self._tell(part.events)
 
     def reports(self, as_of_ms: int) -> tuple[FunnelReport, ...]:
         """Return the reports in the order of the funnels."""

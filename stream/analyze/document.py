@@ -1,0 +1,259 @@
+"""An analysis, or what live shows, as documents for JSON.
+
+In:  an analysis, or a rollup; the funnels' definitions.
+Out: the structures of `analyze.forms`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from msgspec import UNSET
+
+from stream.aggregate.report import FunnelReport
+from stream.aggregate.rings import WHOLE, Split
+from stream.analyze.count import Analysis
+from stream.analyze.forms import (
+    VERSION,
+    ActorsDoc,
+    ActorStepDoc,
+    AnalysisDoc,
+    BreakdownDoc,
+    DurationDoc,
+    FunnelDoc,
+    LiveFunnelDoc,
+    LivePeriodDoc,
+    OutcomeDoc,
+    PeriodDoc,
+    RecordsDoc,
+    SegmentDoc,
+    SourceDoc,
+    SplitDoc,
+    StandingDoc,
+    StepDoc,
+    ValueDoc,
+    WindowDoc,
+)
+from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, Times
+from stream.metrics import ratios
+from stream.model.funnel import Funnel, Period
+from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, Rollup
+from stream.model.verdict import Verdict
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def analysis_document(
+    analysis: Analysis, definitions: Sequence[Funnel], source: SourceDoc, trend: Period | None = None
+) -> AnalysisDoc:
+    """Return the document of an analysis of these funnels; `trend`: the periods it was made with, if not their own."""
+    funnels = [
+        _funnel(definition, report, times, trend or definition.period)
+        for definition, report, times in zip(definitions, analysis.reports, analysis.times, strict=True)
+    ]
+    return AnalysisDoc(
+        format="funnel-analysis",
+        version=VERSION,
+        source=source,
+        as_of=None if analysis.as_of_ms is None else iso(analysis.as_of_ms),
+        records=records(analysis.verdicts),
+        ahead_of_as_of=analysis.ahead,
+        funnels=funnels,
+    )
+
+
+def iso(time_ms: int) -> str:
+    """Return an instant as text, to the millisecond."""
+    return (EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def records(verdicts: Sequence[int]) -> RecordsDoc:
+    """Return verdict counts by name."""
+    return RecordsDoc(consumed=sum(verdicts), **{verdict.label: verdicts[verdict] for verdict in Verdict})
+
+
+def _funnel(definition: Funnel, report: FunnelReport, times: StepTimes, period: Period) -> FunnelDoc:
+    names = [step.name for step in definition.steps]
+
+    def attempts(start: int | None, split: Split) -> OutcomeDoc:
+        counts = report.attempts.get((start, split))
+        exact = None if start is not None else lambda step, since: times.of(split, step, since)
+        return outcome(counts, names, exact)
+
+    def actors(start: int | None, split: Split) -> ActorsDoc:
+        return _actors(report.actors.get((start, split)), names)
+
+    splits = [split for split in report.splits() if split != WHOLE and report.attempts[None, split].entered]
+    return FunnelDoc(
+        funnel=definition.name,
+        version=definition.version,
+        title=definition.title,
+        window_seconds=definition.window_ms / 1000,
+        attempts=attempts(None, WHOLE),
+        actors=actors(None, WHOLE),
+        breakdowns=[
+            BreakdownDoc(
+                name=breakdown.name,
+                segments=[
+                    SegmentDoc(segment=split[1], attempts=attempts(None, split), actors=actors(None, split))
+                    for split in splits
+                    if split[0] == number
+                ],
+            )
+            for number, breakdown in enumerate(definition.breakdowns, start=1)
+        ],
+        period_unit=period.unit.value,
+        period_zone=period.zone,
+        trend=[
+            PeriodDoc(start=iso(start), attempts=attempts(start, WHOLE), actors=actors(start, WHOLE))
+            for start in report.periods()
+            if attempts(start, WHOLE).entered or actors(start, WHOLE).entered
+        ],
+    )
+
+
+def outcome(
+    counts: Counts | None, names: Sequence[str], exact: Callable[[int, int], Times | None] | None = None
+) -> OutcomeDoc:
+    """Return outcomes for people; `exact` gives the times of a step where they were kept one by one."""
+    if counts is None:
+        zeros = [0] * (len(names) - 1)
+        counts = Counts(zeros, zeros, zeros)
+    reached = counts.reached
+    rates = {step: (went_on, dropped) for step, went_on, dropped in ratios.step_ratios(counts, reached)}
+    return OutcomeDoc(
+        entered=counts.entered,
+        converted=counts.converted,
+        dropped=sum(counts.dropped),
+        excluded=sum(counts.excluded),
+        pending=sum(counts.pending),
+        conversion=ratios.conversion(counts),
+        dropoff=ratios.dropoff(counts),
+        time_to_convert=_duration(counts, TOTAL_STEP, None if exact is None else exact(len(names), FROM_ENTRY)),
+        steps=[_step(counts, reached, rates, number, name, exact) for number, name in enumerate(names, start=1)],
+    )
+
+
+def _step(  # noqa: PLR0913, PLR0917
+    counts: Counts,
+    reached: Sequence[int],
+    rates: dict[int, tuple[float, float]],
+    number: int,
+    name: str,
+    exact: Callable[[int, int], Times | None] | None,
+) -> StepDoc:
+    is_last = number == len(reached)
+    went_on, dropped = rates.get(number, (None, None))
+    document = StepDoc(
+        step=number,
+        name=name,
+        reached=reached[number - 1],
+        reached_share=reached[number - 1] / reached[0] if reached[0] else None,
+        conversion=went_on,
+        dropoff=dropped,
+        dropped=0 if is_last else counts.dropped[number - 1],
+        excluded=0 if is_last else counts.excluded[number - 1],
+        pending=0 if is_last else counts.pending[number - 1],
+        values=_values(counts, number),
+    )
+    if number > 1:
+        document.from_previous = _duration(counts, number, None if exact is None else exact(number, FROM_PREVIOUS))
+        if exact is not None:
+            document.from_entry = _exact_duration(exact(number, FROM_ENTRY))
+    return document
+
+
+def _duration(counts: Counts, step: int, exact: Times | None) -> DurationDoc | None:
+    if exact is not None:
+        return _exact_duration(exact)
+    timed = sum(ratios.buckets(counts, step))
+    if not timed:
+        return None
+    median = ratios.percentile(counts, step, 0.5)
+    return DurationDoc(
+        timed=timed,
+        mean_seconds=counts.duration_ms.get(step, 0) / timed / 1000,
+        median_seconds_from_buckets=UNSET if median is None else median,
+    )
+
+
+def _exact_duration(times: Times | None) -> DurationDoc | None:
+    if times is None:
+        return None
+    return DurationDoc(timed=times.timed, mean_seconds=times.mean_ms / 1000, median_seconds=times.median_ms / 1000)
+
+
+def _values(counts: Counts, step: int) -> list[ValueDoc]:
+    return [
+        ValueDoc(
+            currency=currency,
+            total=format(money.total, "f"),
+            events=money.count,
+            average=format((money.total / money.count).quantize(Decimal("1e-9")).normalize(), "f"),
+        )
+        for currency, money in sorted(counts.values.get(step, {}).items())
+        if money.count
+    ]
+
+
+def _actors(counts: Counts | None, names: Sequence[str]) -> ActorsDoc:
+    reached = [0] * len(names) if counts is None else counts.reached
+    shares: Iterable[float | None] = [further / here if here else None for here, further in pairwise(reached)]
+    return ActorsDoc(
+        entered=reached[0],
+        converted=reached[-1],
+        conversion=reached[-1] / reached[0] if reached[0] else None,
+        steps=[
+            ActorStepDoc(step=number, name=name, reached=count, conversion=share)
+            for number, (name, count, share) in enumerate(zip(names, reached, [*shares, None], strict=True), start=1)
+        ],
+    )
+
+
+def live_funnels(rollup: Rollup, definitions: Sequence[Funnel]) -> list[LiveFunnelDoc]:
+    """Return the documents of a rollup's funnels in the order of the definitions."""
+    by_key = {funnel.key: funnel for funnel in rollup.funnels}
+    return [_live_funnel(by_key[funnel.key], funnel) for funnel in definitions if funnel.key in by_key]
+
+
+def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
+    names = [step.name for step in definition.steps]
+
+    def splits(rows: Iterable[Any]) -> list[SplitDoc]:
+        return [
+            SplitDoc(breakdown=row.breakdown, segment=row.segment, attempts=outcome(row.counts, names))
+            for row in sorted(rows, key=lambda row: (row.breakdown, -row.counts.entered, row.segment))
+        ]
+
+    return LiveFunnelDoc(
+        key=rollup.key,
+        title=definition.title,
+        steps=names,
+        since=None if rollup.since_ms is None else iso(rollup.since_ms),
+        total=splits(rollup.total),
+        settled=splits(rollup.settled),
+        windows=[
+            WindowDoc(
+                window=row.window,
+                matured=row.matured,
+                breakdown=row.breakdown,
+                segment=row.segment,
+                attempts=outcome(row.counts, names),
+            )
+            for row in rollup.windows
+        ],
+        periods=[
+            LivePeriodDoc(
+                start=iso(row.start_ms),
+                breakdown=row.breakdown,
+                segment=row.segment,
+                actors=outcome(row.counts, names),
+            )
+            for row in rollup.periods
+        ],
+        occupancy=[
+            StandingDoc(breakdown=row.breakdown, segment=row.segment, standing=row.standing) for row in rollup.occupancy
+        ],
+    )

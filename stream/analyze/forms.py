@@ -1,0 +1,257 @@
+"""The form of the JSON of `funnel analyze` and `funnel report`.
+
+Out: the documents' structures; `schema()`, the JSON Schema of an analysis
+     (config/schema/analysis.schema.json).
+
+A field that cannot be said is absent or null, never 0 (SPEC section 5). A new optional field
+keeps the version; anything else raises it.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+VERSION = 1
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Instant = Annotated[str, Meta(description="ISO 8601, UTC, to the millisecond")]
+Exact = Annotated[str, Meta(description="decimal number as text, exact")]
+
+
+class _Strict(msgspec.Struct, omit_defaults=False, forbid_unknown_fields=True, kw_only=True):
+    """Unknown fields are errors, so that the schema is as narrow as the documents."""
+
+
+class DurationDoc(_Strict):
+    """Times of those that reached a step. Of the two medians only one is there: exact, or from fixed buckets."""
+
+    timed: Annotated[Count, Meta(description="how many times these are")]
+    mean_seconds: Annotated[float, Meta(description="exact")]
+    median_seconds: Annotated[float | UnsetType, Meta(description="exact")] = UNSET
+    median_seconds_from_buckets: Annotated[
+        float | UnsetType, Meta(description="linear inside its bucket, as histogram_quantile of PromQL")
+    ] = UNSET
+
+
+class ValueDoc(_Strict):
+    """What the events of a step were worth in one currency."""
+
+    currency: str
+    total: Exact
+    events: Annotated[Count, Meta(description="events that carried a value")]
+    average: Annotated[Exact, Meta(description="total / events, to nine places")]
+
+
+class StepDoc(_Strict):
+    """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    reached: Count
+    reached_share: Annotated[Share | None, Meta(description="of all that entered")]
+    conversion: Annotated[Share | None, Meta(description="null: nothing is decided, or it is the last step")]
+    dropoff: Annotated[Share | None, Meta(description="null as for conversion")]
+    dropped: Count
+    excluded: Count
+    pending: Count
+    from_previous: Annotated[DurationDoc | None, Meta(description="time from the step before")] = None
+    from_entry: Annotated[
+        DurationDoc | UnsetType | None, Meta(description="time from the first event of the reported chain")
+    ] = UNSET
+    values: list[ValueDoc] = []
+
+
+class OutcomeDoc(_Strict):
+    """Outcomes of attempts (or of actors) at `as_of`: entered = converted + dropped + excluded + pending."""
+
+    entered: Count
+    converted: Count
+    dropped: Count
+    excluded: Count
+    pending: Count
+    conversion: Annotated[Share | None, Meta(description="converted / entered; null while nothing is decided")]
+    dropoff: Share | None
+    time_to_convert: DurationDoc | None
+    steps: list[StepDoc]
+
+
+class ActorStepDoc(_Strict):
+    """Unique actors that reached a step, and the share of them that reached the next."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    reached: Count
+    conversion: Share | None
+
+
+class ActorsDoc(_Strict):
+    """Unique actors. Not additive: those of two periods, added, may hold one actor twice."""
+
+    entered: Count
+    converted: Count
+    conversion: Share | None
+    steps: list[ActorStepDoc]
+
+
+class SegmentDoc(_Strict):
+    """One value of a breakdown; `__none__` where the entry event has none."""
+
+    segment: str
+    attempts: OutcomeDoc
+    actors: ActorsDoc | UnsetType = UNSET
+
+
+class BreakdownDoc(_Strict):
+    """A breakdown; its segments add up to the whole, largest first."""
+
+    name: str
+    segments: list[SegmentDoc]
+
+
+class PeriodDoc(_Strict):
+    """Attempts and unique actors that entered in one period."""
+
+    start: Instant
+    attempts: OutcomeDoc
+    actors: ActorsDoc
+
+
+class FunnelDoc(_Strict):
+    """One funnel of an analysis."""
+
+    funnel: str
+    version: int
+    title: str
+    window_seconds: float
+    attempts: OutcomeDoc
+    actors: ActorsDoc
+    breakdowns: list[BreakdownDoc]
+    period_unit: str
+    period_zone: str
+    trend: list[PeriodDoc]
+
+
+class SourceDoc(_Strict):
+    """What was read. next_offsets: by partition, where the log goes on (a file: how many records it has)."""
+
+    kind: Literal["file", "topic"]
+    name: str
+    next_offsets: dict[str, int]
+
+
+class RecordsDoc(_Strict):
+    """Records by verdict; they add up to `consumed`."""
+
+    consumed: Count
+    invalid: Count
+    future: Count
+    unmatched: Count
+    late: Count
+    duplicate: Count
+    bot: Count
+    accepted: Count
+
+
+class AnalysisDoc(_Strict):
+    """What `funnel analyze --json` prints."""
+
+    format: Literal["funnel-analysis"]
+    version: Annotated[int, Meta(ge=1)]
+    source: SourceDoc
+    as_of: Annotated[Instant | None, Meta(description="null: there is no valid record")]
+    records: RecordsDoc
+    ahead_of_as_of: Annotated[Count, Meta(description="events after as_of, which are left out")]
+    funnels: list[FunnelDoc]
+
+
+class HeadDoc(_Strict):
+    """One partition as stored. lag: records between it and the end of the log, null where Kafka was not asked."""
+
+    partition: int
+    next_offset: int
+    lag: int | None
+    watermark: Instant | None
+    records: RecordsDoc
+    gaps: Count
+
+
+class WindowDoc(_Strict):
+    """A rolling window by entry; `matured`: shifted back by the funnel's window, so that all is decided."""
+
+    window: str
+    matured: bool
+    breakdown: str
+    segment: str
+    attempts: OutcomeDoc
+
+
+class LivePeriodDoc(_Strict):
+    """Unique actors of an entry period; pending are those whose window may still run."""
+
+    start: Instant
+    breakdown: str
+    segment: str
+    actors: OutcomeDoc
+
+
+class SplitDoc(_Strict):
+    """Attempts since the funnel began, of one segment (breakdown empty: of all)."""
+
+    breakdown: str
+    segment: str
+    attempts: OutcomeDoc
+
+
+class StandingDoc(_Strict):
+    """How many actors stand at each stage now."""
+
+    breakdown: str
+    segment: str
+    standing: list[int]
+
+
+class LiveFunnelDoc(_Strict):
+    """One funnel as live counts it. `since`: record time of its first record."""
+
+    key: str
+    title: str
+    steps: list[str]
+    since: Instant | None
+    total: list[SplitDoc]
+    settled: list[SplitDoc]
+    windows: list[WindowDoc]
+    periods: list[LivePeriodDoc]
+    occupancy: list[StandingDoc]
+
+
+class ReportDoc(_Strict):
+    """What `funnel report --json` prints. `differences`: only with --compare-topic."""
+
+    format: Literal["funnel-report"]
+    version: Annotated[int, Meta(ge=1)]
+    as_of: Instant | None
+    records: RecordsDoc
+    partitions: list[HeadDoc]
+    without_head: list[int]
+    broken_laws: list[str]
+    funnels: list[LiveFunnelDoc]
+    differences: list[str] | UnsetType = UNSET
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of an analysis (draft 2020-12)."""
+    (root,), definitions = msgspec.json.schema_components([AnalysisDoc], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Funnel analysis",
+        **root,
+        "$defs": definitions,
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as config/schema/analysis.schema.json holds it."""
+    return json.dumps(schema(), indent=2) + "\n"

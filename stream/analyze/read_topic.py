@@ -1,0 +1,173 @@
+"""A topic's records up to a snapshot of its end offsets. Joins no group and commits nothing.
+
+In:  the cluster's settings, a topic; where to stop, or its end.
+Out: columns of records, partition by partition in offset order, as they come.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream.errors import AnalyzeError, KafkaUnavailable
+from stream.settings.clients import kafka_arguments
+from stream.settings.texts import closest
+from stream.settings.tracker import KafkaSettings
+from stream.worker.takeover import kafka_error
+
+ASK_TIMEOUT_S = 20.0
+SILENT_S = 30.0
+"""A broker that leads a partition answers in milliseconds; this long it may take to find a new leader."""
+WAIT_MS = 1_000
+
+
+class Span(NamedTuple):
+    """A partition's offsets: the first retained, and the end of what may be read."""
+
+    first: int
+    end: int
+
+
+# partition, values, record times in ms, offsets, origin of ids, and where its log goes on
+TakeRecords: TypeAlias = Callable[[int, list[bytes | None], list[int | None], list[int | str], str, int], Any]
+
+
+async def topic_spans(kafka: KafkaSettings, topic: str) -> dict[int, Span]:
+    """Return the offsets of every partition. Raises as `read_topic` does."""
+    async with _Topic(kafka, topic) as reader:
+        return await reader.spans()
+
+
+async def read_topic(
+    kafka: KafkaSettings,
+    topic: str,
+    take: TakeRecords,
+    until: Mapping[int, int] | None = None,
+    told: Callable[[int, int], Any] | None = None,
+) -> dict[int, Span]:
+    """Read a topic with read_committed and hand its records to `take`; returns what was read of each partition.
+
+    until: where to stop, by partition (others are not read); if absent, the end offsets of now. `told` is called with
+    (offsets read, offsets to read). Raises `AnalyzeError` if there is no such topic or it ends before `until`,
+    `KafkaUnavailable` or `KafkaRefused` if Kafka does not let us.
+    """
+    async with _Topic(kafka, topic) as reader:
+        spans = await reader.spans()
+        if until is not None:
+            short = [number for number, end in until.items() if number not in spans or spans[number].end < end]
+            if short:
+                raise AnalyzeError(
+                    f"topic {topic} partition {short[0]} ends before offset {until[short[0]]}, up to which it was "
+                    "counted: it was made anew, or this is another cluster"
+                )
+            spans = {number: Span(min(spans[number].first, end), end) for number, end in until.items()}
+        await reader.read(spans, take, told)
+        return spans
+
+
+async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> list[bytes | None]:
+    """Return the value of the record at an offset, alone in a list; an empty one if there is no such record."""
+    found: list[bytes | None] = []
+
+    def take(_partition: int, values: list[bytes | None], *_rest: Any) -> None:
+        found.extend(values)
+
+    async with _Topic(kafka, topic) as reader:
+        span = (await reader.spans())[partition]
+        if span.first <= offset < span.end:
+            await reader.read({partition: Span(offset, offset + 1)}, take, None)
+    return found
+
+
+class _Topic:
+    """A consumer without a group on one topic."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._kafka, self._topic = kafka, topic
+        self._doing = f"reading topic {topic} at {kafka.bootstrap}"
+        self._consumer = AIOKafkaConsumer(
+            **kafka_arguments(kafka),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                await self._consumer.start()
+        except BaseException as error:
+            await self._consumer.stop()
+            if isinstance(error, KafkaError | TimeoutError):
+                raise kafka_error(error, self._doing) from error
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def spans(self) -> dict[int, Span]:
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                return await self._spans()
+        except (KafkaError, TimeoutError) as error:
+            raise kafka_error(error, self._doing) from error
+
+    async def _spans(self) -> dict[int, Span]:
+        consumer, topic = self._consumer, self._topic
+        # Asked for by name, a missing topic would be created by brokers that are set so.
+        topics = await consumer.topics()
+        if topic not in topics:
+            guess = closest(topic, topics)
+            hint = f'did you mean "{guess}"?' if guess else f"there are {len(topics)} topics that this user may see"
+            raise AnalyzeError(f'topic "{topic}" does not exist at {self._kafka.bootstrap} ({hint})')
+        await consumer._client.add_topic(topic)  # noqa: SLF001 (its partitions are known only then)
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(partitions)
+        first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        return {tp.partition: Span(first[tp], end[tp]) for tp in partitions}
+
+    async def read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
+        try:
+            await self._read(spans, take, told)
+        except KafkaError as error:
+            raise kafka_error(error, self._doing) from error
+
+    async def _read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
+        consumer = self._consumer
+        left = {TopicPartition(self._topic, number): span for number, span in spans.items() if span.first < span.end}
+        total = sum(span.end - span.first for span in left.values())
+        done = dict.fromkeys(left, 0)
+        consumer.assign(list(left))
+        for tp, span in left.items():
+            consumer.seek(tp, span.first)
+        heard_s = time.monotonic()
+        while left:
+            batches = await consumer.getmany(*left, timeout_ms=WAIT_MS)
+            for tp in list(left):
+                span, records = left[tp], batches.get(tp, [])
+                position = min(await consumer.position(tp), span.end)
+                if position - span.first == done[tp]:
+                    continue
+                heard_s = time.monotonic()
+                done[tp] = position - span.first
+                records = [record for record in records if record.offset < span.end]
+                take(
+                    tp.partition,
+                    [record.value for record in records],
+                    [record.timestamp for record in records],
+                    [record.offset for record in records],
+                    f"{tp.topic}/{tp.partition}/",
+                    position,
+                )
+                if position == span.end:
+                    del left[tp]
+                    consumer.pause(tp)
+            if told is not None:
+                told(sum(done.values()), total)
+            if time.monotonic() - heard_s > SILENT_S:
+                raise KafkaUnavailable(f"Kafka gives nothing of {len(left)} partitions any more ({self._doing})")

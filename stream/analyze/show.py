@@ -1,0 +1,277 @@
+"""Documents as tables for a person, made for 80 columns.
+
+In:  documents of `analyze.forms`.
+Out: lines and tables on a console.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import UNSET, UnsetType
+from rich.console import Console
+from rich.table import Table
+
+from stream.analyze.forms import (
+    AnalysisDoc,
+    BreakdownDoc,
+    DurationDoc,
+    FunnelDoc,
+    LiveFunnelDoc,
+    OutcomeDoc,
+    PeriodDoc,
+    RecordsDoc,
+    ReportDoc,
+)
+
+MAX_ROWS = 20
+"""Segments and periods that are shown; --json has all."""
+NAME_WIDTH = 24
+_SCALES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"), (1.0, "s"))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that takes names from outside as they are: no markup, no emoji."""
+    return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+
+
+def show_analysis(document: AnalysisDoc, out: Console) -> None:
+    """Print an analysis."""
+    out.print(f"{_safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
+    _show_records(document.records, out)
+    if document.ahead_of_as_of:
+        out.print(f"{document.ahead_of_as_of} events after that instant are left out")
+    for funnel in document.funnels:
+        _show_funnel(funnel, out)
+
+
+def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
+    out.print()
+    title = f" · {_safe(funnel.title)}" if funnel.title else ""
+    out.print(f"{funnel.funnel}@{funnel.version}{title} · window {duration(funnel.window_seconds)}")
+    actors = funnel.actors
+    _show_outcome(funnel.attempts, out)
+    out.print(f"actors   {actors.entered} unique, {actors.converted} converted ({percent(actors.conversion)})")
+    _show_steps(funnel.attempts, out, [step.reached for step in actors.steps])
+    _show_times(funnel.attempts, out)
+    _show_values(funnel.attempts, out)
+    for breakdown in funnel.breakdowns:
+        _show_breakdown(breakdown, out)
+    _show_trend(funnel, out)
+
+
+def _show_records(records: RecordsDoc, out: Console) -> None:
+    names = [name for name in records.__struct_fields__ if name != "consumed"]
+    counts = ", ".join(f"{getattr(records, name)} {name}" for name in names if getattr(records, name))
+    out.print(f"{records.consumed} records: {counts or 'none'}")
+
+
+def _show_outcome(outcome: OutcomeDoc, out: Console) -> None:
+    excluded = f", {outcome.excluded} excluded" if outcome.excluded else ""
+    out.print(
+        f"attempts {outcome.entered} entered: {outcome.converted} converted ({percent(outcome.conversion)}), "
+        f"{outcome.dropped} dropped ({percent(outcome.dropoff)}){excluded}, {outcome.pending} pending"
+    )
+
+
+def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -> None:
+    columns = ["step", "reached", "of all", "goes on", "drop-off", "dropped", "pending"]
+    table = _table("", *columns, *(["actors"] if actors else []))
+    for step in outcome.steps:
+        row = [
+            f"{step.step} {_name(step.name)}",
+            str(step.reached),
+            percent(step.reached_share),
+            percent(step.conversion),
+            percent(step.dropoff),
+            str(step.dropped),
+            str(step.pending),
+        ]
+        table.add_row(*row, *([str(actors[step.step - 1])] if actors else []))
+    out.print(table)
+
+
+def _show_times(outcome: OutcomeDoc, out: Console) -> None:
+    timed = [step for step in outcome.steps if step.from_previous is not None]
+    if not timed:
+        return
+    has_entry = any(step.from_entry is not UNSET for step in timed)
+    entry_columns = ["from entry: median", "mean"] if has_entry else []
+    table = _table("Time to step", "step", "from previous: median", "mean", *entry_columns)
+    for step in timed:
+        row = [f"{step.step} {_name(step.name)}", *_times(step.from_previous)]
+        table.add_row(*row, *(_times(step.from_entry) if has_entry else []))
+    out.print(table)
+
+
+def _times(times: DurationDoc | UnsetType | None) -> list[str]:
+    if times is None or times is UNSET:
+        return ["-", "-"]
+    median = times.median_seconds
+    if median is UNSET:
+        bucketed = times.median_seconds_from_buckets
+        return ["-" if bucketed is UNSET else f"~{duration(bucketed)}", duration(times.mean_seconds)]
+    return [duration(median), duration(times.mean_seconds)]
+
+
+def _show_values(outcome: OutcomeDoc, out: Console) -> None:
+    table = _table("Value", "step", "currency", "total", "events", "average")
+    for step in outcome.steps:
+        for value in step.values:
+            average = f"{float(value.average):.2f}"
+            table.add_row(
+                f"{step.step} {_name(step.name)}", _safe(value.currency) or "-", value.total, str(value.events), average
+            )
+    if table.row_count:
+        out.print(table)
+
+
+def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
+    table = _table(f"By {_safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
+    for segment in breakdown.segments[:MAX_ROWS]:
+        attempts, actors = segment.attempts, segment.actors
+        table.add_row(
+            _name(segment.segment),
+            str(attempts.entered),
+            str(attempts.converted),
+            percent(attempts.conversion),
+            str(attempts.pending),
+            "-" if actors is UNSET else str(actors.entered),
+        )
+    if table.row_count:
+        out.print(table)
+    _say_more(len(breakdown.segments), "segments", out)
+
+
+def _show_trend(funnel: FunnelDoc, out: Console) -> None:
+    zone = "" if funnel.period_zone == "UTC" else f", {funnel.period_zone}"
+    table = _table(f"Trend by {funnel.period_unit}{zone}", *_TREND)
+    for period in funnel.trend[-MAX_ROWS:]:
+        table.add_row(*_trend_row(period))
+    if table.row_count:
+        out.print(table)
+    _say_more(len(funnel.trend), "periods, the last are shown", out)
+
+
+_TREND = ("entered from", "entered", "converted", "conversion", "pending", "actors")
+
+
+def _trend_row(period: PeriodDoc) -> list[str]:
+    attempts = period.attempts
+    return [
+        period.start[:16].replace("T", " "),
+        str(attempts.entered),
+        str(attempts.converted),
+        percent(attempts.conversion),
+        str(attempts.pending),
+        str(period.actors.entered),
+    ]
+
+
+def _say_more(count: int, what: str, out: Console) -> None:
+    if count > MAX_ROWS:
+        out.print(f"  {count} {what} (--json has all)")
+
+
+# --- live
+
+
+def show_report(document: ReportDoc, out: Console) -> None:
+    """Print live numbers."""
+    out.print(f"live as of {document.as_of or 'never: no valid record was counted'}")
+    _show_records(document.records, out)
+    table = _table("Partitions", "partition", "next offset", "lag", "watermark", "consumed", "gaps")
+    for head in document.partitions:
+        table.add_row(
+            str(head.partition),
+            str(head.next_offset),
+            "?" if head.lag is None else str(head.lag),
+            head.watermark or "-",
+            str(head.records.consumed),
+            str(head.gaps),
+        )
+    out.print(table)
+    if document.without_head:
+        out.print(f"not taken over yet: partitions {', '.join(map(str, document.without_head))}")
+    for funnel in document.funnels:
+        _show_live_funnel(funnel, out)
+    _show_lines("conservation laws", document.broken_laws, out)
+    if document.differences is not UNSET:
+        _show_lines("equality with the analysis", document.differences, out)
+
+
+def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
+    out.print()
+    out.print(f"{funnel.key}{f' · {_safe(funnel.title)}' if funnel.title else ''} · since {funnel.since or '-'}")
+    for split in funnel.total:
+        if not split.breakdown:
+            _show_outcome(split.attempts, out)
+            _show_steps(split.attempts, out)
+            _show_times(split.attempts, out)
+            _show_values(split.attempts, out)
+    rows = [
+        (f"{row.window}{' matured' if row.matured else ''}", row.breakdown, row.segment, row.attempts)
+        for row in funnel.windows
+    ]
+    _show_rows("Rolling windows", "window", rows, out)
+    periods = [(row.start[:16].replace("T", " "), row.breakdown, row.segment, row.actors) for row in funnel.periods]
+    _show_rows("Unique actors", "entered from", periods, out)
+    _show_rows("Segments", "", [("", row.breakdown, row.segment, row.attempts) for row in funnel.total], out)
+    for standing in funnel.occupancy:
+        if not standing.breakdown:
+            places = [f"{name} {count}" for name, count in zip(funnel.steps, standing.standing, strict=True)]
+            out.print(f"standing at each stage: {', '.join(places)}", soft_wrap=True)
+
+
+def _show_rows(title: str, first: str, rows: Iterable[tuple[str, str, str, OutcomeDoc]], out: Console) -> None:
+    """Show the whole funnel's rows, or where there is no first column those of segments."""
+    table = _table(title, first or "segment", "entered", "converted", "conversion", "drop-off", "pending")
+    for label, breakdown, segment, outcome in rows:
+        if bool(breakdown) == bool(first) or table.row_count >= MAX_ROWS or not outcome.entered:
+            continue
+        table.add_row(
+            label if first else _name(f"{breakdown}={segment}"),
+            str(outcome.entered),
+            str(outcome.converted),
+            percent(outcome.conversion),
+            percent(outcome.dropoff),
+            str(outcome.pending),
+        )
+    if table.row_count:
+        out.print(table)
+
+
+def _show_lines(what: str, lines: Sequence[str], out: Console) -> None:
+    out.print(f"{what}: {'hold' if not lines else f'{len(lines)} broken'}")
+    for line in lines[:MAX_ROWS]:
+        out.print(f"  {_safe(line)}", soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        is_first = number == 0
+        table.add_column(column, justify="left" if is_first else "right", no_wrap=is_first, overflow="ellipsis")
+    return table
+
+
+def _name(text: str) -> str:
+    safe = _safe(text)
+    return safe if len(safe) <= NAME_WIDTH else f"{safe[: NAME_WIDTH - 1]}…"
+
+
+def percent(share: float | None) -> str:
+    """Return a share for people; what is not all, or not none, never reads as if it were."""
+    if share is None:
+        return "-"
+    text = f"{share:.1%}"
+    return ">99.9%" if text == "100.0%" and share < 1 else "<0.1%" if text == "0.0%" and share > 0 else text
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that fits, to three digits."""
+    scale, unit = next(((scale, unit) for scale, unit in _SCALES if seconds >= scale), (0.001, "ms"))
+    return f"{seconds / scale:.0f} {unit}" if seconds / scale >= 100 else f"{seconds / scale:.3g} {unit}"
+
+
+def _safe(text: str) -> str:
+    """Names from outside must not steer the terminal."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
