@@ -119,3 +119,7 @@ class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the ca
         )
         self.found = found
         self.readable = readable
+
+
+class DemoError(FunnelError):
+    """The demo cannot run here, or one of its processes ended."""

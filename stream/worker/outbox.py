@@ -73,7 +73,7 @@ class Outbox:
         except TimeoutError as error:
             raise KafkaUnavailable(
                 f"Kafka does not take the dead letters within {SEND_TIMEOUT_S:.0f} s: it must be up, and topic "
-                f"{self._topic} must exist (create it, or name another under dead_letters.topic)"
+                f"{self._topic} must exist (create it, or name another under dead_letter.topic)"
             ) from error
         except MessageSizeTooLargeError as error:
             raise KafkaRefused(
