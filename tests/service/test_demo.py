@@ -66,6 +66,6 @@ def test_nothing_is_left_running_after(stack, number):
     folder = folder_of(process)
     assert processes_with(folder)
     process.send_signal(number)
-    process.stdout.close()
-    assert process.wait(DEADLINE_S) == (0 if number is signal.SIGINT else -signal.SIGKILL)
+    output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == (0 if number is signal.SIGINT else -signal.SIGKILL), output
     wait_gone(folder)
