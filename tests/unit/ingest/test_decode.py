@@ -113,7 +113,9 @@ def test_invalid_because(value, reason):
         pytest.param(with_text("z", b'"\xff\\ud800"'), Event("u1", 1000, "buy", "e1", ()), id="junk-in-another-field"),
         pytest.param(with_text("z", b"9" * 5000), Event("u1", 1000, "buy", "e1", ()), id="a-huge-number-elsewhere"),
         pytest.param(nested(255), Event("u1", 1000, "buy", "e1", ()), id="256-levels"),
-        pytest.param(nested(255)[:-1] + b', "y": [[]]}', Event("u1", 1000, "buy", "e1", ()), id="256-levels-and-others"),
+        pytest.param(
+            nested(255)[:-1] + b', "y": [[]]}', Event("u1", 1000, "buy", "e1", ()), id="256-levels-and-others"
+        ),
         pytest.param(record(z="[" * 5000), Event("u1", 1000, "buy", "e1", ()), id="brackets-in-text-nest-nothing"),
         pytest.param(record(z='\\"[' * 900), Event("u1", 1000, "buy", "e1", ()), id="nor-behind-escaped-quotes"),
         pytest.param(record(z=[[]] * 5000), Event("u1", 1000, "buy", "e1", ()), id="many-brackets-side-by-side"),
