@@ -307,9 +307,17 @@ async def test_workers_killed_under_load_lose_nothing(stack):
         for worker in workers:
             worker.kill()
             await worker.wait()
-    await repartition(settings)
     wanted = coordinates(topic, await read(stack.kafka, topic))
     assert len(wanted) == count
+    group = f"{settings.kafka.group}-repartition"
+    async with (
+        admin_of(stack.kafka) as admin,
+        running(Repartitioner(settings, {"bootstrap_servers": stack.kafka})),
+    ):  # the killed keep their partitions until their sessions end
+        await until(
+            lambda: admin.list_consumer_group_offsets(group),
+            lambda offsets: sum(each.offset for each in offsets.values()) >= count,
+        )
     assert in_order(await read(stack.kafka, log), [topic]) == wanted
 
 
