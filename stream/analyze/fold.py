@@ -23,8 +23,10 @@ from stream.model.verdict import Verdict
 
 STRETCH = 20_000
 """Events between two seals. Longer ones hold more of each actor, shorter ones seal the same actors more often."""
+BUSY = 1_000
+"""Events above which an actor is folded by itself."""
 BUSY_STRETCH = 200
-"""The same for one actor above the bot cap: the clear form of the engine copies its entries at each event."""
+"""Its stretch: events of equal time go through the engine's clear form, which copies the actor's entries each time."""
 SEAL_EVERY = 100
 """Records of an actor between two seals while its bots are looked for."""
 
@@ -32,27 +34,39 @@ _time_of = itemgetter(1)
 _hit_time_of = itemgetter(0)
 
 # (actor, funnel number) -> its accepted hits in order of time
-BusyHits = Mapping[tuple[str, int], Sequence[Hit]]
+JudgedHits = Mapping[tuple[str, int], Sequence[Hit]]
 
 
 class Ordered(NamedTuple):
-    """A log's events in order of time. `busy`: hits of the actors that were judged in log order, already accepted.
+    """A log's events in order of time.
 
-    verdicts: duplicate, bot and accepted records among those of the busy actors.
+    busy: those of busy actors, each in a list of its own. judged: hits of the actors that were judged in log order,
+    already accepted; verdicts: duplicate, bot and accepted records among those.
     """
 
     events: list[AdmittedEvent]
-    busy: BusyHits
+    busy: list[list[AdmittedEvent]]
+    judged: JudgedHits
     verdicts: Counter[Verdict]
 
     def split(self, until_ms: int) -> tuple["Ordered", "Ordered"]:
         """Return what lies at or before an instant, and the rest (which holds no verdicts)."""
         at = bisect_right(self.events, until_ms, key=_time_of)
-        places = {key: bisect_right(hits, until_ms, key=_hit_time_of) for key, hits in self.busy.items()}
-        return (
-            Ordered(self.events[:at], {key: self.busy[key][:place] for key, place in places.items()}, self.verdicts),
-            Ordered(self.events[at:], {key: self.busy[key][place:] for key, place in places.items()}, Counter()),
+        ends = [bisect_right(own, until_ms, key=_time_of) for own in self.busy]
+        places = {key: bisect_right(hits, until_ms, key=_hit_time_of) for key, hits in self.judged.items()}
+        before = Ordered(
+            self.events[:at],
+            [own[:end] for own, end in zip(self.busy, ends, strict=True)],
+            {key: self.judged[key][:place] for key, place in places.items()},
+            self.verdicts,
         )
+        after = Ordered(
+            self.events[at:],
+            [own[end:] for own, end in zip(self.busy, ends, strict=True)],
+            {key: self.judged[key][place:] for key, place in places.items()},
+            Counter(),
+        )
+        return before, after
 
 
 class Part(NamedTuple):
@@ -66,24 +80,30 @@ class Part(NamedTuple):
 
 def in_time_order(events: list[AdmittedEvent], funnels: FunnelSet, bot_cap: int) -> Ordered:
     """Sort events that are in log order, in place; actors with more than `bot_cap` of them are judged first."""
-    busy: dict[tuple[str, int], list[Hit]] = {}
-    verdicts: Counter[Verdict] = Counter()
-    if bot_cap < len(events):
+    least = min(bot_cap, BUSY)
+    apart: dict[str, list[AdmittedEvent]] = {}
+    if len(events) > least:
         counts = Counter(event[0] for event in events)
-        names = {actor for actor, count in counts.items() if count > bot_cap}
-        if names:
-            own: dict[str, list[AdmittedEvent]] = {}
-            for event in events:
-                if event[0] in names:
-                    own.setdefault(event[0], []).append(event)
-            events = [event for event in events if event[0] not in names]
-            for actor, log in own.items():
-                for number, hits in _accepted(log, funnels, bot_cap, verdicts).items():
-                    hits.sort(key=_hit_time_of)
-                    busy[actor, number] = hits
+        apart = {actor: [] for actor, count in counts.items() if count > least}
+    if apart:
+        for event in events:
+            if event[0] in apart:
+                apart[event[0]].append(event)
+        events = [event for event in events if event[0] not in apart]
+    judged: dict[tuple[str, int], list[Hit]] = {}
+    busy: list[list[AdmittedEvent]] = []
+    verdicts: Counter[Verdict] = Counter()
+    for actor, own in apart.items():
+        if len(own) <= bot_cap:
+            own.sort(key=_time_of)
+            busy.append(own)
+            continue
+        for number, hits in _accepted(own, funnels, bot_cap, verdicts).items():
+            hits.sort(key=_hit_time_of)
+            judged[actor, number] = hits
     # Stable: of copies the first in the log stays the first.
     events.sort(key=_time_of)
-    return Ordered(events, busy, verdicts)
+    return Ordered(events, busy, judged, verdicts)
 
 
 def _accepted(
@@ -113,18 +133,23 @@ class TimeFold:
     def __init__(self, funnels: FunnelSet) -> None:
         self._funnels = funnels
         self._table = ActorTable(funnels, lambda _: b"")
-        self._busy: dict[tuple[str, int], FunnelState] = {}
+        self._judged: dict[tuple[str, int], FunnelState] = {}
 
     def take(self, ordered: Ordered) -> Iterator[Part]:
-        """Yield what the events do, stretch by stretch."""
-        for (actor, number), hits in ordered.busy.items():
+        """Yield what the events do, stretch by stretch; only those after the last busy actor follow in time."""
+        for (actor, number), hits in ordered.judged.items():
             funnel = self._funnels.by_number[number]
-            state = self._busy.setdefault((actor, number), empty_state())
-            yield Part(_advance_busy(funnel, state, hits), (0, 0, 0), len(hits), None)
-        events = ordered.events
-        for start in range(0, len(events), STRETCH):
-            stretch = events[start : start + STRETCH]
-            next_ms = events[start + STRETCH][1] if start + STRETCH < len(events) else None
+            state = self._judged.setdefault((actor, number), empty_state())
+            yield Part(_advance_judged(funnel, state, hits), (0, 0, 0), len(hits), None)
+        for own in ordered.busy:
+            for part in self._take_stretches(own, BUSY_STRETCH):
+                yield part._replace(next_ms=None)
+        yield from self._take_stretches(ordered.events, STRETCH)
+
+    def _take_stretches(self, events: Sequence[AdmittedEvent], length: int) -> Iterator[Part]:
+        for start in range(0, len(events), length):
+            stretch = events[start : start + length]
+            next_ms = events[start + length][1] if start + length < len(events) else None
             for actor, key in self._table.missing(stretch):
                 self._table.put(actor, key, None)
             applied = self._table.apply(stretch, next_ms, write=False)
@@ -133,11 +158,11 @@ class TimeFold:
     def open_standings(self) -> Iterator[tuple[int, Fold]]:
         """Yield the funnel's number and the standing of every actor that has an open attempt in it."""
         states = [state for _, own in self._table.items() for state in own.items()]
-        states += [(number, state) for (_, number), state in self._busy.items()]
+        states += [(number, state) for (_, number), state in self._judged.items()]
         return ((number, fold) for number, state in states for fold in (state.fold,) if fold[1] is not None)
 
 
-def _advance_busy(
+def _advance_judged(
     funnel: CompiledFunnel, state: FunnelState, hits: Sequence[Hit]
 ) -> list[tuple[CompiledFunnel, Change]]:
     changes = []

@@ -10,7 +10,6 @@ import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -90,9 +89,12 @@ def _json_lines(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _rows(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
     csv.field_size_limit(MAX_LINE_BYTES)
     # What is no UTF-8 stays recognizable as such: it costs its cell, not the file.
-    with closing(io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline="")) as text:
+    text = io.TextIOWrapper(lines, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
         rows = csv.reader(text)
         header = next(rows, [])
         for row in rows:
             if row:
                 yield rows.line_num, csv_row_to_record(header, row)
+    finally:
+        text.detach()  # who opened the file closes it, and asks until then how far it is read

@@ -1,17 +1,24 @@
 """Where a demo happens: a folder with its tracker file, and names of its own in Kafka and Redis.
 
 In:  the servers' addresses.
-Out: a tracker file on disk, topics in Kafka. Nothing of the user's is touched: topics, group and
-     namespace carry a name that no other run has.
+Out: a tracker file on disk, topics in Kafka; and, on servers of the user's, nothing left of it afterwards.
+
+Topics, consumer group and namespace carry a name that no other run has, so nothing of the user's is touched.
 """
 
 import os
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, for_code
 
+from stream.analyze.live import open_store
 from stream.errors import DemoError
 from stream.settings.clients import kafka_arguments
 from stream.settings.load import load_tracker
@@ -19,22 +26,13 @@ from stream.settings.tracker import TrackerSettings
 
 PARTITIONS = 8
 FUNNELS = Path("config/funnels")
-
-TRACKER = """\
-kafka: {{bootstrap: "{kafka}", group: {name}}}
-redis: {{url: "{redis}", namespace: {name}}}
-sources:
-  - topics: [{name}-clicks]
-    fields: {{actor: anonymous_id}}
-    keyed_by_actor: true
-funnels: "{funnels}"
-dead_letter: {{topic: {name}-dead-letters}}
-"""
+BROKER_DEFAULT = -1
+"""Replication factor: as the broker is configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A demo's folder, tracker file, settings and topic."""
+    """A demo's folder, tracker file and settings."""
 
     folder: Path
     tracker: Path
@@ -52,18 +50,65 @@ def make_place(folder: Path, kafka: str, redis: str) -> Place:
         raise DemoError(f"no folder {FUNNELS} here ({Path.cwd()}): run the demo in the project's folder")
     name = f"demo-{int(time.time())}-{os.getpid()}"
     tracker = folder / "tracker.yaml"
-    text = TRACKER.format(kafka=kafka, redis=redis, name=name, funnels=FUNNELS.resolve())
+    text = yaml.safe_dump(_tracker(name, kafka, redis), sort_keys=False)
+    tracker.touch(mode=0o600)  # the URL of Redis may hold a password
     tracker.write_text(text, encoding="utf-8")
     return Place(folder, tracker, load_tracker(tracker, {}))
 
 
+def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
+    source = {"topics": [f"{name}-clicks"], "fields": {"actor": "anonymous_id"}, "keyed_by_actor": True}
+    return {
+        "kafka": {"bootstrap": kafka, "group": name},
+        "redis": {"url": redis, "namespace": name},
+        "sources": [source],
+        "funnels": str(FUNNELS.resolve()),
+        "dead_letter": {"topic": f"{name}-dead-letters"},
+    }
+
+
 async def make_topics(place: Place) -> None:
-    """Create the topic of the shop's events and the one of dead letters."""
-    admin = AIOKafkaAdminClient(**kafka_arguments(place.settings.kafka))
-    await admin.start()
+    """Create the topic of the shop's events and the one of dead letters. Raises `DemoError` if Kafka does not."""
+    wanted = [
+        # An empty assignment, not a missing one: only then aiokafka lets the broker choose the replication factor.
+        NewTopic(topic, partitions, BROKER_DEFAULT, replica_assignments={})
+        for topic, partitions in ((place.topic, PARTITIONS), (place.settings.dead_letter_topic, 1))
+    ]
+    async with _admin(place, "creating topics") as admin:
+        _check((await admin.create_topics(wanted)).topic_errors)
+
+
+async def remove_topics(place: Place) -> None:
+    """Delete both topics. Raises `DemoError` if Kafka does not."""
+    async with _admin(place, "deleting topics") as admin:
+        _check((await admin.delete_topics([place.topic, place.settings.dead_letter_topic])).topic_error_codes)
+
+
+async def remove_state(place: Place) -> None:
+    """Delete what the workers stored in Redis. Raises `StoreUnavailable` or `StoreRefused` if that cannot be."""
+    store = open_store(place.settings)
     try:
-        await admin.create_topics(
-            [NewTopic(place.topic, PARTITIONS, 1), NewTopic(place.settings.dead_letter_topic, 1, 1)]
-        )
+        await store.drop_namespace()
     finally:
-        await admin.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def _admin(place: Place, doing: str) -> AsyncIterator[Any]:
+    kafka = place.settings.kafka
+    admin = AIOKafkaAdminClient(**kafka_arguments(kafka))
+    try:
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
+    except (KafkaError, OSError) as error:
+        raise DemoError(f"{doing} {place.topic} and {place.settings.dead_letter_topic} at {kafka.bootstrap}: {error}; "
+                        "is Kafka running there, and may this client do so?") from error  # fmt: skip
+
+
+def _check(answers: Sequence[tuple[Any, ...]]) -> None:
+    for topic, code, *_ in answers:
+        if code:
+            raise for_code(code)(topic)

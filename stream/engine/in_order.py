@@ -4,7 +4,8 @@ In:  the actor's last entry, and the event.
 Out: the event's entry, or None where the case is not a common one.
 
 It says what `attempts.advance_fold` says, written out without calls and without objects
-that are not kept (`make bench`); tests/property/test_engine.py holds the two equal. The
+that are not kept (0.7 us instead of 1.4 us; a whole event costs 3 to 8 us, as the batch is
+large or small, tests/bench/bench_engine.py); tests/property/test_engine.py holds the two equal. The
 only freedom it takes is to forget levels that have left the window.
 """
 

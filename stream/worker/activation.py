@@ -9,23 +9,34 @@ new version). A set that was replaced does not come back by itself, so that a re
 an old worker in the middle of a rolling deploy undoes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
 
-from stream.errors import StoreUnavailable
+from stream.errors import StoreRefused, StoreUnavailable
+from stream.ingest.identify import actor_key
 from stream.model.funnel import Funnel
+from stream.model.window import RollingWindow
 
 REMEMBERED_SETS = 50
+
+ROLLING, SECRET = "rolling", "secret"
+_RULES = {
+    ROLLING: "rolling windows {}, configured are {}",
+    SECRET: "another actor_secret than the configured one",
+}
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class ActiveSet(msgspec.Struct):
-    """The document in the store. `numbers`: name@version -> number in stored state, never used twice.
+    """The document in the store. `numbers`: name@version -> number in stored state, of the active funnels.
 
-    digests: name@version -> digest of its definition. replaced: ids of earlier sets, newest last.
+    next_number: the lowest number that no funnel ever had. A funnel that is taken out and comes back gets a new one:
+    its counts were deleted, so states under the old number would take back what is no longer counted.
+    digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets,
+    newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
     shown: breakdown values that all workers show by name (`worker.shown`), chosen at `shown_ms`;
     the first choice ever was made at `first_shown_ms` (wall clock, ms).
     """
@@ -37,6 +48,8 @@ class ActiveSet(msgspec.Struct):
     shown: dict[str, dict[str, list[str]]] = {}
     shown_ms: int = 0
     first_shown_ms: int = 0
+    next_number: int = 0
+    rules: dict[str, str] = {}
 
 
 class FunnelSetInactive(StoreUnavailable):
@@ -55,6 +68,12 @@ def _digest(value: object) -> str:
     return blake2b(_encoder.encode(value), digest_size=8).hexdigest()
 
 
+def rules_of(rolling: Sequence[RollingWindow], actor_secret: str) -> dict[str, str]:
+    """Return the rules of these settings, for `with_rules`; the secret only as a digest that does not give it away."""
+    windows = " ".join(f"{window.name}/{window.slots}" for window in rolling)
+    return {ROLLING: windows or "none", SECRET: actor_key("", actor_secret.encode()).hex()}
+
+
 def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, force: bool = False) -> ActiveSet:
     """Return the document under which `funnels` are active: `stored` itself if they are already.
 
@@ -64,7 +83,8 @@ def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, forc
     own = funnel_set_id(funnels)
     digests = {funnel.key: _digest(msgspec.to_builtins(funnel)) for funnel in funnels}
     if stored is None:
-        return ActiveSet(own, {key: number for number, key in enumerate(sorted(digests))}, digests)
+        numbers = {key: number for number, key in enumerate(sorted(digests))}
+        return ActiveSet(own, numbers, digests, next_number=len(numbers))
     if stored.id == own:
         return stored
     if own in stored.replaced and not force:
@@ -78,9 +98,12 @@ def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, forc
             raise FunnelSetInactive(
                 f"funnel {key} is counted with another definition already; give the changed one a new version"
             )
-    numbers = dict(stored.numbers)
+    numbers, next_number = {}, stored.next_number
     for key in sorted(digests):
-        numbers.setdefault(key, max(numbers.values(), default=-1) + 1)
+        if key in stored.numbers:
+            numbers[key] = stored.numbers[key]
+        else:
+            numbers[key], next_number = next_number, next_number + 1
     replaced = [known for known in stored.replaced if known != own]
     return msgspec.structs.replace(
         stored,
@@ -88,4 +111,25 @@ def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, forc
         numbers=numbers,
         digests={**stored.digests, **digests},
         replaced=[*replaced, stored.id][-REMEMBERED_SETS:],
+        next_number=next_number,
+    )
+
+
+def with_rules(active: ActiveSet, rules: Mapping[str, str]) -> ActiveSet:
+    """Return `active` with these rules: itself if it has them. Raises `StoreRefused` if it has others.
+
+    Cells of rolling windows lie there by place in the list, and states by a key made with the secret: under
+    other settings both would be taken for what they are not.
+    """
+    if active.rules == dict(rules):
+        return active
+    if not active.rules:
+        return msgspec.structs.replace(active, rules=dict(rules))
+    raise StoreRefused(
+        "; ".join(
+            f"this namespace is counted with {text.format(active.rules.get(name), rules.get(name))}"
+            for name, text in _RULES.items()
+            if active.rules.get(name) != rules.get(name)
+        ),
+        "set it back, or use a new namespace (redis.namespace) and count anew",
     )

@@ -7,7 +7,7 @@ Out: the first head of a partition nobody counted yet; or an error that says wha
 
 import logging
 
-from stream.errors import KafkaRefused
+from stream.errors import KafkaRefused, KafkaUnavailable
 from stream.store.contract import PartitionHead
 from stream.worker.contract import LogState
 
@@ -19,8 +19,10 @@ REMEDY = "if the records in between are lost for good, `funnel resume --accept-g
 def first_head(topic: str, partition: int, log_state: LogState, start_from: str, epoch: int) -> PartitionHead:
     """Return the head of a partition without one.
 
-    If the group was here before, its state was lost: everything still retained is counted anew.
+    If the group was here before, its state was lost: everything still retained is counted anew. Raises
+    `KafkaUnavailable` if Kafka does not say how many partitions there are.
     """
+    _check_partition_count(topic, log_state)
     if log_state.committed_offset is not None:
         log.error(
             "topic %s partition %d: the store has nothing of it, but the group has read up to %d: state was lost; "
@@ -34,7 +36,11 @@ def first_head(topic: str, partition: int, log_state: LogState, start_from: str,
 
 
 def check_position(topic: str, partition: int, head: PartitionHead, log_state: LogState) -> None:
-    """Refuse to go on where the log is not the one that was counted. Raises `KafkaRefused`."""
+    """Refuse to go on where the log is not the one that was counted.
+
+    Raises `KafkaRefused`, or `KafkaUnavailable` if Kafka does not say how many partitions there are.
+    """
+    _check_partition_count(topic, log_state)
     where = f"topic {topic} partition {partition}"
     if head.partition_count and head.partition_count != log_state.partition_count:
         raise KafkaRefused(
@@ -52,6 +58,20 @@ def check_position(topic: str, partition: int, head: PartitionHead, log_state: L
             "topic was recreated, or this is another cluster; use a new namespace (redis.namespace), or "
             "`funnel resume --accept-gap` to count the new log into the old numbers"
         )
+
+
+def _check_partition_count(topic: str, log_state: LogState) -> None:
+    if log_state.partition_count == 0:  # its metadata is on the way; kept as a count, 0 would be compared with nothing
+        raise KafkaUnavailable(f"Kafka does not say how many partitions topic {topic} has")
+
+
+def read_from(head: PartitionHead, log_state: LogState) -> int:
+    """Return where to read on: at the record before the stored offset, so that its checksum can be compared.
+
+    Where retention has removed that record, or there is none, at the stored offset.
+    """
+    before = head.next_offset - 1
+    return before if head.checksum and before >= log_state.beginning_offset else head.next_offset
 
 
 def log_changed(topic: str, partition: int, head: PartitionHead, found: int) -> KafkaRefused:

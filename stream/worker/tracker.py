@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import msgspec
 
 from stream.aggregate.rollup import Shown, merge
 from stream.engine.match import FunnelSet
-from stream.errors import KafkaRefused, StoreUnavailable
+from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.admission import Admitted, Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
@@ -31,13 +32,14 @@ from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Commit, Done, PartitionHead, Store
-from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set
+from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set, rules_of, with_rules
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.envelope import misplaced_text
+from stream.worker.fences import Fences
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
 from stream.worker.partition import Counting, Partition, checksum_of, decode_rollup, encode_rollup
-from stream.worker.resume import check_position, first_head, log_changed
+from stream.worker.resume import check_position, first_head, log_changed, read_from
 from stream.worker.shown import as_numbers, choose, is_over
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Tracker:
         self._activate = activate
         self._counting: Counting | None = None
         self._partitions: dict[int, Partition] = {}
+        self._counted_to: dict[int, int] = {}
         self._partition_count = 0
         self.stats = ProcessStats()
         self.collector = FunnelCollector(
@@ -92,6 +95,9 @@ class Tracker:
         self._refreshed_s = 0.0
         self._checked_set_s = 0.0
         self._why_not = "not started"
+        self._letters_wait = ""
+        self._fences = Fences()
+        self._asked_again: dict[int, int] = {}
 
     # --- life
 
@@ -109,7 +115,8 @@ class Tracker:
 
     def is_ready(self) -> tuple[bool, str]:
         """Whether numbers are being kept up, and if not, why."""
-        return not self._why_not, self._why_not
+        reason = self._why_not or self._letters_wait
+        return not reason, reason
 
     async def _activate_funnels(self) -> None:
         document = await self._store.active_funnel_set()
@@ -118,6 +125,7 @@ class Tracker:
         known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
         try:
             active = next_active_set(self._funnels, known, force=self._activate)
+            active = with_rules(active, rules_of(self._settings.rolling, self._settings.actor_secret))
         except FunnelSetInactive as error:
             self._why_not = error.reason
             raise
@@ -130,7 +138,9 @@ class Tracker:
         self._active, self._active_document = active, document
         self._shown = as_numbers(active.shown, self._funnels)
         settings = self._settings
-        if self._counting is None or self._counting.funnel_set_id != active.id:
+        counting = self._counting
+        # A store that was emptied gives the same set other numbers.
+        if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
             funnels = FunnelSet(self._funnels, active.numbers)
             secret = settings.actor_secret.encode()
             self._counting = Counting(
@@ -153,6 +163,9 @@ class Tracker:
 
         That record's checksum tells whether the log is still the one that was counted.
         """
+        standing = self._fences.standing(partitions, time.monotonic())
+        if standing:
+            raise _overtaken("assign", standing)
         await self._activate_funnels()
         counting = self._counting
         assert counting is not None  # noqa: S101 - set by _activate_funnels
@@ -164,8 +177,10 @@ class Tracker:
             partition.restore(await self._store.load_cells(number))
             self._partitions[number] = partition
             self.stats.partitions[number] = PartitionStats(watermark_ms=head.watermark_ms)
-            offsets[number] = head.next_offset - 1 if head.checksum else head.next_offset
+            offsets[number] = read_from(head, log_state)
             self._partition_count = log_state.partition_count
+        self._fences.take_down(partitions)
+        self._asked_again.clear()
         self._lag = {}
         self._why_not = ""
         return offsets
@@ -176,10 +191,17 @@ class Tracker:
         topic = self._settings.log_topic
         if head is None:
             start_from = self._settings.sources[0].start_from
+            if number in self._counted_to:  # the group's offset is committed now and then only
+                log_state = log_state._replace(committed_offset=self._counted_to[number])
             head = first_head(topic, number, log_state, start_from, epoch=int(time.time() * 1000))
             if not await self._store.create_head(number, head):
                 raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
             return head
+        if head.next_offset > log_state.end_offset and self._asked_again.get(number) != head.next_offset:
+            # Whoever had the partition may have counted on after Kafka was asked.
+            self._asked_again[number] = head.next_offset
+            reason = f"next to count is {head.next_offset}, the log ended at {log_state.end_offset}: asking Kafka again"
+            raise StoreUnavailable("assign", (number,), reason)
         check_position(topic, number, head, log_state)
         epoch = await self._store.raise_epoch(number)
         head = await self._store.load_head(number)
@@ -189,6 +211,8 @@ class Tracker:
 
     async def revoke(self, partitions: Collection[int]) -> None:
         """Forget these partitions."""
+        self._fences.take_down(partitions)
+        self._letters_wait = ""
         for number in partitions:
             self._partitions.pop(number, None)
             self._lag.pop(number, None)
@@ -205,14 +229,15 @@ class Tracker:
         size = 0
         try:
             with uncollected():
-                async for batch, admitted in self._loaded(batches):
-                    counted = self._count(batch, admitted)
-                    waiting.append(counted)
-                    size += len(counted.commit.states)
-                    if size >= COMMIT_STATES:
-                        sending.append(asyncio.create_task(self._send(waiting)))
-                        waiting, size = [], 0
-                        await asyncio.sleep(0)  # the store writes this while the next partition is counted
+                async with aclosing(self._loaded(batches)) as loaded:
+                    async for batch, admitted in loaded:
+                        counted = self._count(batch, admitted)
+                        waiting.append(counted)
+                        size += len(counted.commit.states)
+                        if size >= COMMIT_STATES:
+                            sending.append(asyncio.create_task(self._send(waiting)))
+                            waiting, size = [], 0
+                            await asyncio.sleep(0)  # the store writes this while the next partition is counted
                 if waiting:
                     sending.append(asyncio.create_task(self._send(waiting)))
         finally:
@@ -224,7 +249,7 @@ class Tracker:
         self.stats.batch_seconds.observe(time.perf_counter() - started)
         return moved
 
-    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncIterator[tuple[PartitionBatch, Admitted]]:
+    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncGenerator[tuple[PartitionBatch, Admitted]]:
         """Yield the batches with what was admitted of them, once the states of their actors are in the tables.
 
         The next batches' states are on their way while one is being counted.
@@ -258,11 +283,15 @@ class Tracker:
     def _without_reread(self, partition: Partition, batch: PartitionBatch) -> PartitionBatch | None:
         """Check the record before the stored offset, read once more at assignment, and take it off.
 
-        Returns None if nothing else is in the batch.
+        Returns None if nothing else is in the batch. Raises `StoreUnavailable` for a batch that is not the next one:
+        then all is read again from what is stored.
         """
         head = partition.head
         if batch.from_offset == head.next_offset:
             return batch
+        if batch.from_offset != head.next_offset - 1:
+            reason = f"a batch from offset {batch.from_offset} came where {head.next_offset} was due"
+            raise StoreUnavailable("process", (partition.number,), reason)
         if batch.values and batch.first_offset == head.next_offset - 1:
             found = checksum_of(batch.offsets[0], batch.values[0])
             if found != head.checksum:
@@ -303,7 +332,7 @@ class Tracker:
     async def _send(self, counted: Sequence["_Counted"]) -> dict[int, int]:
         """Send the dead letters, then store; returns where to read on for what was refused."""
         letters = [letter for item in counted for letter in item.letters]
-        await self._outbox.send(letters)
+        await self._send_letters(letters)
         started = time.perf_counter()
         try:
             results = await self._store.commit([item.commit for item in counted])
@@ -313,19 +342,29 @@ class Tracker:
         self.stats.commit_seconds.observe(time.perf_counter() - started)
         for letter in letters:
             self.stats.dead_letters[letter.verdict] += 1
-        moved = {}
+        refused = []
         for item, result in zip(counted, results, strict=True):
-            number = item.partition.number
             if isinstance(result, Done):
                 self._stored(item)
             else:
                 self.stats.moved += 1
-                moved[number] = await self._reload(number)
-        return moved
+                refused.append(item.partition)
+        return {partition.number: await self._reload(partition) for partition in refused}
+
+    async def _send_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Send; until it has worked again this worker is not ready, though it can be assigned partitions."""
+        try:
+            await self._outbox.send(letters)
+        except KafkaUnavailable as error:
+            self._letters_wait = str(error)
+            raise
+        if letters:
+            self._letters_wait = ""
 
     def _stored(self, item: "_Counted") -> None:
         partition, head = item.partition, item.commit.head
         partition.head = head
+        self._counted_to[partition.number] = head.next_offset
         if item.commit.rollup is not None:
             partition.rollup_written_s = time.monotonic()
             partition.rollup_offset = head.next_offset
@@ -333,17 +372,21 @@ class Tracker:
         stats.verdicts = [a + b for a, b in zip(stats.verdicts, item.verdicts, strict=True)]
         stats.partitions[partition.number].watermark_ms = head.watermark_ms
 
-    async def _reload(self, number: int) -> int:
-        """Read a partition anew after a refused commit: someone else wrote, or the store went back.
+    async def _reload(self, refused: Partition) -> int:
+        """Read a partition anew after a refused commit, because the store went back; returns where it stands.
 
-        Its epoch is taken as found: whoever raised it may own the partition now, and then Kafka
-        will tell this worker so. Raises `FunnelSetInactive` if another set of funnels is active.
+        Under another epoch it belongs to somebody else: raises `StoreUnavailable`, and `assign` waits for Kafka's word.
+        Raises `FunnelSetInactive` if another set of funnels is active.
         """
+        number = refused.number
         await self._activate_funnels()
         head = await self._store.load_head(number)
         counting = self._counting
         if head is None or counting is None:
             raise StoreUnavailable("commit", (number,), "the partition's head is gone")
+        if head.epoch != refused.head.epoch:
+            self._fences.put_up(number, time.monotonic())
+            raise _overtaken("commit", [number])
         partition = Partition(number, head, counting)
         partition.restore(await self._store.load_cells(number))
         self._partitions[number] = partition
@@ -453,3 +496,8 @@ class _Counted(NamedTuple):
     commit: Commit
     letters: list[DeadLetter]
     verdicts: list[int]
+
+
+def _overtaken(operation: str, numbers: Sequence[int]) -> StoreUnavailable:
+    reason = "another worker has taken it over, and Kafka has not said yet whose it is"
+    return StoreUnavailable(operation, tuple(numbers), reason)

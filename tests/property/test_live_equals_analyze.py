@@ -243,7 +243,7 @@ def analyzed(case: Case, as_of_ms: int | None) -> Analysis:
             batch = batch_of(number, arrivals, start, end)
             origin = f"{TOPIC}/{number}/"
             count.take(number, batch.values, batch.record_times, batch.offsets, origin, batch.next_offset)
-    with patch("stream.analyze.fold.STRETCH", stretch), patch("stream.analyze.fold.BUSY_STRETCH", stretch):
+    with patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=rng.choice([0, 4, 1_000])):
         return count.finish(as_of_ms)
 
 
