@@ -1,0 +1,133 @@
+"""Laws of a file's analysis: the order of its lines and copies of them change no number; its times are exact."""
+
+import json
+import random
+from statistics import median
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.analyze.count import Analysis, LogCount
+from stream.analyze.document import analysis_document
+from stream.analyze.forms import SourceDoc
+from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS
+from stream.ingest.admission import UNLIMITED
+from stream.ingest.mapping import Mapping
+from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from support.oracle import OEvent, OFunnel, attempts
+
+HOUR_MS = 3_600_000
+FUNNELS = (
+    Funnel(
+        "three", 1,
+        (Step("a", ("A",)), Step("b", ("B", "A")), Step("c", ("C",), value=ValueRule("total", currency="EUR"))),
+        HOUR_MS, breakdowns=(Breakdown("device", ("device",)),), period=Period(PeriodUnit.HOUR),
+    ),
+    Funnel("two", 1, (Step("b", ("B",)), Step("c", ("C",))), 90_000),
+)  # fmt: skip
+
+events = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.integers(0, 20).map(lambda tick: tick * 450_000) | st.integers(-5_000, 100_000),
+        st.sampled_from("ABCX"),
+        st.sampled_from([None, "phone", "desk"]),
+        st.sampled_from([None, "1.10", "7"]),
+    ),
+    max_size=30,
+)
+
+
+def lines_of(drawn) -> list[bytes]:
+    return [
+        json.dumps(
+            {"user_id": f"u{actor}", "time": time, "event": name, "id": f"e{number}", "device": device, "total": total}
+        ).encode()
+        for number, (actor, time, name, device, total) in enumerate(drawn)
+    ]
+
+
+def analysis_of(lines: list[bytes], *, stretch: int = 20_000, busy: int = 1_000, as_of=None, batch=10**9) -> Analysis:
+    count = LogCount(FUNNELS, Mapping(), UNLIMITED)
+    for start in range(0, len(lines), batch):
+        part = lines[start : start + batch]
+        count.take(0, part, [None] * len(part), list(range(start, start + len(part))), "file:")
+    with patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=busy):
+        return count.finish(as_of)
+
+
+def numbers(analysis: Analysis) -> object:
+    document = analysis_document(analysis, FUNNELS, SourceDoc(kind="file", name="f", next_offsets={}))
+    return document.as_of, document.ahead_of_as_of, document.funnels
+
+
+@given(events, st.randoms(use_true_random=False), st.integers(1, 40), st.integers(0, 6), st.integers(1, 30))
+def test_order_of_lines_batches_and_stretches_change_no_number(drawn, rng, stretch, busy, batch):
+    lines = lines_of(drawn)
+    expected = numbers(analysis_of(lines))
+    rng.shuffle(lines)
+    assert numbers(analysis_of(lines, stretch=stretch, busy=busy, batch=batch)) == expected
+
+
+@given(events, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_copies_of_lines_change_no_number(drawn, rng, stretch):
+    lines = lines_of(drawn)
+    expected = numbers(analysis_of(lines))
+    copied = lines + [rng.choice(lines) for _ in range(len(lines) // 2)]
+    rng.shuffle(copied)
+    assert numbers(analysis_of(copied, stretch=stretch)) == expected
+
+
+@given(events, st.integers(0, 100_000), st.integers(1, 40))
+def test_an_earlier_instant_is_a_file_without_what_came_later(drawn, as_of, stretch):
+    kept = [each for each in drawn if each[1] <= as_of]
+    found = analysis_of(lines_of(drawn), as_of=as_of, stretch=stretch)
+    expected = analysis_of(lines_of(kept), as_of=as_of)
+    assert numbers(found)[2] == numbers(expected)[2]
+    assert found.ahead == sum(name != "X" for _, time, name, *_ in drawn if time > as_of)
+
+
+def oracle_times(actors: dict[str, list[OEvent]], funnel: Funnel, as_of: int) -> dict[tuple[int, int], list[int]]:
+    steps = OFunnel(tuple(frozenset(step.events) for step in funnel.steps), funnel.window_ms)
+    times: dict[tuple[int, int], list[int]] = {}
+    for own in actors.values():
+        for attempt in attempts(own, steps, as_of):
+            chain = [event.time for event in attempt.chain]
+            for step in range(2, len(chain) + 1):
+                times.setdefault((step, FROM_PREVIOUS), []).append(chain[step - 1] - chain[step - 2])
+                times.setdefault((step, FROM_ENTRY), []).append(chain[step - 1] - chain[0])
+    return times
+
+
+def check_times(drawn, *, stretch: int) -> None:
+    analysis = analysis_of(lines_of(drawn), stretch=stretch)
+    actors: dict[str, list[OEvent]] = {}
+    for number, (actor, time, name, *_) in enumerate(drawn):
+        actors.setdefault(f"u{actor}", []).append(OEvent(time, f"e{number}", name))
+    for funnel, found in zip(FUNNELS, analysis.times, strict=True):
+        expected = oracle_times(actors, funnel, analysis.as_of_ms or 0)
+        for step in range(2, len(funnel.steps) + 1):
+            for start in (FROM_PREVIOUS, FROM_ENTRY):
+                times = expected.get((step, start))
+                own = found.of((0, ""), step, start)
+                if times is None:
+                    assert own is None
+                else:
+                    assert own == (len(times), median(times), sum(times) / len(times))
+
+
+@given(events, st.integers(1, 40))
+def test_medians_and_means_are_those_of_the_oracles_chains(drawn, stretch):
+    check_times(drawn, stretch=stretch)
+
+
+def test_medians_and_means_of_many_actors_are_those_of_the_oracles_chains():
+    rng = random.Random("times")
+    drawn = [
+        (actor, rng.randrange(4 * HOUR_MS), rng.choice("AABBCX"), None, None)
+        for actor in range(400)
+        for _ in range(rng.randrange(1, 9))
+    ]
+    rng.shuffle(drawn)
+    check_times(drawn, stretch=50)
