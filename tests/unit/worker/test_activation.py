@@ -1,0 +1,55 @@
+"""Which funnels may write: the newest set, under numbers that are never used twice."""
+
+import pytest
+
+from stream.errors import StoreRefused
+from stream.model.funnel import Funnel, Step
+from stream.model.window import RollingWindow
+from stream.worker.activation import FunnelSetInactive, next_active_set, rules_of, with_rules
+
+
+def funnel(name, version=1, window_ms=1_000):
+    return Funnel(name, version, (Step("a", ("A",)), Step("b", ("B",))), window_ms)
+
+
+def test_the_same_funnels_in_another_order_are_the_same_set():
+    first = next_active_set([funnel("x"), funnel("y")], None)
+    assert next_active_set([funnel("y"), funnel("x")], first) is first
+
+
+def test_a_newer_set_replaces_an_older_one_which_does_not_come_back_by_itself():
+    old = [funnel("x")]
+    new = [*old, funnel("x", 2)]
+    active = next_active_set(new, next_active_set(old, None))
+    assert active.numbers == {"x@1": 0, "x@2": 1}
+    with pytest.raises(FunnelSetInactive, match="was replaced by"):
+        next_active_set(old, active)
+    back = next_active_set(old, active, force=True)
+    with pytest.raises(FunnelSetInactive, match="was replaced by"):
+        next_active_set(new, back)
+
+
+def test_a_changed_definition_needs_a_new_version():
+    active = next_active_set([funnel("x")], None)
+    with pytest.raises(FunnelSetInactive, match="x@1 is counted with another definition"):
+        next_active_set([funnel("x", window_ms=2_000)], active)
+
+
+def test_a_number_is_never_used_twice():
+    active = next_active_set([funnel("x"), funnel("y")], None)
+    for names in (["y"], ["y", "z"], ["x", "y", "z"], ["x"], ["x", "y", "z"]):
+        active = next_active_set([funnel(name) for name in names], active, force=True)
+    assert active.numbers == {"x@1": 3, "y@1": 4, "z@1": 5}
+
+
+def test_rules_are_kept_by_later_sets_and_compared():
+    rules = rules_of([RollingWindow("5m", 300_000), RollingWindow("1h", 3_600_000, 12)], "secret")
+    active = with_rules(next_active_set([funnel("x")], None), rules)
+    assert with_rules(active, rules) is active
+    later = next_active_set([funnel("y")], active)
+    with pytest.raises(StoreRefused, match="rolling windows 5m/60 1h/12, configured are 5m/60; set it back"):
+        with_rules(later, rules_of([RollingWindow("5m", 300_000)], "secret"))
+
+
+def test_rules_do_not_give_the_secret_away():
+    assert "my secret" not in repr(rules_of([], "my secret"))

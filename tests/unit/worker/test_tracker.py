@@ -1,0 +1,407 @@
+"""The tracker over a store in memory: who may write, from where it goes on, and what it says while it cannot."""
+
+import json
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from stream.errors import KafkaRefused, KafkaUnavailable, StoreRefused, StoreUnavailable
+from stream.ingest.mapping import Mapping
+from stream.model.funnel import Breakdown, Funnel, Step
+from stream.model.verdict import Verdict
+from stream.model.window import RollingWindow
+from stream.settings.tracker import SourceSettings, TrackerSettings, WorkerSettings
+from stream.store.contract import PartitionHead
+from stream.store.memory import MemoryServer, MemoryStore
+from stream.worker import fences
+from stream.worker.activation import ActiveSet, FunnelSetInactive
+from stream.worker.contract import Lag, LogState, PartitionBatch
+from stream.worker.partition import decode_rollup
+from stream.worker.tracker import Tracker
+
+TOPIC = "shop"
+NOW_MS = 1_700_000_000_000
+A_TO_B = Funnel("ab", 1, (Step("a", ("A",)), Step("b", ("B",))), 60_000)
+B_TO_C = Funnel("bc", 1, (Step("b", ("B",)), Step("c", ("C",))), 60_000)
+WITH_DEVICE = Funnel("ac", 1, (Step("a", ("A",)), Step("c", ("C",))), 60_000, breakdowns=(Breakdown("d", ("d",)),))
+
+
+class Letters:
+    """Stands in for the dead-letter topic."""
+
+    def __init__(self):
+        self.sent, self.is_away = [], False
+
+    async def send(self, letters):
+        if letters and self.is_away:
+            raise KafkaUnavailable("Kafka does not take the dead letters")
+        self.sent += letters
+
+    async def close(self):
+        pass
+
+
+class FailingStore(MemoryStore):
+    """Fails the operations named in `failing`, before or (commit) after they have had their effect."""
+
+    failing = ""
+
+    async def load_states(self, partition, keys):
+        if self.failing == "load_states":
+            raise StoreUnavailable("load_states", (partition,), "away")
+        return await super().load_states(partition, keys)
+
+    async def commit(self, commits):
+        results = await super().commit(commits)
+        if self.failing == "reply":
+            raise StoreUnavailable("commit", (), "no reply")
+        return results
+
+
+def settings(**changes):
+    source = SourceSettings("shop", (TOPIC,), is_keyed_by_actor=True, **changes.pop("source", {}))
+    changes.setdefault("worker", WorkerSettings(shards=4))
+    return TrackerSettings((source,), "unused", **{"rolling": (RollingWindow("1m", 60_000),), **changes})
+
+
+class World:
+    """A log of one topic and the store that its workers share."""
+
+    def __init__(self, partitions=2):
+        self.server = MemoryServer()
+        self.logs = {number: [] for number in range(partitions)}
+        self.begin = dict.fromkeys(self.logs, 0)
+        self.committed = dict.fromkeys(self.logs)
+
+    def write(self, partition, *names, actor="ann"):
+        log = self.logs[partition]
+        for name in names:
+            at_ms = NOW_MS + 1_000 * len(log)
+            record = {"user_id": actor, "event": name, "time": at_ms, "id": f"{partition}-{len(log)}"}
+            log.append((json.dumps(record).encode() if name else b"{", at_ms, actor.encode()))
+
+    def state(self, partition):
+        return LogState(self.begin[partition], len(self.logs[partition]), self.committed[partition], len(self.logs))
+
+    def batch(self, partition, start, end=None):
+        rows = self.logs[partition][start:end]
+        return PartitionBatch(
+            partition, start, start, start + len(rows), [row[0] for row in rows], [row[1] for row in rows],
+            range(start, start + len(rows)), [row[2] for row in rows], len(self.logs[partition]),
+        )  # fmt: skip
+
+    async def worker(self, *funnels, activate=False, **changes):
+        store = FailingStore(self.server, shards=4)
+        chosen = settings(**changes)
+        tracker = Tracker(chosen, funnels or (A_TO_B,), Mapping(), store, Letters(), activate=activate)
+        await tracker.start()
+        tracker.world, tracker.store, tracker.letters = self, store, tracker._outbox
+        return tracker
+
+    async def count(self, tracker, *partitions):
+        """Assign partitions to a worker and let it count all there is."""
+        offsets = await tracker.assign({number: self.state(number) for number in partitions})
+        moved = await tracker.process([self.batch(n, offset) for n, offset in offsets.items()])
+        assert moved == {}
+
+    async def head(self, partition) -> PartitionHead:
+        return await MemoryStore(self.server, shards=4).load_head(partition)
+
+    async def entered(self, partition):
+        """Return attempts by funnel, as a tick of some worker has written them."""
+        (blob,) = (await MemoryStore(self.server, shards=4).load_rollups(partition + 1))[partition:]
+        rollup = decode_rollup(blob)
+        return {
+            funnel.key: [row.counts.reached[0] for row in funnel.total if not row.breakdown]
+            for funnel in rollup.funnels
+        }
+
+    def document(self):
+        return msgspec.json.decode(self.server.namespaces["live"].funnel_set, type=ActiveSet)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+# --- from where it goes on
+
+
+async def test_the_record_before_the_stored_offset_is_read_again_and_not_counted_again(world):
+    world.write(0, "A", "B")
+    await world.count(await world.worker(), 0)
+    second = await world.worker()
+    assert await second.assign({0: world.state(0)}) == {0: 1}
+    assert await second.process([world.batch(0, 1)]) == {}
+    assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 2
+
+
+async def test_another_record_before_the_stored_offset_means_another_log(world):
+    world.write(0, "A", "B")
+    await world.count(await world.worker(), 0)
+    world.logs[0].clear()
+    world.write(0, "B", "A", "B")
+    second = await world.worker()
+    await second.assign({0: world.state(0)})
+    with pytest.raises(KafkaRefused, match="the topic was recreated"):
+        await second.process([world.batch(0, 1)])
+
+
+async def test_a_log_whose_counted_records_have_all_expired_is_read_from_its_beginning(world):
+    """Retention may remove the record before the stored offset: nothing is lost, and nothing to be compared."""
+    world.write(0, "A", "B")
+    await world.count(await world.worker(), 0)
+    world.begin[0] = 2
+    assert await (await world.worker()).assign({0: world.state(0)}) == {0: 2}
+
+
+async def test_a_head_ahead_of_what_kafka_said_is_refused_only_if_kafka_says_so_again(world):
+    """Another worker may have counted on between the question to Kafka and the one to the store."""
+    world.write(0, "A", "B", "A")
+    await world.count(await world.worker(), 0)
+    late = await world.worker()
+    with pytest.raises(StoreUnavailable, match="asking Kafka again"):
+        await late.assign({0: world.state(0)._replace(end_offset=2)})
+    assert await late.assign({0: world.state(0)}) == {0: 2}
+    with pytest.raises(StoreUnavailable, match="asking Kafka again"):
+        await late.assign({0: world.state(0)._replace(end_offset=2)})
+    with pytest.raises(KafkaRefused, match="the log ends at 2"):
+        await late.assign({0: world.state(0)._replace(end_offset=2)})
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+async def test_while_kafka_does_not_say_how_many_partitions_there_are_nothing_is_decided(world, is_counted):
+    world.write(0, "A")
+    if is_counted:
+        await world.count(await world.worker(), 0)
+    with pytest.raises(KafkaUnavailable, match="how many partitions"):
+        await (await world.worker()).assign({0: world.state(0)._replace(partition_count=0)})
+
+
+async def test_a_batch_that_does_not_begin_where_the_head_stands_is_never_stored(world):
+    world.write(0, "A", "B", "A", "B")
+    tracker = await world.worker()
+    await tracker.assign({0: world.state(0)})
+    assert await tracker.process([world.batch(0, 0, 1)]) == {}
+    with pytest.raises(StoreUnavailable, match="from offset 2 came where 1 was due"):
+        await tracker.process([world.batch(0, 2)])
+    assert (await world.head(0)).next_offset == 1
+
+
+async def test_a_partition_count_that_changed_is_refused(world):
+    world.write(0, "A")
+    await world.count(await world.worker(), 0)
+    with pytest.raises(KafkaRefused, match="counted as a log of 2 partitions, now it has 3"):
+        await (await world.worker()).assign({0: world.state(0)._replace(partition_count=3)})
+
+
+# --- who may write
+
+
+async def test_who_was_overtaken_writes_nothing_and_takes_nothing_back(world):
+    """A worker that was stopped (SIGSTOP, a long pause) comes back while its successor counts."""
+    world.write(0, "A")
+    zombie, successor = await world.worker(), await world.worker()
+    await world.count(zombie, 0)
+    await world.count(successor, 0)
+    world.write(0, "B")
+    before = await world.head(0)
+    with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
+        await zombie.process([world.batch(0, 1)])
+    with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
+        await zombie.assign({0: world.state(0)})
+    assert await world.head(0) == before
+    assert await successor.process([world.batch(0, 1)]) == {}
+
+
+async def test_who_was_overtaken_writes_no_rollup_either(world):
+    world.write(0, "A")
+    zombie, successor = await world.worker(), await world.worker()
+    await world.count(zombie, 0)
+    zombie._partitions[0].rollup_written_s = 0.0
+    await world.count(successor, 0)
+    before = world.server.snapshot()
+    with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
+        await zombie.tick({0: Lag(0, 0.0)})
+    with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
+        await zombie.assign({0: world.state(0)})
+    assert world.server.namespaces == before
+
+
+async def test_who_was_overtaken_goes_on_once_kafka_has_assigned_the_partition_again(world):
+    world.write(0, "A")
+    first, second = await world.worker(), await world.worker()
+    await world.count(first, 0)
+    await world.count(second, 0)
+    world.write(0, "B")
+    with pytest.raises(StoreUnavailable):
+        await first.process([world.batch(0, 1)])
+    await first.revoke([0])
+    await world.count(first, 0)
+    assert (await world.head(0)).next_offset == 2
+
+
+async def test_a_raised_epoch_without_a_successor_is_taken_over_after_a_while(world, monkeypatch):
+    """An operator's `funnel resume` raises it, too; then nobody else comes."""
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    await tracker.store.raise_epoch(0)
+    world.write(0, "B")
+    with pytest.raises(StoreUnavailable):
+        await tracker.process([world.batch(0, 1)])
+    monkeypatch.setattr(fences, "FENCE_S", 0.0)
+    await world.count(tracker, 0)
+    assert (await world.head(0)).next_offset == 2
+
+
+async def test_a_store_that_went_back_is_read_again_from_where_it_stands(world):
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    older = world.server.snapshot()
+    world.write(0, "B", "A")
+    assert await tracker.process([world.batch(0, 1, 2)]) == {}
+    world.server.restore(older)
+    assert await tracker.process([world.batch(0, 2)]) == {0: 1}
+    assert await tracker.process([world.batch(0, 1)]) == {}
+    assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 3
+
+
+async def test_an_emptied_store_is_counted_anew_from_the_earliest_record_loudly(world, caplog):
+    world.write(0, "A", "B")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    world.committed[0] = 2
+    world.server.flush()
+    world.write(0, "A")
+    with pytest.raises(StoreUnavailable, match="head is gone"):
+        await tracker.process([world.batch(0, 2)])
+    await world.count(tracker, 0)
+    assert "state was lost; counting again from the earliest retained offset 0" in caplog.text
+    assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 3
+
+
+# --- what is in doubt is read again
+
+
+@pytest.mark.parametrize("failing", ["reply", "load_states"])
+async def test_after_any_failure_memory_is_what_is_stored(world, failing):
+    world.write(0, "A", "A", actor="ann")
+    world.write(1, "A", "A", actor="bob")
+    tracker = await world.worker()
+    await world.count(tracker, 0, 1)
+    for partition in (0, 1):
+        world.write(partition, "B", actor="cleo")
+    tracker.store.failing = failing
+    with pytest.raises(StoreUnavailable):
+        await tracker.process([world.batch(0, 2), world.batch(1, 2)])
+    tracker.store.failing = ""
+    await world.count(tracker, 0, 1)
+    for partition in (0, 1):
+        assert (await world.head(partition)).verdicts[Verdict.ACCEPTED] == 3
+        tracker._partitions[partition].rollup_written_s = 0.0
+    await tracker.tick({})
+    assert await world.entered(0) == {"ab@1": [1]}
+
+
+async def test_what_was_stored_beside_a_refused_commit_counts_as_stored(world):
+    world.write(0, "A")
+    world.write(1, "A")
+    tracker = await world.worker()
+    offsets = await tracker.assign({0: world.state(0), 1: world.state(1)})
+    world.server.namespaces["live"].partitions[0].head = replace(await world.head(0), next_offset=1)
+    assert await tracker.process([world.batch(n, offset) for n, offset in offsets.items()]) == {0: 1}
+    assert tracker.stats.verdicts[Verdict.ACCEPTED] == 1
+    assert (await world.head(1)).next_offset == 1
+
+
+async def test_while_dead_letters_cannot_be_sent_the_worker_is_not_ready_and_says_why(world):
+    world.write(0, "A", "", "B")
+    tracker = await world.worker()
+    tracker.letters.is_away = True
+    for _ in range(2):
+        offsets = await tracker.assign({0: world.state(0)})
+        with pytest.raises(KafkaUnavailable):
+            await tracker.process([world.batch(0, offsets[0])])
+        assert (await world.head(0)).next_offset == 0
+    await tracker.assign({0: world.state(0)})
+    assert tracker.is_ready() == (False, "Kafka does not take the dead letters")
+    tracker.letters.is_away = False
+    await world.count(tracker, 0)
+    assert tracker.is_ready() == (True, "")
+    assert [letter.offset for letter in tracker.letters.sent] == [1]
+
+
+# --- which funnels
+
+
+async def test_after_the_store_was_emptied_states_are_written_under_the_numbers_that_stand_there(world):
+    """A set that grew has other numbers than one that starts anew: a restarted worker reads by the latter."""
+    await world.worker(B_TO_C)
+    tracker = await world.worker(B_TO_C, A_TO_B)
+    world.write(0, "A", "B")
+    await world.count(tracker, 0)
+    world.server.flush()
+    world.committed[0] = 2
+    await world.count(tracker, 0)
+    restarted = await world.worker(B_TO_C, A_TO_B)
+    await world.count(restarted, 0)
+    restarted._partitions[0].rollup_written_s = 0.0
+    await restarted.tick({})
+    numbers = world.document().numbers
+    assert {f.definition.key: f.number for f in tracker._counting.funnels.funnels} == numbers
+    assert await world.entered(0) == {"ab@1": [1], "bc@1": [1]}
+    assert restarted._partitions[0].totals.by_number[numbers["ab@1"]].ledger.slots
+
+
+async def test_a_funnel_that_was_taken_out_and_comes_back_starts_anew(world):
+    """Its counts were deleted; states under its old number would take back what is no longer counted."""
+    world.write(0, "A")
+    await world.count(await world.worker(A_TO_B, B_TO_C), 0)
+    world.write(0, "B", actor="bob")
+    await world.count(await world.worker(B_TO_C), 0)
+    back = await world.worker(A_TO_B, B_TO_C, activate=True)
+    world.write(0, "B")
+    await world.count(back, 0)
+    back._partitions[0].rollup_written_s = 0.0
+    await back.tick({})
+    assert await world.entered(0) == {"ab@1": [], "bc@1": [2]}
+    assert world.document().numbers == {"ab@1": 2, "bc@1": 1}
+
+
+async def test_an_older_set_of_funnels_waits_and_says_so(world):
+    old = await world.worker(A_TO_B)
+    world.write(0, "A")
+    await world.count(old, 0)
+    await world.worker(A_TO_B, WITH_DEVICE)
+    old._checked_set_s = 0.0
+    with pytest.raises(FunnelSetInactive, match="was replaced by"):
+        await old.tick({})
+    assert "restart this worker with the newer definitions" in old.is_ready()[1]
+    with pytest.raises(FunnelSetInactive):
+        await old.assign({0: world.state(0)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rolling": (RollingWindow("5m", 300_000),)}, "rolling windows 1m/60, configured are 5m/60"),
+        ({"rolling": ()}, "rolling windows 1m/60, configured are none"),
+        ({"actor_secret": "other"}, "another actor_secret"),
+    ],
+)
+async def test_settings_that_stored_counts_depend_on_cannot_change_under_them(world, changes, said):
+    await world.worker()
+    with pytest.raises(StoreRefused, match=said):
+        await world.worker(**changes)
+    await world.worker()
+
+
+async def test_more_partitions_than_were_ever_assigned_do_no_harm(world):
+    tracker = await world.worker()
+    await tracker.revoke([5])
+    await tracker.tick({5: Lag(1, 0.0)})
+    assert tracker.is_ready() == (False, "no partitions assigned yet")
