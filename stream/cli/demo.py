@@ -5,6 +5,7 @@ Out: the live view; with --seconds, a final check and exit status 1 if it does n
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -24,15 +25,25 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--seconds", type=_positive, metavar="S", help="end after so many seconds, and check")
     parser.add_argument("--rate", type=_positive, default=300.0, metavar="R", help="events per second (default 300)")
     parser.add_argument("--workers", type=int, default=2, choices=range(1, 9), metavar="N", help="1 to 8 (default 2)")
-    parser.add_argument("--name", default="demo", help="name of the stack; several demos at once need several")
+    parser.add_argument("--name", help="name of the stack (default: demo and the process id, so that several can run)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same shop (default 1)")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data, and say where it is")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write the last view to FILE as SVG")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo."""
-    return run_demo(DemoOptions(args.name, args.seconds, args.rate, args.workers, args.seed, args.picture), Console())
+    """Run the demo; returns the exit status. Raises `FunnelError` where the operator must act."""
+    options = DemoOptions(
+        name=args.name or f"demo-{os.getpid()}",
+        seconds=args.seconds,
+        rate=args.rate,
+        workers=args.workers,
+        seed=args.seed,
+        keep=args.keep,
+        picture=args.picture,
+    )
+    return run_demo(options, Console())
 
 
 def _positive(text: str) -> float:

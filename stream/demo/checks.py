@@ -168,9 +168,7 @@ async def _unlike_metrics(
         await asyncio.sleep(POLL_S)
 
 
-def unlike_page(
-    page: Page | None, settings: TrackerSettings, funnels: Sequence[Funnel], view: LiveView
-) -> list[str]:
+def unlike_page(page: Page | None, settings: TrackerSettings, funnels: Sequence[Funnel], view: LiveView) -> list[str]:
     """Return the funnel series of a page, single segments left out, that differ from the stored counts at its as_of."""
     found = of_page(page, names.AS_OF)
     as_of_ms = round(found[0] * 1000) if found else 0

@@ -2,49 +2,62 @@
 
 In:  how long, how fast, how many workers.
 Out: exit status: 0 if it was stopped by hand or every check holds, 1 if one does not.
+
+Whenever and however it ends, its processes end with it: children die with it (`demo.children`),
+and so do the servers it started (`stream.stack`).
 """
 
 import asyncio
-import io
-import re
+import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 from urllib.parse import urlencode
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
-from rich.live import Live
 
-from stream.demo.checks import Outcome, check
-from stream.demo.children import Child
-from stream.demo.place import Place, make_place, make_topics
+from stream.demo.checks import Finding, check
+from stream.demo.children import Child, stop_all
+from stream.demo.place import Place, make_place, make_topics, remove_state, remove_topics
 from stream.demo.scrape import Seen, look
-from stream.demo.view import funnel_table, live_view, plain_line
+from stream.demo.screen import draw_picture, say, screen
+from stream.demo.view import Link, funnel_table
+from stream.errors import FunnelError
 from stream.metrics import names
 from stream.model.funnel import Funnel
 from stream.settings.load import load_funnels
 from stream.stack import Stack
+from stream.stack.jars import KAFKA_VERSION, have_jars
 from stream.stack.ports import free_ports
+from stream.stack.programs import find_programs, missing_programs
+from stream.stack.services import DEFAULT_SERVICES, ENVIRONMENT
+from stream.stack.state import cache_folder
 
 LOOK_S = 0.5
-PLAIN_LINE_S = 2.0
+THINK_SECONDS = 2  # so that somebody who watches sees the first conversions after a few seconds
+GRAPH = 'max by (step) (funnel_reached{funnel="%s",window="1h",form="rolling",breakdown=""})'
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line says. `seconds` None goes on until Ctrl-C. `picture`: where to draw the last view (SVG)."""
+    """What the command line says. `seconds` None goes on until Ctrl-C; `rate` is events per second.
+
+    keep: leave the folder with logs and data. picture: where to draw the last view (SVG).
+    """
 
     name: str
     seconds: float | None
     rate: float
     workers: int
     seed: int
+    keep: bool = False
     picture: Path | None = None
 
 
@@ -57,10 +70,10 @@ class _Running:
     ports: tuple[int, ...]
     workers: tuple[Child, ...]
     shop: Child
-    links: tuple[tuple[str, str], ...]
+    links: tuple[Link, ...]
 
-    def check(self) -> None:
-        for child in (*self.workers, self.shop):
+    def check_workers(self) -> None:
+        for child in self.workers:
             child.check()
 
     def look(self) -> Seen:
@@ -69,164 +82,157 @@ class _Running:
 
 def run_demo(options: DemoOptions, console: Console) -> int:
     """Run the demo. Raises `StackError`, `DemoError` or `SettingsError` if it cannot be."""
-    stopped = _Stopped()
-    with stopped.listening(), ExitStack() as stack:
-        console.print("starting Kafka, Redis and Prometheus (the first time, they are installed first) ...")
-        servers = stack.enter_context(Stack.running(options.name))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="funnel-demo-")))
-        running = _start(options, servers, folder, stack, console)
-        _watch(running, options, console, stopped)
-        if options.picture is not None:
-            _draw(options.picture, running)
-        if options.seconds is None or stopped:
-            console.print("stopping everything ...")
-            return 0
-        running.shop.stop(signal.SIGINT)
-        console.print("the shop has closed; waiting until everything is counted ...")
-        outcome = asyncio.run(check(running.place.settings, running.funnels, running.look))
-        _summarize(outcome, running, console)
-        return 0 if outcome.is_good else 1
+    with _ending_by_signal():
+        try:
+            return _run(options, console)
+        except KeyboardInterrupt:
+            # Asked for a check that was not made, it must not look as if that had passed.
+            return 0 if options.seconds is None else INTERRUPTED
+
+
+def _run(options: DemoOptions, console: Console) -> int:
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="funnel-demo-")) if options.keep else None
+        if folder is not None:
+            stack.callback(say, console, f"logs and data are kept in {folder}")
+        servers = _start_servers(options, folder, stack, console)
+        root = folder or servers.directory or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        running = _start(options, servers, root / "demo", stack, console)
+        try:
+            _watch(running, options, console)
+        except KeyboardInterrupt:
+            say(console, "stopping everything ...")
+            raise
+        running.shop.finish(signal.SIGINT)
+        say(console, "the shop has closed; counting what it has left ...")
+        findings = asyncio.run(check(running.place.settings, running.funnels, running.look, running.check_workers))
+        _summarize(findings, running, console)
+        return 1 if any(finding.problems for finding in findings) else 0
+
+
+# -- start ------------------------------------------------------------------------------------
+
+
+def _start_servers(options: DemoOptions, folder: Path | None, stack: ExitStack, console: Console) -> Stack:
+    began = time.monotonic()
+    for line in _what_is_done_first():
+        say(console, line)
+    say(console, "starting Kafka, Redis and Prometheus ...")
+    servers = stack.enter_context(Stack.running(options.name, directory=folder))
+    say(console, f"they are ready after {time.monotonic() - began:.1f} s; starting {options.workers} workers ...")
+    return servers
+
+
+def _what_is_done_first() -> Iterator[str]:
+    """Say what is installed and downloaded before anything can start; nothing after the first run."""
+    own = [name for name in DEFAULT_SERVICES if not os.environ.get(ENVIRONMENT[name], "").strip()]
+    has_jars = have_jars(cache_folder())
+    missing = missing_programs(own, find_programs(), have_kafka=has_jars)
+    if missing:
+        yield f"missing here: {', '.join(missing)}; installing or using Docker, a minute or two ..."
+    if "kafka" in own and not has_jars:
+        yield f"getting Kafka {KAFKA_VERSION}, once ..."
 
 
 def _start(options: DemoOptions, servers: Stack, folder: Path, stack: ExitStack, console: Console) -> _Running:
+    folder.mkdir(mode=0o700)
     place = make_place(folder, servers.kafka, servers.redis_url)
     funnels = load_funnels(place.settings.funnels, place.settings.period)
     asyncio.run(make_topics(place))
+    if not servers.owns("kafka"):
+        stack.callback(_tidy, console, remove_topics, place)
+    if not servers.owns("redis"):
+        stack.callback(_tidy, console, remove_state, place)
+    children: list[Child] = []
+    stack.callback(stop_all, children)
     ports = tuple(free_ports(options.workers))
-    workers = []
     for number, port in enumerate(ports, start=1):
         command = ["worker", "--config", str(place.tracker), "--metrics-port", str(port)]
-        workers.append(_child(stack, f"worker-{number}", folder, command))
+        children.append(Child(f"worker-{number}", folder, command))
+    workers = tuple(children)
     if servers.owns("prometheus"):
         servers.set_targets([f"127.0.0.1:{port}" for port in ports])
     shop = ["simulate", "--topic", place.topic, "--bootstrap", servers.kafka, "--realtime"]
-    shop += ["--rate", str(options.rate), "--seed", str(options.seed), "--think-seconds", "2"]
-    simulator = _child(stack, "simulator", folder, shop)
-    links = [(f"worker {number}", f"http://127.0.0.1:{port}/metrics") for number, port in enumerate(ports, start=1)]
-    if servers.prometheus_url is not None:
-        query = {"g0.expr": 'max by (step) (funnel_reached{funnel="checkout",window="1h",form="rolling",segment=""})'}
-        links.append(("Prometheus", f"{servers.prometheus_url}/graph?{urlencode(query)}&g0.tab=0"))
-    links += [("Kafka", f"{servers.kafka}, topic {place.topic}"), ("logs", str(folder))]
-    for name, link in links:
-        console.print(f"{name:<10} {link}", soft_wrap=True, highlight=False)
-    return _Running(place, funnels, ports, tuple(workers), simulator, tuple(links))
+    shop += ["--rate", str(options.rate), "--seed", str(options.seed), "--think-seconds", str(THINK_SECONDS)]
+    children.append(Child("simulator", folder, shop))
+    links = tuple(_links(servers, place, ports, funnels[0]))
+    for link in links:
+        say(console, f"{link.name:<10} {link.url or link.text}")
+    return _Running(place, funnels, ports, workers, children[-1], links)
 
 
-def _child(stack: ExitStack, name: str, folder: Path, command: list[str]) -> Child:
-    child = Child(name, folder, command)
-    stack.callback(child.stop)
-    return child
+def _links(servers: Stack, place: Place, ports: tuple[int, ...], funnel: Funnel) -> Iterator[Link]:
+    for number, port in enumerate(ports, start=1):
+        yield Link(f"worker {number}", f"http://127.0.0.1:{port}/metrics")
+    if servers.prometheus_url is not None and servers.owns("prometheus"):
+        graph = urlencode({"g0.expr": GRAPH % funnel.name, "g0.tab": 0, "g0.range_input": "15m"})
+        yield Link("Prometheus", servers.prometheus_url, "graph", f"{servers.prometheus_url}/graph?{graph}")
+    yield Link("Kafka", f"{servers.kafka}, topic {place.topic}")
+    yield Link("logs", str(place.folder))
 
 
-def _watch(running: _Running, options: DemoOptions, console: Console, stopped: "_Stopped") -> None:
-    """Show the numbers until the time is over or somebody stops the demo."""
-    before, seen = None, running.look()
+def _tidy(console: Console, remove: Callable[[Place], Coroutine[Any, Any, None]], place: Place) -> None:
+    """Remove what the demo made on servers that are not its own; say so if that fails."""
+    try:
+        asyncio.run(remove(place))
+    except FunnelError as error:
+        say(console, f"not removed: {error}")
+
+
+# -- watch ------------------------------------------------------------------------------------
+
+
+def _watch(running: _Running, options: DemoOptions, console: Console) -> None:
+    """Show the numbers until the time is over; the time asked for begins with the first number."""
     started: float | None = None
-    show = _on_terminal if console.is_terminal else _as_lines
-    with show(running, console) as draw:
-        while not stopped:
-            running.check()
-            draw(seen, before)
-            if started is None and seen.total(names.WORKER_RECORDS) > 0:
-                started = time.monotonic()  # the time asked for begins with the first number
+    before = seen = running.look()
+    with screen(console, running.funnels, running.links) as draw:
+        while True:
+            running.check_workers()
+            running.shop.check()
+            draw(seen)
+            if started is None and seen.value(names.RECORDS, verdict="accepted"):
+                started = time.monotonic()
             if started is not None and options.seconds is not None and time.monotonic() - started >= options.seconds:
-                return
-            stopped.wait(LOOK_S)
+                break
+            time.sleep(LOOK_S)
             before, seen = seen, running.look()
+    if options.picture is not None:
+        draw_picture(options.picture, running.funnels, seen, before, running.links)
 
 
-Draw = Callable[[Seen, Seen | None], None]
+# -- end --------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _on_terminal(running: _Running, console: Console) -> Iterator[Draw]:
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
-
-        def draw(seen: Seen, before: Seen | None) -> None:
-            live.update(live_view(shown_funnels(running.funnels, seen), seen, before, running.links))
-
-        yield draw
-
-
-@contextmanager
-def _as_lines(running: _Running, console: Console) -> Iterator[Draw]:
-    last = 0.0
-
-    def draw(seen: Seen, before: Seen | None) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PLAIN_LINE_S:
-            last = time.monotonic()
-            funnel = shown_funnels(running.funnels, seen)[0]
-            console.print(plain_line(funnel, seen, before), soft_wrap=True, highlight=False)
-
-    yield draw
-
-
-def shown_funnels(funnels: tuple[Funnel, ...], seen: Seen) -> list[Funnel]:
-    """Return the funnels in the order of what entered them, so that the busiest is on top."""
-
-    def entered(funnel: Funnel) -> float:
-        values = [
-            value
-            for (name, labels), value in seen.shared.items()
-            if name == names.ENTERED.name and ("funnel", funnel.name) in labels and ("segment", "") in labels
-        ]
-        return max(values, default=0)
-
-    return sorted(funnels, key=lambda funnel: (-len(funnel.breakdowns), -entered(funnel), funnel.name))
-
-
-def _draw(picture: Path, running: _Running) -> None:
-    """Write the live view as it is now to an SVG file."""
-    before = running.look()
-    time.sleep(LOOK_S)
-    seen = running.look()
-    paper = Console(record=True, width=84, file=io.StringIO(), force_terminal=True)
-    links = [(name, link.partition("?")[0]) for name, link in running.links if name != "logs"]
-    paper.print(live_view(shown_funnels(running.funnels, seen)[:1], seen, before, links))
-    # Without rich's web fonts: a picture loads nothing from elsewhere.
-    form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    paper.save_svg(str(picture), title="make demo", code_format=form)
-
-
-def _summarize(outcome: Outcome, running: _Running, console: Console) -> None:
+def _summarize(findings: tuple[Finding, ...], running: _Running, console: Console) -> None:
     seen = running.look()
     for funnel in running.funnels:
         console.print(funnel_table(funnel, seen))
-    for finding in outcome.findings:
-        mark = "[green]holds[/]" if not finding.problems else "[bold red]FAILS[/]"
-        console.print(f"{mark}  {finding.text}", highlight=False)
+    for finding in findings:
+        say(console, f"{'FAILS' if finding.problems else 'holds'}  {finding.text}", _color(not finding.problems))
         for problem in finding.problems:
-            console.print(f"         {problem}", highlight=False, soft_wrap=True)
-    console.print("equal" if outcome.is_good else "NOT EQUAL", style="bold green" if outcome.is_good else "bold red")
+            say(console, f"       {problem}")
+    is_good = not any(finding.problems for finding in findings)
+    say(console, "equal" if is_good else "NOT EQUAL", f"bold {_color(is_good)}")
 
 
-class _Stopped:
-    """Whether somebody asked to stop; the second Ctrl-C ends at once."""
+def _color(is_good: bool) -> str:  # noqa: FBT001
+    return "green" if is_good else "red"
 
-    def __init__(self) -> None:
-        self._asked = False
 
-    def __bool__(self) -> bool:
-        return self._asked
+@contextmanager
+def _ending_by_signal() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and a closed terminal end the block with KeyboardInterrupt, wherever it stands."""
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as wishes while the block runs."""
-        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
 
-    def wait(self, seconds: float) -> None:
-        """Wait, or less if somebody asks to stop."""
-        deadline = time.monotonic() + seconds
-        while not self._asked and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

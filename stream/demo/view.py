@@ -59,7 +59,7 @@ def funnel_table(funnel: Funnel, seen: Seen) -> Table:
     """Return one funnel's steps over the last hour by entry time."""
     labels = _labels(funnel)
     table = Table(
-        title=Text(f"{funnel.title or funnel.name}: attempts that began in the last {WINDOW}{_people(funnel, seen)}"),
+        title=Text(f"{funnel.title or funnel.name}, entered in the last {WINDOW}{_people(funnel, seen)}"),
         title_justify="left",
         title_style="bold",
         box=None,

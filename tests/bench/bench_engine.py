@@ -78,7 +78,7 @@ def main() -> None:
         label = "with a breakdown and a value" if touched else "plain"
         for batch in BATCHES:
             seconds = min(run(events, batch, touched=touched)[0] for _ in range(ROUNDS))
-            print(f"{label}, batches of {batch:>7,}: {seconds / len(events) * 1e6:5.2f} us an event")  # noqa: T201
+            print(f"{label}, batches of {batch:>7,}: {seconds / len(events) * 1e6:5.2f} us an event")
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         _, table, sizes = run(events, BATCHES[1], touched=touched)
@@ -86,7 +86,7 @@ def main() -> None:
         sizes.clear()
         held = (tracemalloc.get_traced_memory()[0] - before) / len(table)
         tracemalloc.stop()
-        print(f"{label}: {stored:.0f} bytes stored and {held:.0f} bytes of memory an actor")  # noqa: T201
+        print(f"{label}: {stored:.0f} bytes stored and {held:.0f} bytes of memory an actor")
 
 
 if __name__ == "__main__":

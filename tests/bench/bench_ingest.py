@@ -89,7 +89,7 @@ def main() -> None:
     events = records()
     values = encoded(events)
     every, three = frozenset(NAMES), ("device", "country", "utm_source")
-    print(f"{len(values[0])} bytes a record, batches of {BATCH}")  # noqa: T201
+    print(f"{len(values[0])} bytes a record, batches of {BATCH}")
     cases: dict[str, Callable[[], object]] = {
         "core fields, time in ms": lambda: list(map(decoder().core, values)),
         "decode to Event, no properties": lambda: list(map(decoder().decode, values)),
@@ -108,7 +108,7 @@ def main() -> None:
     cases["decode + admit, unmatched"] = admitting(values, three, frozenset())
     gc.freeze()
     for name, run in cases.items():
-        print(f"{name:45}{best_us(run):6.2f} us")  # noqa: T201
+        print(f"{name:45}{best_us(run):6.2f} us")
 
 
 if __name__ == "__main__":
