@@ -198,7 +198,8 @@ def _watch(running: _Running, options: DemoOptions, console: Console) -> None:
             time.sleep(LOOK_S)
             before, seen = seen, running.look()
     if options.picture is not None:
-        draw_picture(options.picture, running.funnels, seen, before, running.links)
+        links = [link for link in running.links if link.name != "logs"]  # a path of one machine at one time
+        draw_picture(options.picture, running.funnels, seen, before, links)
 
 
 # -- end --------------------------------------------------------------------------------------
