@@ -5,7 +5,9 @@ Out: a hash of actors' states and a hash of actors that reached each step, as of
 
 It is given what helps without changing its form: values are decoded by msgspec, uvloop runs it, and a state is
 read once and then kept in memory. What stays is what makes the form slow: Faust's road for each event, and an
-awaited round trip to Redis for each event that changes something. Run: python -m faust -A tests.bench.idiomatic_agent worker
+awaited round trip to Redis for each event that changes something.
+
+Run: python -m faust -A tests.bench.idiomatic_agent worker
 """
 
 import os

@@ -1,0 +1,195 @@
+"""How long from an event to its number on /metrics, at a fixed rate.
+
+In:  a place; a rate, and how long.
+Out: a row: percentiles over the markers (`tests.bench.pacer`), and what the worker used meanwhile.
+
+The page is asked for every 20 ms, so that a figure is up to 20 ms too large. Events are sent when they are due,
+whether or not the worker keeps up, and every marker after the warm-up counts.
+"""
+
+import http.client
+import math
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from stream.stack.ports import free_ports
+
+from . import machine
+from .pacer import MARKER
+from .place import STANDARD, BenchError, Child, Place
+from .standard import PARTITIONS
+from .systems import start_workers
+
+LOOK_SECONDS = 0.02
+START_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
+
+_ENTERED = re.compile(
+    rb'^funnel_entered\{funnel="%b",version="1",window="24h",form="rolling",breakdown="",segment=""\} (\d+)$'
+    % MARKER.encode(),
+    re.MULTILINE,
+)
+_ACCEPTED = re.compile(rb'^funnel_records_total\{verdict="accepted"\} (\d+)$', re.MULTILINE)
+
+
+class Latency(msgspec.Struct, omit_defaults=True):
+    """A run. Latencies in ms; CPU in cores while the load ran, and in µs per event; `sent_per_s` as it came out."""
+
+    events_per_s: int
+    sent_per_s: float
+    markers: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    cores: float
+    redis_cores: float
+    us_per_event: float
+    events_per_batch: float
+    broker_cores: float | None = None
+    other_cores: float | None = None
+    wrong: list[str] = []
+    kind: str = "latency"
+
+
+class Load(NamedTuple):
+    """Events a second, seconds that do not count and that do, the partition of the markers."""
+
+    rate: int
+    warmup_s: float
+    seconds: float
+    lane: int
+
+
+def run(place: Place, load: Load) -> Latency:
+    """Start a worker on an empty topic, send events to it, and watch its page. Raises `BenchError` if it ends."""
+    name = place.new_name()
+    topic = f"{name}-paced"
+    place.make_topics({topic: PARTITIONS})
+    tracker = place.tracker(name, topic, {**STANDARD, MARKER: (MARKER, "never")})
+    (port,) = free_ports(1)
+    (worker,) = start_workers(place, tracker, name, [port])
+    try:
+        watch = _Watch(place, worker, port)
+        watch.until_ready()
+        return watch.paced(topic, load, tracker.parent / "sent")
+    finally:
+        worker.stop()
+        place.drop_keys(name)
+        place.delete_topics([topic])
+
+
+class _Watch:
+    """Looks at the page again and again; `seen` has (moment, markers on the page) whenever that changed."""
+
+    def __init__(self, place: Place, worker: Child, port: int) -> None:
+        self._place, self._worker = place, worker
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        self.seen: list[tuple[float, int]] = []
+        self.accepted = 0
+
+    def until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self._get("/readyz")[0] != http.HTTPStatus.OK:
+            if time.monotonic() > deadline:
+                raise BenchError(f"the worker was not ready within {START_SECONDS:g} s")
+            time.sleep(LOOK_SECONDS)
+
+    def paced(self, topic: str, load: Load, file: Path) -> Latency:
+        place, rate, total_s = self._place, load.rate, load.warmup_s + load.seconds
+        arguments = [place.kafka, topic, str(rate), str(total_s), str(load.lane), str(file)]
+        pacer = Child(["-m", "tests.bench.pacer", *arguments], file.with_suffix(".log"), {})
+        try:
+            self._look_until(lambda: bool(self.seen), START_SECONDS)
+            began_s, before, accepted = self.seen[0][0], self._mark(), self.accepted
+            self._look_until(lambda: time.monotonic() - began_s > total_s, total_s + PATIENCE_SECONDS)
+            after, ran_s, counted = self._mark(), time.monotonic() - began_s, self.accepted - accepted
+            pacer.wait(PATIENCE_SECONDS)
+            sent = [float(line) for line in file.read_text(encoding="ascii").split()]
+            events = int(rate * total_s) + len(sent)
+            self._look_until(lambda: self.accepted >= events, PATIENCE_SECONDS)
+        finally:
+            pacer.stop()
+        delays = sorted(self._delays(sent)[int(load.warmup_s * len(sent) / total_s) :])
+        used = before.until(after)
+        page = self._get("/metrics")[1]
+        return Latency(
+            events_per_s=rate,
+            sent_per_s=round((len(sent) - 1) / (sent[-1] - sent[0]) * rate * total_s / len(sent)),
+            markers=len(delays),
+            p50_ms=_percentile(delays, 0.5),
+            p90_ms=_percentile(delays, 0.9),
+            p99_ms=_percentile(delays, 0.99),
+            max_ms=_percentile(delays, 1),
+            cores=round(used.system / ran_s, 3),
+            redis_cores=round(used.redis / ran_s, 3),
+            broker_cores=None if used.broker is None else round(used.broker / ran_s, 3),
+            other_cores=None if used.others is None else round(used.others / ran_s, 2),
+            us_per_event=round(used.system / counted * 1e6, 1),
+            events_per_batch=round(_mean(page, b"funnel_worker_batch_records"), 1),
+            wrong=[] if self.accepted == events else [f"{self.accepted} events counted of {events}"],
+        )
+
+    def _mark(self) -> machine.Mark:
+        place = self._place
+        return machine.mark([self._worker.pid], place.servers, place.broker, place.redis)
+
+    def _look_until(self, holds, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    f"{self.accepted} events and {len(self.seen)} markers were on /metrics in time, no more"
+                )
+            self._worker.check()
+            status, text = self._get("/metrics")
+            now_s = time.monotonic()
+            if status == http.HTTPStatus.OK:
+                self._note(now_s, text)
+            time.sleep(LOOK_SECONDS)
+
+    def _note(self, now_s: float, text: bytes) -> None:
+        entered, accepted = _ENTERED.search(text), _ACCEPTED.search(text)
+        self.accepted = int(accepted[1]) if accepted else 0
+        markers = int(entered[1]) if entered else 0
+        if markers > (self.seen[-1][1] if self.seen else 0):
+            self.seen.append((now_s, markers))
+
+    def _delays(self, sent: list[float]) -> list[float]:
+        """Return the delay of every marker in s, in order; one that never came up is an error."""
+        delays = []
+        shown = iter(self.seen)
+        moment, markers = 0.0, 0
+        for number, sent_s in enumerate(sent, start=1):
+            while markers < number:
+                moment, markers = next(shown, (0.0, 0))
+                if not markers:
+                    raise BenchError(f"marker {number} of {len(sent)} never came up on /metrics")
+            delays.append(moment - sent_s)
+        return delays
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            self._worker.check()
+            return 0, b""
+
+
+def _mean(page: bytes, series: bytes) -> float:
+    total, count = (
+        float(found[1]) if (found := re.search(rb"^%b_%b (\S+)$" % (series, part), page, re.MULTILINE)) else 0.0
+        for part in (b"sum", b"count")
+    )
+    return total / count if count else 0.0
+
+
+def _percentile(delays: list[float], share: float) -> float:
+    return round(delays[max(0, math.ceil(len(delays) * share) - 1)] * 1000, 1)

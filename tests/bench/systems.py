@@ -1,0 +1,219 @@
+"""What is measured: our worker (one or several processes), the idiomatic agent, and the floors.
+
+In:  a place, a topic that is filled.
+Out: running processes that say how far they are; and whether what they counted is right.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream.analyze.compare import broken_laws, compare
+from stream.analyze.count import Analysis
+from stream.analyze.live import open_store, read_live
+from stream.model.funnel import Funnel
+from stream.settings.load import load_funnels, load_tracker
+from stream.settings.tracker import TrackerSettings
+from stream.stack.ports import free_ports
+
+from . import progress
+from .place import STANDARD, Child, Place, page, sample
+from .progress import NOT_YET, Progress
+from .standard import PARTITIONS, STEPS, analyzed, plainly_reached
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A filled topic, and how many of the standard events are in it."""
+
+    name: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a system left in Redis: actors with a state, bytes of these, and what it counted wrongly, in words."""
+
+    actors: int
+    state_bytes: int
+    wrong: Sequence[str]
+
+
+class System(Protocol):
+    """One contender of a bench, ready to run once."""
+
+    children: Sequence[Child]
+    name: str
+
+    def counted(self) -> int | None:
+        """Return how many events are counted (for ours: stored), None before reading has begun."""
+
+    def kept(self) -> Kept | None:
+        """Look at what is stored, after the end; None for a floor, which stores nothing."""
+
+    def notes(self) -> dict[str, float]:
+        """Return what else it says about itself while it runs."""
+
+
+class Expected:
+    """The right numbers of a topic, each worked out once and only if it is asked for."""
+
+    def __init__(self, place: Place, topic: Topic) -> None:
+        self.topic = topic
+        tracker = place.tracker(place.new_name(), topic.name, STANDARD)
+        self.settings: TrackerSettings = load_tracker(tracker, {})
+        self.funnels: tuple[Funnel, ...] = load_funnels(self.settings.funnels, self.settings.period)
+        self._analysis: Analysis | None = None
+        self._plain: list[int] | None = None
+
+    @property
+    def analysis(self) -> Analysis:
+        """What `funnel analyze` says of the topic."""
+        if self._analysis is None:
+            self._analysis = analyzed(self.settings, self.funnels)
+        return self._analysis
+
+    @property
+    def plain(self) -> list[int]:
+        """Actors that reached each step by the plain rule in order of arrival."""
+        if self._plain is None:
+            self._plain = plainly_reached(self.topic.events)
+        return self._plain
+
+
+class Worker:
+    """Our worker, in as many processes as asked for."""
+
+    def __init__(self, place: Place, expected: Expected, name: str, processes: int = 1) -> None:
+        self._place, self._expected, self.name = place, expected, name
+        tracker = place.tracker(name, expected.topic.name, STANDARD)
+        self._settings = load_tracker(tracker, {})
+        self._ports = free_ports(processes)
+        self._pending = set(self._ports)
+        self.children = start_workers(place, tracker, name, self._ports)
+
+    def counted(self) -> int | None:
+        """Sum up the stored offsets, once every process has taken its partitions over."""
+        self._pending -= {port for port in self._pending if sample(page(port), "funnel_worker_partitions")}
+        return None if self._pending else stored_offsets(self._place, self.name)
+
+    def kept(self) -> Kept:
+        """Compare every number in the store with the analysis of the topic."""
+        expected = self._expected
+        analysis = expected.analysis
+        assert analysis.rollup is not None  # there are events
+        rollup = asyncio.run(self._read())
+        wrong = ["nothing is stored"]
+        if rollup is not None:
+            wrong = [*compare(rollup, analysis.rollup), *broken_laws(rollup)]
+            if sum(rollup.verdicts) != expected.topic.events:
+                wrong.append(f"{sum(rollup.verdicts)} records counted of {expected.topic.events}")
+        return Kept(*self._place.measure(f"{{{self.name}:*}}:a:*"), wrong)
+
+    async def _read(self):
+        store = open_store(self._settings)
+        try:
+            view = await read_live(store, self._expected.funnels, self._settings)
+        finally:
+            await store.close()
+        return view.roll_up()
+
+    def notes(self) -> dict[str, float]:
+        """Return records in a partition batch, and milliseconds of one commit's round trip, on average."""
+        pages = [page(port) for port in self._ports]
+        notes = {}
+        for label, series, unit in (
+            ("records_per_batch", "funnel_worker_batch_records", 1),
+            ("commit_ms", "funnel_worker_commit_duration_seconds", 1e3),
+        ):
+            total = sum(sample(text, f"{series}_sum") or 0 for text in pages)
+            number = sum(sample(text, f"{series}_count") or 0 for text in pages)
+            notes[label] = round(total / number * unit, 1) if number else 0.0
+        return notes
+
+
+def start_workers(place: Place, tracker, name: str, ports: Sequence[int]) -> list[Child]:
+    """Start a worker of ours on each port."""
+    log = place.folder / name
+    return [
+        Child(
+            ["-m", "stream", "worker", "--config", str(tracker), "--metrics-port", str(port)],
+            log / f"worker-{port}.log",
+            {"FUNNEL_INSTANCE_ID": f"bench-{port}"},
+        )
+        for port in ports
+    ]
+
+
+def stored_offsets(place: Place, name: str) -> int:
+    """Return the sum of the next offsets that are stored; on a topic without gaps this many are counted."""
+    with place.redis.pipeline(transaction=False) as questions:
+        for partition in range(PARTITIONS):
+            questions.hget(f"{{{name}:{partition}}}:head", "next_offset")
+        return sum(int(offset or 0) for offset in questions.execute())
+
+
+class Agent:
+    """The idiomatic Faust agent."""
+
+    def __init__(self, place: Place, expected: Expected, name: str) -> None:
+        self._place, self._expected, self.name = place, expected, name
+        home = place.folder / name
+        home.mkdir()
+        file = home / "progress"
+        progress.create(file)
+        self._progress = Progress(file)
+        environ = {
+            "BENCH_KAFKA": place.kafka,
+            "BENCH_REDIS": place.redis_url,
+            "BENCH_TOPIC": expected.topic.name,
+            "BENCH_NAME": name,
+            "BENCH_FOLDER": str(home),
+            progress.VARIABLE: str(file),
+        }
+        argv = ["-m", "faust", "--loop", "uvloop", "-A", "tests.bench.idiomatic_agent", "worker", "-l", "warn"]
+        self.children = [Child([*argv, "--without-web"], home / "agent.log", environ)]
+
+    def counted(self) -> int | None:
+        """Ask the agent's own counter."""
+        events = self._progress.events
+        return None if events == NOT_YET else events
+
+    def kept(self) -> Kept:
+        """Compare the counts in Redis with the plain rule's."""
+        stored = self._place.redis.hgetall(f"{self.name}:reached")
+        found = [int(stored.get(b"%d" % step, 0)) for step in range(len(STEPS))]
+        expected = self._expected.plain
+        wrong = [] if found == expected else [f"actors that reached each step: {found} instead of {expected}"]
+        return Kept(*self._place.measure(f"{self.name}:states"), wrong)
+
+    def notes(self) -> dict[str, float]:
+        """Say nothing else."""
+        return {}
+
+
+class Floor:
+    """A consumer that counts nothing."""
+
+    def __init__(self, place: Place, topic: Topic, name: str, *, decodes: bool) -> None:
+        self.name = name
+        home = place.folder / name
+        home.mkdir()
+        file = home / "progress"
+        progress.create(file)
+        self._progress = Progress(file)
+        argv = ["-m", "tests.bench.floor", place.kafka, topic.name, str(PARTITIONS), "decode" if decodes else "read"]
+        self.children = [Child(argv, home / "floor.log", {progress.VARIABLE: str(file)})]
+
+    def counted(self) -> int | None:
+        """Ask the consumer's own counter."""
+        events = self._progress.events
+        return None if events == NOT_YET else events
+
+    def kept(self) -> None:
+        """Nothing is kept."""
+
+    def notes(self) -> dict[str, float]:
+        """Say nothing else."""
+        return {}
