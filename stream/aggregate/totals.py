@@ -163,15 +163,15 @@ class FunnelTotals:
         if self._settled_below == last:
             return
         self._settled_below = last
-        for start in [s for s in self.closings.slots if s + self.closings.slot_ms <= limit_ms]:
+        for start in [s for s in self.closings.slots if s + self.closings.slot_ms <= last]:
             self._settle(self.closings.remove(start), conversions=True)
         length = self.ledger.slot_ms + self.funnel.window_ms
-        for start in [s for s in self.ledger.slots if s + length < limit_ms]:
+        for start in [s for s in self.ledger.slots if s + length < last]:
             self._settle(self.ledger.remove(start), conversions=False)
         for ring in self.windows:
             ring.expire(watermark_ms)
         for start in sorted(self.periods)[:-KEPT_PERIODS]:
-            if self.funnel.period_of(start)[1] + self.funnel.window_ms < limit_ms:
+            if self.funnel.period_of(start)[1] + self.funnel.window_ms < last:
                 self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
 
     def _settle(self, splits: dict[Split, Cell], *, conversions: bool) -> None:

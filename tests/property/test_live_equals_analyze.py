@@ -439,11 +439,6 @@ def test_any_log_in_any_batches_comes_out_live_as_analyzed(case):
     check(case)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="FunnelTotals.move_on looks at the exact limit, but only once in a fine slot: a drop whose window ran out "
-    "in the middle of a slot is settled by the analysis (and after a restart), and not yet by a running worker",
-)
 def test_settled_attempts_do_not_depend_on_where_batches_were_cut():
     times = ((0, "A"), (2_100, "X"), (2_600, "X"))
     arrivals = tuple(Arrival(0, START_MS + ms, START_MS + ms, f"i{at}", name) for at, (ms, name) in enumerate(times))
