@@ -28,7 +28,7 @@ from stream.demo.place import Place, make_place, make_topics, remove_state, remo
 from stream.demo.scrape import Seen, look
 from stream.demo.screen import draw_picture, say, screen
 from stream.demo.view import Link, funnel_table
-from stream.errors import FunnelError
+from stream.errors import DemoError, FunnelError
 from stream.metrics import names
 from stream.model.funnel import Funnel
 from stream.settings.load import load_funnels
@@ -40,6 +40,7 @@ from stream.stack.services import DEFAULT_SERVICES, ENVIRONMENT
 from stream.stack.state import cache_folder
 
 LOOK_S = 0.5
+FIRST_NUMBER_S = 120.0  # some 15 s on a machine that does nothing else
 THINK_SECONDS = 2  # so that somebody who watches sees the first conversions after a few seconds
 GRAPH = 'max by (step) (funnel_reached{funnel="%s",window="1h",form="rolling",breakdown=""})'
 INTERRUPTED = 130
@@ -184,6 +185,7 @@ def _tidy(console: Console, remove: Callable[[Place], Coroutine[Any, Any, None]]
 
 def _watch(running: _Running, options: DemoOptions, console: Console) -> None:
     """Show the numbers until the time is over; the time asked for begins with the first number."""
+    began = time.monotonic()
     started: float | None = None
     before = seen = running.look()
     with screen(console, running.funnels, running.links) as draw:
@@ -192,14 +194,24 @@ def _watch(running: _Running, options: DemoOptions, console: Console) -> None:
             running.shop.check()
             draw(seen)
             if started is None and seen.value(names.RECORDS, verdict="accepted"):
-                started = time.monotonic()
-            if started is not None and options.seconds is not None and time.monotonic() - started >= options.seconds:
+                started = seen.at_s
+            if options.seconds is not None and _is_over(seen, began, started, options.seconds):
                 break
             time.sleep(LOOK_S)
             before, seen = seen, running.look()
     if options.picture is not None:
         links = [link for link in running.links if link.name != "logs"]  # a path of one machine at one time
         draw_picture(options.picture, running.funnels, seen, before, links)
+
+
+def _is_over(seen: Seen, began: float, started: float | None, seconds: float) -> bool:
+    """Tell whether the time is over. Raises `DemoError` if it does not even begin."""
+    if started is not None:
+        return seen.at_s - started >= seconds
+    if seen.at_s - began > FIRST_NUMBER_S:
+        waits = "; ".join(f"worker {number}: {said}" for number, said in enumerate(seen.readiness, start=1))
+        raise DemoError(f"no number within {FIRST_NUMBER_S:.0f} s ({waits}); --keep leaves the logs")
+    return False
 
 
 # -- end --------------------------------------------------------------------------------------
