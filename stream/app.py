@@ -12,20 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stream.analyze.live import open_store
 from stream.metrics.collector import FunnelCollector
 from stream.settings.clients import kafka_arguments
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.sources import mapping_of
-from stream.settings.tracker import RedisSettings, TrackerSettings
-from stream.store.connect import RedisOptions
-from stream.store.redis_store import RedisStore
+from stream.settings.tracker import TrackerSettings
 from stream.worker.contract import Limits
 from stream.worker.outbox import Outbox
 from stream.worker.repartition import Repartitioner, RepartitionService, log_mapping
 from stream.worker.tracker import Tracker
 from stream.worker.tracker_app import TrackerApp, WorkerOptions
 
-CONFIG_VARIABLE = "FUNNEL_CONFIG"
 INSTANCE_VARIABLE = "FUNNEL_INSTANCE_ID"
 SERVERS = "bootstrap_servers"
 IN_FLIGHT_BATCHES = 4  # of the largest: some counted, some read, and room for the other partitions
@@ -44,7 +42,7 @@ def build(
     `metrics_port` wins over the file; `activate` makes its funnels the active set although they were replaced;
     `with_payload` lets dead letters carry payloads. Raises `SettingsError`, also on unusable PEM files.
     """
-    settings = load_tracker(config or env.get(CONFIG_VARIABLE), env)
+    settings = load_tracker(config, env)
     funnels = load_funnels(settings.funnels, settings.period)
     connection = kafka_arguments(settings.kafka)
     instance_id = env.get(INSTANCE_VARIABLE, "")
@@ -52,7 +50,7 @@ def build(
     if settings.needs_repartition:
         mapping = log_mapping(settings)
     outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
-    tracker = Tracker(settings, funnels, mapping, _store(settings), outbox, activate=activate)
+    tracker = Tracker(settings, funnels, mapping, open_store(settings), outbox, activate=activate)
     app = TrackerApp(
         _options(settings, connection, metrics_port, instance_id),
         tracker,
@@ -84,24 +82,6 @@ def _options(
             gather_ms=worker.gather_ms,
         ),
     )
-
-
-def _store(settings: TrackerSettings) -> RedisStore:
-    redis: RedisSettings = settings.redis
-    options = RedisOptions(
-        url=redis.url,
-        cluster=redis.is_cluster,
-        username=redis.user,
-        password=redis.password,
-        tls_ca_file=_text(redis.ca_file),
-        tls_cert_file=_text(redis.cert_file),
-        tls_key_file=_text(redis.key_file),
-    )
-    return RedisStore(options, redis.namespace, settings.worker.shards)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _page(collector: FunnelCollector) -> bytes:

@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv
     named = [command for command in COMMANDS if words and words[0] == command]
-    args = parser(named or COMMANDS).parse_args(words)
     try:
+        args = parser(named or COMMANDS).parse_args(words)
         status: int = args.run(args)
         sys.stdout.flush()
     except FunnelError as error:

@@ -152,7 +152,7 @@ _WORKER = mapping(
         "cache_actors": setting("integer", "most actor states kept in memory", minimum=0, default=500_000),
         "bot_cap": setting(
             "integer",
-            "events that an actor may have between watermark - lateness and now; more are the verdict `bot`",
+            "while an actor holds more events than this between watermark - lateness and now, further ones are `bot`",
             minimum=1,
             default=1_000,
         ),

@@ -27,6 +27,7 @@ from stream.model.verdict import Verdict
 from stream.model.window import RollingWindow
 from stream.store.contract import Commit, PartitionHead
 from stream.worker.contract import PartitionBatch
+from stream.worker.envelope import provenance
 from stream.worker.outbox import DeadLetter
 
 SINCE_KEY = b"since"
@@ -133,7 +134,7 @@ class Partition:
         )
         return Prepared(
             self._commit(new_head, applied.states),
-            letters_of(self.number, batch, admitted.rejects),
+            letters_of(self.number, batch, admitted.rejects, is_enveloped=not counting.must_be_keyed_by_actor),
             verdicts,
         )
 
@@ -200,19 +201,20 @@ class Partition:
         return True
 
 
-def letters_of(partition: int, batch: PartitionBatch, rejects: Iterable[tuple[int, Verdict, str]]) -> list[DeadLetter]:
-    """Return the dead letters of a batch's rejected records."""
-    return [
-        DeadLetter(
-            partition,
-            batch.offsets[index],
-            batch.record_times[index],
-            verdict,
-            reason,
-            batch.values[index],
-        )
-        for index, verdict, reason in rejects
-    ]
+def letters_of(
+    partition: int, batch: PartitionBatch, rejects: Iterable[tuple[int, Verdict, str]], *, is_enveloped: bool
+) -> list[DeadLetter]:
+    """Return the dead letters of a batch's rejected records.
+
+    is_enveloped: the log is the repartition topic; then the letter says where the record comes from.
+    """
+    letters = []
+    for index, verdict, reason in rejects:
+        value = batch.values[index]
+        origin = provenance(value) if is_enveloped else None
+        text = reason if origin is None else f"{origin.reason or reason} (record {origin.source})"
+        letters.append(DeadLetter(partition, batch.offsets[index], batch.record_times[index], verdict, text, value))
+    return letters
 
 
 def checksum_of(offset: int, value: bytes | None) -> int:
