@@ -24,6 +24,7 @@ from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.sources import mapping_of
 from stream.stack.processes import dying_with_parent
+from support import shop
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
@@ -239,6 +240,16 @@ class Site:
             if counted != analysis.verdicts[verdict]:
                 lines.append(f"{verdict.label}: live {counted}, analysis {analysis.verdicts[verdict]}")
         return lines
+
+    async def oracle_differences(self):
+        """Return where live's totals, once every window has run out, are not those of the exhaustive search."""
+        rows = {}
+
+        def take(partition, values, record_times, *_):
+            rows.setdefault(partition, []).extend(zip(values, record_times, strict=True))
+
+        await read_topic(self.settings.kafka, self.name, take)
+        return shop.differences((await self.view()).roll_up(shop.EVER), rows)
 
     async def dead_letters(self, count):
         """Read `count` dead letters: their values."""
