@@ -42,23 +42,28 @@ async def test_workers_killed_at_random_moments_lose_and_double_nothing(site, is
     assert await site.oracle_differences() == []
 
 
-async def test_redis_killed_under_load_rolls_state_and_offset_back_together(stack, tmp_path):
+async def test_redis_killed_under_load_rolls_state_and_offset_back_together(stack, tmp_path, is_long):
     """AOF everysec may lose a second: the offset goes back with the state, and Kafka repeats the rest."""
-    records = shop(30_000, seed=3)
+    kills = 8 if is_long else 2
+    rng = random.Random(3)
+    burst = 15_000
+    records = shop(burst * kills, seed=3)
     with Stack.running(f"chaos-{os.getpid()}", services=("redis",), environ={}) as own:
         site = Site(tmp_path, stack.kafka, own.redis_url)
         try:
             await site.make_topic()
             workers = site.start(2)
-            writing = asyncio.create_task(site.produce(records))
+            for number in range(kills):
+                writing = asyncio.create_task(site.produce(records[number * burst : (number + 1) * burst]))
 
-            async def has_counted():
-                return sum((await site.stored()).values()) > 5_000
+                async def counts(number=number):
+                    return sum((await site.stored()).values()) > number * burst
 
-            await until(has_counted, "counting is under way", *workers)
-            await asyncio.to_thread(own.kill, "redis")
-            await asyncio.to_thread(own.restart, "redis")
-            await writing
+                await until(counts, "the burst is being counted", *workers)
+                await asyncio.sleep(rng.random() * 0.3)  # any moment is a fit one
+                await asyncio.to_thread(own.kill, "redis")
+                await writing
+                await asyncio.to_thread(own.restart, "redis")
             await site.caught_up()
             assert [worker.process.poll() for worker in workers] == [None, None]
             assert await site.differences() == []
