@@ -36,7 +36,7 @@ _ENTERED = re.compile(
 _ACCEPTED = re.compile(rb'^funnel_records_total\{verdict="accepted"\} (\d+)$', re.MULTILINE)
 
 
-class Latency(msgspec.Struct, omit_defaults=True):
+class Latency(msgspec.Struct, tag_field="kind", tag="latency", omit_defaults=True):
     """A run. Latencies in ms; CPU in cores while the load ran, and in µs per event; `sent_per_s` as it came out."""
 
     events_per_s: int
@@ -53,7 +53,6 @@ class Latency(msgspec.Struct, omit_defaults=True):
     broker_cores: float | None = None
     other_cores: float | None = None
     wrong: list[str] = []
-    kind: str = "latency"
 
 
 class Load(NamedTuple):

@@ -20,7 +20,7 @@ START_SECONDS = 60.0
 STALL_SECONDS = 60.0
 
 
-class Throughput(msgspec.Struct, omit_defaults=True):
+class Throughput(msgspec.Struct, tag_field="kind", tag="throughput", omit_defaults=True):
     """A run. CPU in seconds per million events; `others` in cores: what the rest of the machine used meanwhile."""
 
     system: str
@@ -36,7 +36,6 @@ class Throughput(msgspec.Struct, omit_defaults=True):
     redis_bytes_per_actor: float | None = None
     wrong: list[str] = []
     notes: dict[str, float] = {}
-    kind: str = "throughput"
 
 
 def run(label: str, place: Place, system: System, events: int) -> Throughput:
