@@ -14,6 +14,8 @@ from .throughput import Throughput
 
 BEGIN, END = "<!-- figures: begin (python -m tests.bench.run --write-docs) -->", "<!-- figures: end -->"
 SUSPECT_CORES = 0.1
+SENT_SHARE = 0.98
+"""Of the wanted rate; below it the events came later than they were due."""
 
 Row = Throughput | Latency
 T = TypeVar("T")
@@ -62,12 +64,13 @@ def _throughput_line(label: str, rows: Sequence[Throughput]) -> list[str]:
 
 def _latency(rows: Sequence[Latency]) -> str:
     heads = (
-        "events/s", "p50 ms", "p90", "p99", "most", "markers", "worker, cores", "µs CPU per event", "events per batch",
-        "Redis, cores", "broker, cores", "other programs, cores", "counts",
+        "events/s", "sent/s", "p50 ms", "p90", "p99", "most", "markers", "worker, cores", "µs CPU per event",
+        "events per batch", "Redis, cores", "broker, cores", "other programs, cores", "counts",
     )  # fmt: skip
     lines = [
         [
             f"{its[0].events_per_s:,}",
+            f"{min(row.sent_per_s for row in its):,.0f}",
             *[_middle([getattr(row, name) for row in its]) for name in ("p50_ms", "p90_ms", "p99_ms")],
             f"{max(row.max_ms for row in its):g}",
             str(sum(row.markers for row in its)),
@@ -83,13 +86,17 @@ def _latency(rows: Sequence[Latency]) -> str:
 
 
 def _ratios(rows: Sequence[Throughput]) -> str:
-    """Return how many times as fast the first system is as each other one."""
-    speeds = {
-        label: median(row.events_per_s for row in its) for label, its in _grouped(rows, lambda r: r.system).items()
+    """Return how many times as fast the first system is as each other one, and its CPU time per event to theirs."""
+    medians = {
+        label: (median(row.events_per_s for row in its), median(row.cpu_s_per_million for row in its))
+        for label, its in _grouped(rows, lambda row: row.system).items()
     }
-    ours, *others = speeds
-    lines = [[f"{ours} / {other}", f"{speeds[ours] / speeds[other]:.2f}"] for other in others]
-    return _table(("ratio of the medians", "events/s"), lines) if lines else ""
+    (ours, (speed, cpu)), *others = medians.items()
+    lines = [
+        [f"{ours} / {other}", f"{speed / its_speed:.3g}", f"{cpu / its_cpu:.3g}" if its_cpu else ""]
+        for other, (its_speed, its_cpu) in others
+    ]
+    return _table(("ratio of the medians", "events/s", "CPU per event"), lines) if lines else ""
 
 
 def _warnings(rows: Iterable[Row]) -> list[str]:
@@ -97,6 +104,11 @@ def _warnings(rows: Iterable[Row]) -> list[str]:
     for row in rows:
         label = row.system if isinstance(row, Throughput) else f"{row.events_per_s:,} events/s"
         lines += [f"WRONG: {label}: {line}" for line in row.wrong[:5]]
+    lines += [
+        f"SUSPECT: {row.events_per_s:,} events/s were wanted, {row.sent_per_s:,.0f} sent: the sender was held up."
+        for row in rows
+        if isinstance(row, Latency) and row.sent_per_s < SENT_SHARE * row.events_per_s
+    ]
     loudest = max((row.other_cores or 0.0 for row in rows), default=0.0)
     if loudest > SUSPECT_CORES:
         lines.append(f"SUSPECT: other programs used up to {loudest:.2f} of the cores meanwhile: times are too slow.")

@@ -47,17 +47,22 @@ def test_every_system_of_a_quick_run_counts_rightly(stack, tmp_path):
     assert bench("--from", str(rows)).stdout == done.stdout
 
 
-def test_a_wrong_count_is_shown_and_ends_with_status_1(tmp_path):
+def test_wrong_counts_end_with_status_1_and_disturbed_runs_are_named(tmp_path):
     rows = tmp_path / "rows.jsonl"
     row = {
         "kind": "throughput", "system": "one worker", "events": 10, "events_per_s": 5.0, "wall_s": 2.0,
         "cpu_s_per_million": 1.0, "redis_s_per_million": 1.0, "memory_mib": 90, "actors": 3,
         "wrong": ["standard@1 total: converted: live 1, analysis 2"], "other_cores": 0.3,
     }  # fmt: skip
-    rows.write_text(json.dumps(row))
+    held_up = {
+        "kind": "latency", "events_per_s": 5000, "sent_per_s": 4000.0, "markers": 1, "p50_ms": 1.0, "p90_ms": 1.0,
+        "p99_ms": 1.0, "max_ms": 1.0, "cores": 0.1, "redis_cores": 0.1, "us_per_event": 9.0, "events_per_batch": 2.0,
+    }  # fmt: skip
+    rows.write_text(f"{json.dumps(row)}\n{json.dumps(held_up)}\n")
 
     done = bench("--from", str(rows))
 
     assert done.returncode == 1
+    assert "SUSPECT: 5,000 events/s were wanted, 4,000 sent" in done.stdout
     assert "WRONG: one worker: standard@1 total: converted: live 1, analysis 2" in done.stdout
     assert "SUSPECT: other programs used up to 0.30 of the cores" in done.stdout
