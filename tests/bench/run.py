@@ -144,55 +144,6 @@ def _saved(path: Path) -> tuple[dict[str, str], list[Row]]:
     return described, rows
 
 
-def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
-    whole, prefix = (Topic(f"{where.base}-{count}", count) for count in (args.events, args.agent_events))
-    needed = [whole, *([prefix] if AGENT in args.only and prefix != whole else [])]
-    try:
-        for topic in needed:
-            sys.stderr.write(f"filling a topic with {topic.events} events\n")
-            fill(where.kafka, topic.name, topic.events)
-        yield from _throughputs(args, where, Expected(where, whole), Expected(where, prefix))
-    finally:
-        where.delete_topics([topic.name for topic in needed])
-    if LATENCY in args.only:
-        for turn in range(args.runs):
-            for rate in args.rates:
-                yield latency.run(where, latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS))
-
-
-def _throughputs(args: argparse.Namespace, where: Place, whole: Expected, prefix: Expected) -> Iterator[Throughput]:
-    contenders: dict[str, tuple[int, Callable[[str], System]]] = {
-        OURS: (args.events, lambda name: Worker(where, whole, name)),
-        TWO: (args.events, lambda name: Worker(where, whole, name, processes=2)),
-        AGENT: (args.agent_events, lambda name: Agent(where, prefix, name)),
-        DECODE: (args.events, lambda name: Floor(where, whole.topic, name, decodes=True)),
-        READ: (args.events, lambda name: Floor(where, whole.topic, name, decodes=False)),
-    }
-    for _ in range(args.runs):
-        for label, (events, start) in contenders.items():
-            if label in args.only:
-                yield throughput.run(label, where, start(where.new_name()), events)
-
-
-def _save(path: Path | None, row: msgspec.Struct) -> None:
-    if path is not None:
-        with path.open("ab") as file:
-            file.write(msgspec.json.encode(row) + b"\n")
-
-
-def _saved(path: Path) -> tuple[dict[str, str], list[Row]]:
-    """Read a file of rows; of several machines in it the last is shown."""
-    described: dict[str, str] = {}
-    rows: list[Row] = []
-    for line in path.read_bytes().splitlines():
-        kind = msgspec.json.decode(line)["kind"]
-        if kind == "machine":
-            described = msgspec.json.decode(line, type=Machine).machine
-        else:
-            rows.append(msgspec.json.decode(line, type=Throughput if kind == "throughput" else Latency))
-    return described, rows
-
-
 def _rates(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
