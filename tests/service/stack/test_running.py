@@ -211,8 +211,10 @@ def owner():
 
     def start(stack_name):
         code = (
-            "import sys, time\n"
+            "import signal, sys, time\n"
             "from stream.stack import Stack\n"
+            # A shell's background jobs begin with SIGINT ignored, and hand that on.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "stack = Stack.start(sys.argv[1], services=('redis', 'prometheus', 'kafka'), environ={})\n"
             "print(stack.directory, flush=True)\n"
             "time.sleep(600)\n"
