@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from mode import Service
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from stream.metrics.exposition import CONTENT_TYPE
 
 
 class HealthServer(Service):
@@ -50,7 +50,7 @@ class HealthServer(Service):
             await self._runner.cleanup()
 
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": METRICS_TYPE})
+        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")

@@ -470,7 +470,8 @@ class Tracker:
 
     async def _refresh(self, now_s: float) -> None:
         blobs = await self._store.load_rollups(self._partition_count)
-        rollups = [decode_rollup(blob) for blob in blobs if blob is not None]
+        by_number = {number: decode_rollup(blob) for number, blob in enumerate(blobs) if blob is not None}
+        rollups = list(by_number.values())
         self._refreshed_s = now_s
         marks = [rollup.watermark_ms for rollup in rollups if rollup.watermark_ms is not None]
         mark_ms = max(marks, default=None)
@@ -478,12 +479,8 @@ class Tracker:
             self._mark_ms, self._mark_seen_s = mark_ms, now_s
         # A partition nobody ever wrote to has no rollup, and nothing that could wait.
         self._all_caught_up = all(rollup.lag_records == 0 for rollup in rollups)
-        self.stats.rollup_written_ms = {
-            number: rollup.written_ms
-            for number, blob in enumerate(blobs)
-            if blob is not None
-            for rollup in (decode_rollup(blob),)
-        }
+        # Before merging: it adds to the first rows in place.
+        self.stats.rollup_written_ms = {number: rollup.written_ms for number, rollup in by_number.items()}
         self.merged = merge(rollups)
         if self.merged is not None:
             self.collector.update(self.merged, int(time.time() * 1000))
