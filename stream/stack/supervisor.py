@@ -39,6 +39,7 @@ class Supervisor:
         self._lifeline: int | None = lifeline
         self._services = {service.name: service for service in plan.services}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._marks: dict[str, ProcessMark | None] = {}
         self._exit_codes: dict[str, int] = {}
         self._owner: ProcessMark | None = plan.owner
         self._owner_fd: int | None = None
@@ -158,7 +159,7 @@ class Supervisor:
 
     def _spawn(self, service: ServicePlan) -> None:
         with Path(service.log).open("ab") as output:
-            self._children[service.name] = subprocess.Popen(  # noqa: S603
+            child = self._children[service.name] = subprocess.Popen(  # noqa: S603
                 dying_with_parent(service.argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -166,6 +167,8 @@ class Supervisor:
                 cwd=self._plan.directory,
                 process_group=0,
             )
+        # Once, so that a process that ends is on record until its exit code is.
+        self._marks[service.name] = mark(child.pid)
         self._exit_codes.pop(service.name, None)
 
     def _reap(self) -> bool:
@@ -222,8 +225,7 @@ class Supervisor:
         write_state(Path(plan.state_path), state)
 
     def _state_of(self, service: ServicePlan) -> ServiceState:
-        child = self._children.get(service.name)
-        process = None if child is None else mark(child.pid)
+        process = self._marks[service.name] if service.name in self._children else None
         code = self._exit_codes.get(service.name)
         return ServiceState(service.name, service.address, service.ports, service.log, process, code)
 
