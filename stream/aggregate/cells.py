@@ -58,18 +58,23 @@ def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None
             previous_ms = time_ms
         if best == len(cell.at):
             _count_duration(cell, TOTAL_STEP, previous_ms - chain[0], sign)
-    for position in range(best):
-        touch = chain[2 * position + 1]
+    for touch in chain[1::2]:
         if touch is not None and touch[1]:
-            for step, currency, amount in touch[1]:
-                if step == position + 1:
-                    _count_value(cell.values, step, currency, Money(Decimal(amount), 1), sign)
+            _count_values(cell.values, chain, sign)
+            return
 
 
 def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
     code = step * BUCKETS + bisect_left(BOUNDS_MS, duration_ms)
     _bump(cell.durations, code, sign)
     cell.duration_ms[step] = cell.duration_ms.get(step, 0) + sign * duration_ms
+
+
+def _count_values(values: dict[int, dict[str, Money]], chain: Sequence[Any], sign: int) -> None:
+    for position, touch in enumerate(chain[1::2], start=1):
+        for step, currency, amount in () if touch is None else touch[1]:
+            if step == position:
+                _count_value(values, step, currency, Money(Decimal(amount), 1), sign)
 
 
 def _bump(counts: dict[int, int], code: int, amount: int) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from stream.aggregate.cells import Cell, add_cell, count_result, empty_cell
+from stream.aggregate.cells import Cell, add_cell, empty_cell
+from stream.aggregate.gather import Gathered, Segments
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
-from stream.engine.attempts import Attempt
 from stream.engine.batch import AdmittedEvent
 from stream.engine.match import CompiledFunnel
 from stream.model.window import RollingWindow
@@ -77,85 +77,31 @@ class FunnelTotals:
             for values, value in zip(self.counted, segments, strict=True):
                 values.note(value)
 
-    def _splits(self, touch: Any) -> tuple[Split, ...]:
-        """Return where an entry event with this touch is counted."""
-        if not self.counted:
-            return ONLY_WHOLE
-        return (
-            WHOLE,
-            *[
-                (number, values.counted(value))
-                for number, (values, value) in enumerate(zip(self.counted, touch[0], strict=True), start=1)
-            ],
-        )
+    def _splits(self, segments: Segments) -> tuple[Split, ...]:
+        """Return where entries with these breakdown values are counted."""
+        counted = enumerate(zip(self.counted, segments, strict=True), start=1)
+        return (WHOLE, *[(number, values.counted(value)) for number, (values, value) in counted])
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
-        # Fine cells first: a batch touches few slots, so rings are visited once a slot and not once an attempt.
-        open_cells: dict[tuple[int, Split], Cell] = {}
-        closed_cells: dict[tuple[int, int, Split], Cell] = {}
-        corrections = 0
-        for change in changes:
-            for attempt in change.taken:
-                self._count(attempt, -1, open_cells, closed_cells)
-            for attempt in change.given:
-                self._count(attempt, 1, open_cells, closed_cells)
-            for period in change.taken_periods:
-                self._count_period(period, -1)
-            for period in change.given_periods:
-                self._count_period(period, 1)
-            corrections += change.corrections
-        self._spread(open_cells, closed_cells)
-        return corrections
-
-    def _spread(
-        self, open_cells: dict[tuple[int, Split], Cell], closed_cells: dict[tuple[int, int, Split], Cell]
-    ) -> None:
-        """Add a batch's fine cells to the rings that hold them."""
-        for (time_ms, split), cell in open_cells.items():
-            if not cell.is_empty:
+        gathered = Gathered(self.funnel.step_count, self._fine_ms)
+        gathered.take(changes)
+        for (time_ms, segments), cell in gathered.open.items():
+            for split in self._splits(segments):
                 for ring in (*self.windows, self.ledger):
                     ring.add(time_ms, split, cell)
-        for (time_ms, closed_ms, split), cell in closed_cells.items():
-            if not cell.is_empty:
+        for (time_ms, closed_ms, segments), cell in gathered.closed.items():
+            for split in self._splits(segments):
                 for ring in self.windows:
                     ring.add(time_ms, split, cell)
                 self.ledger.add(time_ms, split, Cell(cell.at))
                 self.closings.add(closed_ms, split, cell)
-
-    def _count(
-        self,
-        attempt: Attempt,
-        sign: int,
-        open_cells: dict[tuple[int, Split], Cell],
-        closed_cells: dict[tuple[int, int, Split], Cell],
-    ) -> None:
-        entry_ms, best, chain, entry = attempt
-        count, fine_ms = self.funnel.step_count, self._fine_ms
-        slot = entry_ms - entry_ms % fine_ms
-        for split in self._splits(entry):
-            if best < count:
-                key = (slot, split)
-                cell = open_cells.get(key)
-                if cell is None:
-                    cell = open_cells[key] = empty_cell(count)
-            else:
-                closed_ms = chain[-2]
-                closed_key = (slot, closed_ms - closed_ms % fine_ms, split)
-                cell = closed_cells.get(closed_key)
-                if cell is None:
-                    cell = closed_cells[closed_key] = empty_cell(count)
-            count_result(cell, best, chain, sign)
-
-    def _count_period(self, period: Any, sign: int) -> None:
-        start_ms, _, _, best, chain = period
-        cells = self.periods.setdefault(start_ms, {})
-        for split in self._splits(chain[1]):
-            cell = cells.get(split)
-            if cell is None:
-                cell = cells[split] = empty_cell(self.funnel.step_count)
-            count_result(cell, best, chain, sign)
-            self._changed.add((PERIOD, start_ms, split))
+        for (start_ms, segments), cell in gathered.periods.items():
+            cells = self.periods.setdefault(start_ms, {})
+            for split in self._splits(segments):
+                add_cell(cells.setdefault(split, empty_cell(self.funnel.step_count)), cell)
+                self._changed.add((PERIOD, start_ms, split))
+        return gathered.corrections
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
@@ -235,9 +181,6 @@ def splits_of(touch: Any) -> tuple[Split, ...]:
     if touch is None or not touch[0]:
         return (WHOLE,)
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
-
-
-ONLY_WHOLE: tuple[Split, ...] = (WHOLE,)
 
 
 def unconverted(cell: Cell) -> Cell:

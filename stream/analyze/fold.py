@@ -18,7 +18,7 @@ from typing import NamedTuple
 from stream.engine.advance import NO_CAP, Change, FunnelState, advance, empty_state, seal
 from stream.engine.attempts import Fold
 from stream.engine.match import CompiledFunnel, FunnelSet, Hit
-from stream.engine.table import ActorTable, AdmittedEvent
+from stream.engine.table import ActorTable, AdmittedEvent, by_actor
 from stream.model.verdict import Verdict
 
 STRETCH = 20_000
@@ -150,9 +150,10 @@ class TimeFold:
         for start in range(0, len(events), length):
             stretch = events[start : start + length]
             next_ms = events[start + length][1] if start + length < len(events) else None
-            for actor, key in self._table.missing(stretch):
+            batch = by_actor(stretch)
+            for actor, key in self._table.missing(batch):
                 self._table.put(actor, key, None)
-            applied = self._table.apply(stretch, next_ms, write=False)
+            applied = self._table.apply(batch, next_ms, write=False)
             yield Part(applied.changes, applied.verdicts, len(stretch), next_ms)
 
     def open_standings(self) -> Iterator[tuple[int, Fold]]:

@@ -31,7 +31,7 @@ from stream.engine.state import (
 )
 from stream.model.verdict import Verdict
 
-__all__ = ["NO_CAP", "Change", "FunnelState", "advance", "empty_state", "expires_ms", "progress", "seal"]
+__all__ = ["NO_CAP", "Change", "FunnelState", "advance", "change_of", "empty_state", "expires_ms", "progress", "seal"]
 
 NO_CAP = 1 << 62
 
@@ -47,6 +47,16 @@ class Change(NamedTuple):
     taken_periods: Sequence[PeriodFold] = ()
     given_periods: Sequence[PeriodFold] = ()
     corrections: int = 0
+
+
+def change_of(
+    taken: Sequence[Attempt],
+    given: Sequence[Attempt],
+    taken_periods: Sequence[PeriodFold] = (),
+    given_periods: Sequence[PeriodFold] = (),
+) -> Change:
+    """Return a change without corrections, at a third of what `Change(...)` costs."""
+    return tuple.__new__(Change, (taken, given, taken_periods, given_periods, 0))
 
 
 def advance(  # noqa: PLR0913, PLR0917

@@ -13,7 +13,7 @@ tests/property/test_engine.py holds this equal to `advance` and to the oracle.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stream.engine.advance import Change, advance, progress
+from stream.engine.advance import Change, advance, change_of, progress
 from stream.engine.attempts import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel
@@ -99,16 +99,17 @@ def _tell(
     """Add to `changes` what came in order with the entries from position `told` on."""
     last, tip = entries[told - 1], entries[-1]
     before, attempt = last[ATTEMPT], tip[ATTEMPT]
+    change: Change | None = None
     if not plain:
         change = progress(entries, told)
-        if change is not None:
-            changes.append((funnel, change))
-    elif attempt is before:
+    elif attempt is before or attempt is None:
         if tip[PERIODS] is not last[PERIODS]:
-            changes.append((funnel, Change((), (), last[PERIODS], tip[PERIODS])))
-    elif attempt is not None:  # as `progress` says: the attempt was opened or went on
+            change = change_of((), (), last[PERIODS], tip[PERIODS])
+    else:  # as `progress` says: the attempt was opened or went on
         taken = () if before is None else (before,)
         if tip[PERIODS] is last[PERIODS]:
-            changes.append((funnel, Change(taken, (attempt,))))
+            change = change_of(taken, (attempt,))
         else:
-            changes.append((funnel, Change(taken, (attempt,), last[PERIODS], tip[PERIODS])))
+            change = change_of(taken, (attempt,), last[PERIODS], tip[PERIODS])
+    if change is not None:
+        changes.append((funnel, change))

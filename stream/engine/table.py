@@ -9,10 +9,10 @@ actors, puts what the store has, and then applies the batch. After a failed comm
 drops the table; nothing here survives a batch that was not committed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, AdmittedEvent, advance_actor
@@ -21,9 +21,17 @@ from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.state import TIME, FunnelState, seal_entries
 from stream.model.verdict import Verdict
 
-__all__ = ["ActorTable", "AdmittedEvent", "Applied"]
+__all__ = ["ActorTable", "AdmittedEvent", "Applied", "ByActor", "by_actor"]
 
-_actor_of = itemgetter(0)
+ByActor: TypeAlias = Mapping[str, Sequence[AdmittedEvent]]
+
+
+def by_actor(events: Iterable[AdmittedEvent]) -> ByActor:
+    """Return each actor's events, in their order."""
+    groups: defaultdict[str, list[AdmittedEvent]] = defaultdict(list)
+    for event in events:
+        groups[event[0]].append(event)
+    return groups
 
 
 class Applied(NamedTuple):
@@ -56,12 +64,11 @@ class ActorTable:
         """How many actors are in the table."""
         return len(self._actors)
 
-    def missing(self, events: Iterable[AdmittedEvent]) -> list[tuple[str, bytes]]:
-        """Return (actor, key) of every actor in `events` that is not in the table."""
-        present = set(map(_actor_of, events))
-        absent = present.difference(self._actors)
+    def missing(self, batch: ByActor) -> list[tuple[str, bytes]]:
+        """Return (actor, key) of every actor in `batch` that is not in the table."""
+        absent = batch.keys() - self._actors.keys()
         self.misses += len(absent)
-        self.hits += len(present) - len(absent)
+        self.hits += len(batch) - len(absent)
         return [(actor, self._key_of(actor)) for actor in absent]
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
@@ -84,28 +91,23 @@ class ActorTable:
                 },
             )
 
-    def apply(self, events: Sequence[AdmittedEvent], seal_below_ms: int | None, *, write: bool = True) -> Applied:
+    def apply(self, batch: ByActor, seal_below_ms: int | None, *, write: bool = True) -> Applied:
         """Take in a batch.
 
         seal_below_ms: watermark - allowed lateness after the batch; None seals nothing. `write`:
         whether to return the new bytes.
-        Every actor in `events` must be in the table (`missing`, `put`).
+        Every actor in `batch` must be in the table (`missing`, `put`).
         """
-        by_actor: dict[str, list[AdmittedEvent]] = {}
-        for event in events:
-            own = by_actor.get(event[0])
-            if own is None:
-                by_actor[event[0]] = [event]
-            else:
-                own.append(event)
         actors, serving, funnels = self._actors, self.funnels.serving, self.funnels.funnels
         changes: list[tuple[CompiledFunnel, Change]] = []
         refused: list[Verdict] = []
         written: list[tuple[bytes, bytes]] = []
+        count = 0
         # An actor is done with before the next one begins: its state is in the CPU's cache only once.
-        for actor, own in by_actor.items():
+        for actor, events in batch.items():
             record = actors[actor]
-            changed = advance_actor(record, own, serving, self._bot_cap, changes, refused)
+            count += len(events)
+            changed = advance_actor(record, events, serving, self._bot_cap, changes, refused)
             if changed:
                 if seal_below_ms is not None:
                     for funnel in changed:
@@ -116,7 +118,7 @@ class ActorTable:
         self._evict()
         bots = refused.count(Verdict.BOT)
         duplicates = len(refused) - bots
-        return Applied((duplicates, bots, len(events) - len(refused)), changes, written)
+        return Applied((duplicates, bots, count - len(refused)), changes, written)
 
     def _evict(self) -> None:
         if self._capacity is not None and len(self._actors) > self._capacity:

@@ -140,7 +140,7 @@ _WORKER = mapping(
             "integer", "most records of a partition in one commit", minimum=1, maximum=1_000_000, default=100_000
         ),
         "max_batch_bytes": setting(
-            "integer", "most bytes of a partition in one commit", minimum=65_536, default=16_777_216
+            "integer", "most bytes of a partition in one commit", minimum=65_536, default=33_554_432
         ),
         "gather_ms": setting(
             "integer",

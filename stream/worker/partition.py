@@ -19,7 +19,7 @@ from stream.aggregate.totals import PartitionTotals
 from stream.engine.advance import expires_ms, seal
 from stream.engine.codec import decode_states
 from stream.engine.match import FunnelSet
-from stream.engine.table import ActorTable
+from stream.engine.table import ActorTable, ByActor, by_actor
 from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.model.result import Rollup
@@ -50,6 +50,13 @@ class Counting(NamedTuple):
     bot_cap: int
     cache_actors: int
     must_be_keyed_by_actor: bool
+
+
+class Judged(NamedTuple):
+    """What of a batch was admitted, and the same events by actor."""
+
+    admitted: Admitted
+    by_actor: ByActor
 
 
 class Prepared(NamedTuple):
@@ -93,10 +100,10 @@ class Partition:
             limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
             self.totals.move_on(self.head.watermark_ms, limit_ms)
 
-    def admit(self, batch: PartitionBatch) -> Admitted:
+    def admit(self, batch: PartitionBatch) -> Judged:
         """Judge the batch's records from the log prefix."""
         counting = self._counting
-        return admit_batch(
+        admitted = admit_batch(
             batch.values,
             batch.record_times,
             batch.offsets,
@@ -107,15 +114,16 @@ class Partition:
             f"{counting.topic}/{self.number}/",
             batch.keys if counting.must_be_keyed_by_actor else None,
         )
+        return Judged(admitted, by_actor(admitted.events))
 
-    def count(self, batch: PartitionBatch, admitted: Admitted) -> Prepared:
+    def count(self, batch: PartitionBatch, judged: Judged) -> Prepared:
         """Count what was admitted; every actor in it must be in the table. Memory is now ahead of the store."""
-        counting, head = self._counting, self.head
+        counting, head, admitted = self._counting, self.head, judged.admitted
         watermark_ms = admitted.watermark_ms
         limit_ms = None if watermark_ms is None else watermark_ms - counting.limits.allowed_lateness_ms
         if self._has_breakdowns:
             self.totals.note(admitted.events, counting.funnels.serving)
-        applied = self.table.apply(admitted.events, limit_ms)
+        applied = self.table.apply(judged.by_actor, limit_ms)
         corrections = self.totals.take(applied.changes)
         if watermark_ms is not None and limit_ms is not None:
             self.totals.move_on(watermark_ms, limit_ms)

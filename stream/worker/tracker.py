@@ -21,7 +21,7 @@ import msgspec
 from stream.aggregate.rollup import Shown, merge
 from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
-from stream.ingest.admission import Admitted, Limits
+from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping as FieldMapping
@@ -38,7 +38,7 @@ from stream.worker.envelope import misplaced_text
 from stream.worker.fences import Fences
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Partition, checksum_of, decode_rollup, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, checksum_of, decode_rollup, encode_rollup
 from stream.worker.resume import check_position, first_head, log_changed, read_from
 from stream.worker.shown import as_numbers, choose, is_over
 
@@ -230,8 +230,8 @@ class Tracker:
         try:
             with uncollected():
                 async with aclosing(self._loaded(batches)) as loaded:
-                    async for batch, admitted in loaded:
-                        counted = self._count(batch, admitted)
+                    async for batch, judged in loaded:
+                        counted = self._count(batch, judged)
                         waiting.append(counted)
                         size += len(counted.commit.states)
                         if size >= COMMIT_STATES:
@@ -249,12 +249,12 @@ class Tracker:
         self.stats.batch_seconds.observe(time.perf_counter() - started)
         return moved
 
-    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncGenerator[tuple[PartitionBatch, Admitted]]:
+    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncGenerator[tuple[PartitionBatch, Judged]]:
         """Yield the batches with what was admitted of them, once the states of their actors are in the tables.
 
         The next batches' states are on their way while one is being counted.
         """
-        ahead: deque[tuple[PartitionBatch, Admitted, asyncio.Task[None]]] = deque()
+        ahead: deque[tuple[PartitionBatch, Judged, asyncio.Task[None]]] = deque()
         records = 0
         try:
             for batch in batches:
@@ -262,19 +262,19 @@ class Tracker:
                 following = self._without_reread(partition, batch)
                 if following is None:
                     continue
-                admitted = partition.admit(following)
-                ahead.append((following, admitted, asyncio.create_task(self._load_missing(partition, admitted))))
+                judged = partition.admit(following)
+                ahead.append((following, judged, asyncio.create_task(self._load_missing(partition, judged))))
                 records += len(following.values)
                 if records >= LOAD_AHEAD and len(ahead) > 1:
                     await asyncio.sleep(0)  # the question goes out before the counting begins
-                    ready, its_admitted, loading = ahead.popleft()
+                    ready, judged, loading = ahead.popleft()
                     records -= len(ready.values)
                     await loading
-                    yield ready, its_admitted
+                    yield ready, judged
             while ahead:
-                ready, its_admitted, loading = ahead.popleft()
+                ready, judged, loading = ahead.popleft()
                 await loading
-                yield ready, its_admitted
+                yield ready, judged
         finally:
             for _, _, loading in ahead:
                 loading.cancel()
@@ -307,9 +307,9 @@ class Tracker:
         first = batch.offsets[0] if batch.values else batch.next_offset
         return batch._replace(from_offset=head.next_offset, first_offset=first)
 
-    async def _load_missing(self, partition: Partition, admitted: Admitted) -> None:
+    async def _load_missing(self, partition: Partition, judged: Judged) -> None:
         """Bring the states of the events' unknown actors into the partition's table."""
-        missing = partition.table.missing(admitted.events)
+        missing = partition.table.missing(judged.by_actor)
         self.stats.cache_misses += len(missing)
         if not missing:
             return
@@ -317,13 +317,14 @@ class Tracker:
         for (actor, key), blob in zip(missing, blobs, strict=True):
             partition.table.put(actor, key, blob)
 
-    def _count(self, batch: PartitionBatch, admitted: Admitted) -> "_Counted":
+    def _count(self, batch: PartitionBatch, judged: Judged) -> "_Counted":
         partition = self._partitions[batch.partition]
-        if admitted.misplaced is not None:
-            offset = batch.offsets[admitted.misplaced]
+        misplaced = judged.admitted.misplaced
+        if misplaced is not None:
+            offset = batch.offsets[misplaced]
             source = self._settings.sources[0].name
             raise KafkaRefused(misplaced_text(self._settings.log_topic, batch.partition, offset, source))
-        prepared = partition.count(batch, admitted)
+        prepared = partition.count(batch, judged)
         self.stats.batch_records.observe(len(batch.values))
         self.stats.cache_hits += prepared.verdicts[Verdict.ACCEPTED]
         commit = self._with_rollup(partition, prepared.commit)

@@ -23,7 +23,7 @@ from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.ordered import alive
 from stream.engine.state import base_of, fold_of
-from stream.engine.table import ActorTable
+from stream.engine.table import ActorTable, by_actor
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
 from stream.model.verdict import Verdict
 from support.clickhouse import window_funnel
@@ -181,9 +181,10 @@ def run_table(case: Case, funnels: FunnelSet) -> tuple[list[Sums], Counter[Verdi
     watermark = LONG_AGO
 
     def apply_batch() -> None:
-        for actor, key in table.missing(batch):
+        grouped = by_actor(batch)
+        for actor, key in table.missing(grouped):
             table.put(actor, key, stored.get(key))
-        applied = table.apply(batch, watermark - case.lateness)
+        applied = table.apply(grouped, watermark - case.lateness)
         assert sum(applied.verdicts) == len(batch)
         verdicts.update(dict(zip((Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED), applied.verdicts, strict=True)))
         for funnel, change in applied.changes:

@@ -221,12 +221,12 @@ class Live:
         return partition
 
     async def count(self, partition: Partition, batch: PartitionBatch):
-        admitted = partition.admit(batch)
-        missing = partition.table.missing(admitted.events)
+        judged = partition.admit(batch)
+        missing = partition.table.missing(judged.by_actor)
         blobs = await self.store.load_states(partition.number, [key for _, key in missing])
         for (actor, key), blob in zip(missing, blobs, strict=True):
             partition.table.put(actor, key, blob)
-        return partition.count(batch, admitted).commit
+        return partition.count(batch, judged).commit
 
     async def commit(self, partition: Partition, commit) -> None:
         (result,) = await self.store.commit([commit])

@@ -53,10 +53,10 @@ async def counted(store: MemoryStore) -> None:
         partition = Partition(number, head, counting)
         count = len(values)
         batch = PartitionBatch(number, 0, 0, count, values, [9_000] * count, range(count), [None] * count, count)
-        admitted = partition.admit(batch)
-        for actor, key in partition.table.missing(admitted.events):
+        judged = partition.admit(batch)
+        for actor, key in partition.table.missing(judged.by_actor):
             partition.table.put(actor, key, None)
-        await store.commit([partition.count(batch, admitted).commit])
+        await store.commit([partition.count(batch, judged).commit])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from stream.engine.batch import AdmittedEvent
 from stream.engine.match import FunnelSet
-from stream.engine.table import ActorTable
+from stream.engine.table import ActorTable, by_actor
 from stream.model.funnel import Funnel, Step
 
 NO_LIMIT = -(10**9)
@@ -36,14 +36,14 @@ def table():
 
 
 def apply(table, text, stored=None, **options):
-    batch = events(text)
+    batch = by_actor(events(text))
     for actor, key in table.missing(batch):
         table.put(actor, key, (stored or {}).get(key))
     return table.apply(batch, options.pop("seal_below_ms", None), **options)
 
 
 def test_an_actor_is_missing_until_it_is_put(table):
-    batch = events("u1:A#x@0 u2:A#x@0 u1:B#y@1")
+    batch = by_actor(events("u1:A#x@0 u2:A#x@0 u1:B#y@1"))
     assert sorted(table.missing(batch)) == [("u1", b"u1"), ("u2", b"u2")]
     table.put("u1", b"u1", None)
     assert table.missing(batch) == [("u2", b"u2")]
@@ -110,7 +110,7 @@ def test_beyond_its_capacity_the_table_forgets_the_actors_it_has_had_longest():
     apply(table, "u2:A#a@0")
     apply(table, "u3:A#a@0")
     assert len(table) == 2
-    assert table.missing(events("u1:A#b@1 u2:A#b@1 u3:A#b@1")) == [("u1", b"u1")]
+    assert table.missing(by_actor(events("u1:A#b@1 u2:A#b@1 u3:A#b@1"))) == [("u1", b"u1")]
 
 
 def test_what_is_below_the_limit_is_sealed(table):
