@@ -5,7 +5,7 @@ Out: cells that can be added, subtracted and written as msgpack.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Context, Decimal
 from typing import Any
 
@@ -158,18 +158,3 @@ def add_counts(target: Counts, other: Counts) -> None:
     target.excluded = add_lists(target.excluded, other.excluded)
     target.converted += other.converted
     add_details(target, other)
-
-
-def quantile_s(durations: Mapping[int, int], step: int, share: float) -> float | None:
-    """Return the upper bound in seconds of the bucket that holds the `share` quantile of a step's times.
-
-    None if there are no times or the quantile lies in the open last bucket.
-    """
-    counts = [durations.get(step * BUCKETS + bucket, 0) for bucket in range(BUCKETS)]
-    wanted = share * sum(counts)
-    below = 0
-    for bucket, count in enumerate(counts):
-        below += count
-        if count and below >= wanted:
-            return float(DURATION_BOUNDS_S[bucket]) if bucket < len(DURATION_BOUNDS_S) else None
-    return None

@@ -99,7 +99,7 @@ async def read_live(store: Store, funnels: Sequence[Funnel], settings: TrackerSe
     active = msgspec.json.decode(document, type=ActiveSet)
     own = funnel_set_id(funnels)
     if active.id != own:
-        counted = ", ".join(sorted(active.digests))
+        counted = ", ".join(sorted(active.numbers))
         raise ReportError(
             f"live counts funnel set {active.id} ({counted}), the funnel files define {own} "
             f"({', '.join(sorted(funnel.key for funnel in funnels))}): use the files that the workers run with"

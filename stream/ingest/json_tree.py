@@ -6,10 +6,15 @@ Out: a msgspec struct type nested like the paths, and readers of its instances.
 A container that a record lacks reads as an empty one, so that reading needs no checks.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import msgspec
+
+from stream.errors import MappingError
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')  # msgspec has no field of such a name
 
 Path = tuple[str, ...]
 Columns = tuple[tuple[Path, ...], ...]  # per wanted value, its paths: the first that holds one counts
@@ -25,11 +30,19 @@ class Slots(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tree:
-    """Struct type for `paths`; the top-level keys in `slots` get the attribute names given there."""
+    """Struct type for `paths`; the top-level keys in `slots` get the attribute names given there.
+
+    Raises `MappingError` for a key that cannot stand in JSON as it is (quote, backslash, control character).
+    """
 
     def __init__(self, paths: Iterable[Path], slots: dict[str, str]) -> None:
         self._nodes: dict[str, Any] = {}
         for path in sorted(set(paths), key=len):
+            if _ESCAPED.search("".join(path)):
+                raise MappingError(
+                    f"path {'.'.join(path)!r}: a key with a quote, a backslash or a control character cannot be read "
+                    "(rename it in the records, or map another field)"
+                )
             _plant(self._nodes, path)
         self._slots = slots
         self.type = _struct(self._nodes, slots)

@@ -14,8 +14,8 @@ Schema: TypeAlias = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# Keys joined by dots; a backslash before a dot makes it part of a key.
-_PATH = r"^(|([^.\\]|\\.)+(\.([^.\\]|\\.)+)*)$"
+# Keys joined by dots; a backslash before a dot makes it part of a key. No other character that JSON escapes.
+_PATH = r'^(|([^."\\\u0000-\u001f]|\\\.)+(\.([^."\\\u0000-\u001f]|\\\.)+)*)$'
 _TOPIC = r"^[A-Za-z0-9._-]{1,249}$"  # Kafka's own rule
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 

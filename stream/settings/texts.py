@@ -36,7 +36,7 @@ _KIND_NOUNS = {
 _BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _EXAMPLES = {
     "duration": 'such as "15m"',
-    "path": "parts joined by single dots, such as page.url",
+    "path": "keys joined by dots, no quotes, as in page.url",
     "topic": 'letters, digits, ".", "_", "-"',
     "name": 'letters, digits, "_", ".", "-", at most 64',
     "servers": 'try "host:9092" or "host1:9092,host2:9092"',

@@ -201,7 +201,8 @@ TRACKER_SCHEMA: Schema = {
             "sources": list_of("what to read", _SOURCE),
             "funnels": text("folder (or file) of funnels, from the tracker file's folder", default="funnels"),
             "rolling": list_of(
-                "rolling windows by entry time; each moves on by one slot, 1/60 of it unless `slots` says otherwise",
+                "rolling windows by entry time; each moves on by one slot, 1/60 of it unless `slots` says otherwise; "
+                "fixed once the namespace has counts",
                 _ROLLING,
                 least=0,
                 default=["5m", "1h", "24h"],

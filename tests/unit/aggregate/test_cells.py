@@ -13,7 +13,6 @@ from stream.aggregate.cells import (
     count_result,
     counts_of,
     empty_cell,
-    quantile_s,
 )
 from stream.model.result import BUCKETS, DURATION_BOUNDS_S, TOTAL_STEP, Money
 
@@ -110,11 +109,3 @@ def test_counts_do_not_share_what_they_are_made_of():
     add_counts(counts, counts_of(cell, decided=True))
     assert counts.values[3]["EUR"] == Money(Decimal("39.80"), 2)
     assert cell.values[3]["EUR"] == Money(Decimal("19.90"), 1)
-
-
-def test_a_quantile_is_the_bound_of_its_bucket():
-    durations = {2 * BUCKETS + 0: 5, 2 * BUCKETS + 3: 4, 2 * BUCKETS + len(DURATION_BOUNDS_S): 1}
-    assert quantile_s(durations, 2, 0.5) == DURATION_BOUNDS_S[0]
-    assert quantile_s(durations, 2, 0.9) == DURATION_BOUNDS_S[3]
-    assert quantile_s(durations, 2, 1.0) is None
-    assert quantile_s(durations, 3, 0.5) is None

@@ -233,3 +233,9 @@ def test_an_unknown_format_says_which_there_are():
 def test_an_empty_property_path_is_refused(path):
     with pytest.raises(MappingError, match="is not a path"):
         EventDecoder(Mapping(), (path,))
+
+
+@pytest.mark.parametrize("path", ['a"b', "cart.a\\b", "a\nb"])
+def test_a_path_that_json_writes_otherwise_is_refused_by_name(path):
+    with pytest.raises(MappingError, match="a key with a quote, a backslash or a control character"):
+        EventDecoder(Mapping(), (path,))

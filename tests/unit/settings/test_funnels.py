@@ -99,7 +99,7 @@ STAGES = "awareness, interest, consideration, intent, evaluation, action"
         ),
         (
             {"steps": steps({"event": "c", "value": {"property": "a..b"}})},
-            'steps[2].value.property: "a..b" is not a property path (parts joined by single dots, such as page.url)',
+            'steps[2].value.property: "a..b" is not a property path (keys joined by dots, no quotes, as in page.url)',
         ),
         ({"steps": steps({"event": "c", "value": {}})}, 'steps[2].value: "property" is missing (add property: ...)'),
         (

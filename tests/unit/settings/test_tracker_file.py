@@ -85,7 +85,7 @@ def security(**changes):
         (source(allowed_lateness="10 min"), 'sources[0].allowed_lateness: "10 min" is not a duration (try "10m")'),
         (
             source(fields={"actor": "a..b"}),
-            'sources[0].fields.actor: "a..b" is not a property path (parts joined by single dots, such as page.url)',
+            'sources[0].fields.actor: "a..b" is not a property path (keys joined by dots, no quotes, as in page.url)',
         ),
         (source(fields={"actr": "a"}), 'sources[0].fields.actr: "actr" is not a known key (did you mean "actor"?)'),
         (two_sources(name="clicks"), 'sources[1]: "clicks" is already the name of sources[0] (add a name of its own)'),
