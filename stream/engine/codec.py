@@ -64,14 +64,14 @@ def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
     written_periods: tuple[Any, ...] = periods
     if attempt is not None:
         entry_ms, best, chain, entry = attempt
-        if len(periods) == 1:
-            start_ms, end_ms, own, deepest, own_chain = periods[0]
-            if own_chain is chain:
-                written_periods = ((start_ms, end_ms, own, deepest, 0),)
+        if len(periods) == 1 and periods[0][4] is chain:
+            start_ms, end_ms, own, deepest, _ = periods[0]
+            written_periods = ((start_ms, end_ms, own, deepest, 0),)
         if best <= len(levels) and levels[best - 1] is chain:
             written_attempt = (entry_ms, best, 0, entry)
-    hits = [entry[:4] for entry in entries[1:]] if len(entries) != 2 else (entries[1][:4],)
-    return funnel.number, levels, written_attempt, written_periods, hits
+    if len(entries) == 2:  # the common case, without the call that a comprehension is
+        return funnel.number, levels, written_attempt, written_periods, (entries[1][:4],)
+    return funnel.number, levels, written_attempt, written_periods, [entry[:4] for entry in entries[1:]]
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:

@@ -28,9 +28,10 @@ class Columns:
 
 
 def take_columns(source: PartitionRecords, max_records: int, max_bytes: int) -> tuple[Columns, bool]:
-    """Read record batches until a bound is passed or nothing is left; True says nothing is left.
+    """Read record batches until a bound is near or nothing is left; True says nothing is left.
 
-    A producer's record batch is never split here, so the bounds may be passed by one of it.
+    A producer's record batch is never split here: reading ends where another one as large as the last would pass
+    `max_records`, so that a larger one may pass it all the same, as `max_bytes` may be passed by one.
     Moves `source.next_fetch_offset` along. Raises `CorruptRecordException` on a wrong checksum.
     """
     columns = Columns(source.next_fetch_offset)
@@ -39,10 +40,12 @@ def take_columns(source: PartitionRecords, max_records: int, max_bytes: int) -> 
         batch = records.next_batch()
         if source._check_crcs and not batch.validate_crc():  # noqa: SLF001
             raise CorruptRecordException(f"wrong checksum in a record batch at offset {batch.base_offset}")
+        before = len(columns.values)
         if not _is_skipped(source, batch):
             _append(columns, batch)
         columns.next_offset = source.next_fetch_offset = batch.next_offset
-        if len(columns.values) >= max_records or columns.size_bytes >= max_bytes:
+        count = len(columns.values)
+        if count >= max_records or 2 * count - before > max_records or columns.size_bytes >= max_bytes:
             return columns, not records.has_next()
     return columns, True
 

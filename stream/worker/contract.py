@@ -70,7 +70,7 @@ class Limits:
     max_bytes: int = 16 << 20
     max_in_flight: int = 100_000
     gather_ms: float = 5.0
-    fetch_partition_bytes: int = 16 << 20
+    fetch_partition_bytes: int = 8 << 20
     fetch_bytes: int = 50 << 20
 
 

@@ -23,7 +23,7 @@ from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
-from stream.ingest.identify import actor_key
+from stream.ingest.identify import actor_keys
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import PartitionStats, ProcessStats
@@ -142,7 +142,6 @@ class Tracker:
         # A store that was emptied gives the same set other numbers.
         if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
             funnels = FunnelSet(self._funnels, active.numbers)
-            secret = settings.actor_secret.encode()
             self._counting = Counting(
                 funnels=funnels,
                 funnel_set_id=active.id,
@@ -150,7 +149,7 @@ class Tracker:
                 limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
                 rolling=settings.rolling,
                 topic=settings.log_topic,
-                key_of=lambda actor: actor_key(actor, secret),
+                key_of=actor_keys(settings.actor_secret.encode()),
                 bot_cap=settings.worker.bot_cap,
                 cache_actors=settings.worker.cache_actors,
                 must_be_keyed_by_actor=not settings.needs_repartition,
