@@ -150,6 +150,7 @@ class BatchReader:
                 finished.append((tp, result))
             else:
                 fetcher._records.move_to_end(tp)  # noqa: SLF001 (the others first, next time)
+                result._backoff = 0.0  # noqa: SLF001 (what is left of it must not keep the others from being fetched)
             state = result._assignment.state_value(tp)  # noqa: SLF001
             is_behind = is_behind or not is_empty or (state.lso or 0) > state.position
         self._drained_at = time.monotonic()
