@@ -22,6 +22,7 @@ from stream.worker.takeover import Outage
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
+FEW = 16  # less than this fraction of what may be in flight is no room
 ON_THE_WAY_S = 0.01  # Faust's stream takes 50 us a batch; one it has dropped must not hold up the others for long
 
 
@@ -102,8 +103,9 @@ class Committer:
 
     @property
     def room(self) -> int:
-        """How many more records may be fetched."""
-        return self._limits.max_in_flight - self._records
+        """How many more records may be fetched; none rather than a few, since each take becomes a commit."""
+        free = self._limits.max_in_flight - self._records
+        return free if free * FEW >= self._limits.max_in_flight else 0
 
     async def wait_for_room(self) -> None:
         """Wait until records may be fetched again."""

@@ -68,14 +68,21 @@ class Prepared(NamedTuple):
 
 
 class Partition:
-    """State of one assigned partition. `head` is what is stored; `counting` the rules."""
+    """State of one assigned partition. `head` is what is stored; `counting` the rules.
 
-    def __init__(self, number: int, head: PartitionHead, counting: Counting) -> None:
+    is_new: the head was just made, so that nothing else can be stored.
+    """
+
+    def __init__(self, number: int, head: PartitionHead, counting: Counting, *, is_new: bool = False) -> None:
         self.number = number
         self.head = head
         self._counting = counting
         self.table = ActorTable(
-            counting.funnels, counting.key_of, bot_cap=counting.bot_cap, capacity=counting.cache_actors
+            counting.funnels,
+            counting.key_of,
+            bot_cap=counting.bot_cap,
+            capacity=counting.cache_actors,
+            is_complete=is_new,
         )
         self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling)
         self._has_breakdowns = any(funnel.definition.breakdowns for funnel in counting.funnels.funnels)

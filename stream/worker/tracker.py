@@ -171,8 +171,8 @@ class Tracker:
         offsets = {}
         for number, log_state in sorted(partitions.items()):
             self._partitions.pop(number, None)
-            head = await self._take_over(number, log_state)
-            partition = Partition(number, head, counting)
+            head, is_new = await self._take_over(number, log_state)
+            partition = Partition(number, head, counting, is_new=is_new)
             partition.restore(await self._store.load_cells(number))
             self._partitions[number] = partition
             self.stats.partitions[number] = PartitionStats(watermark_ms=head.watermark_ms)
@@ -184,8 +184,8 @@ class Tracker:
         self._why_not = ""
         return offsets
 
-    async def _take_over(self, number: int, log_state: LogState) -> PartitionHead:
-        """Return the head from which only this worker can now continue."""
+    async def _take_over(self, number: int, log_state: LogState) -> tuple[PartitionHead, bool]:
+        """Return the head from which only this worker can now continue, and whether it is a new one."""
         head = await self._store.load_head(number)
         topic = self._settings.log_topic
         if head is None:
@@ -195,7 +195,7 @@ class Tracker:
             head = first_head(topic, number, log_state, start_from, epoch=int(time.time() * 1000))
             if not await self._store.create_head(number, head):
                 raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
-            return head
+            return head, True
         if head.next_offset > log_state.end_offset and self._asked_again.get(number) != head.next_offset:
             # Whoever had the partition may have counted on after Kafka was asked.
             self._asked_again[number] = head.next_offset
@@ -206,7 +206,7 @@ class Tracker:
         head = await self._store.load_head(number)
         if head is None or head.epoch != epoch:
             raise StoreUnavailable("assign", (number,), "its head changed while it was taken over")
-        return head
+        return head, False
 
     async def revoke(self, partitions: Collection[int]) -> None:
         """Forget these partitions."""
@@ -228,7 +228,9 @@ class Tracker:
         size = 0
         try:
             with uncollected():
-                async with aclosing(self._loaded(batches)) as loaded:
+                # The smallest last: its commit is the one that is waited for while nothing else is to be done.
+                by_size = sorted(batches, key=lambda batch: len(batch.values), reverse=True)
+                async with aclosing(self._loaded(by_size)) as loaded:
                     async for batch, judged in loaded:
                         counted = self._count(batch, judged)
                         waiting.append(counted)
@@ -308,13 +310,16 @@ class Tracker:
 
     async def _load_missing(self, partition: Partition, judged: Judged) -> None:
         """Bring the states of the events' unknown actors into the partition's table."""
-        missing = partition.table.missing(judged.by_actor)
-        self.stats.cache_misses += len(missing)
-        if not missing:
-            return
-        blobs = await self._store.load_states(partition.number, [key for _, key in missing])
-        for (actor, key), blob in zip(missing, blobs, strict=True):
-            partition.table.put(actor, key, blob)
+        table = partition.table
+        missing = table.missing(judged.by_actor)
+        if table.is_complete:
+            for actor, key in missing:
+                table.put(actor, key, None)
+        elif missing:
+            self.stats.cache_misses += len(missing)
+            blobs = await self._store.load_states(partition.number, [key for _, key in missing])
+            for (actor, key), blob in zip(missing, blobs, strict=True):
+                table.put(actor, key, blob)
 
     def _count(self, batch: PartitionBatch, judged: Judged) -> "_Counted":
         partition = self._partitions[batch.partition]

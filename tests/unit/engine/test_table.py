@@ -113,6 +113,14 @@ def test_beyond_its_capacity_the_table_forgets_the_actors_it_has_had_longest():
     assert table.missing(by_actor(events("u1:A#b@1 u2:A#b@1 u3:A#b@1"))) == [("u1", b"u1")]
 
 
+def test_a_table_that_held_all_there_is_does_no_more_once_an_actor_has_left():
+    table = ActorTable(funnel_set("A>B"), str.encode, capacity=2, is_complete=True)
+    apply(table, "u1:A#a@0 u2:A#a@0")
+    assert table.is_complete
+    apply(table, "u3:A#a@0")
+    assert not table.is_complete
+
+
 def test_what_is_below_the_limit_is_sealed(table):
     apply(table, "u1:A#a@0 u1:A#b@5", seal_below_ms=5)
     ((_, states),) = table.items()

@@ -148,6 +148,16 @@ async def test_what_is_read_and_not_stored_is_bounded(world):
     await until(lambda: world.committer.room == 200)
 
 
+async def test_room_for_a_few_records_is_no_room(world):
+    world.sink.gate.clear()
+    world.arrive(world.read(0, 0, 100), world.read(1, 0, 87))
+    assert world.committer.room == 13
+    world.arrive(world.read(2, 0, 1))
+    assert world.committer.room == 0
+    world.sink.gate.set()
+    await until(lambda: world.committer.room == 200)
+
+
 async def test_a_refused_partition_is_sought_and_its_later_batches_are_dropped(world):
     world.sink.gate.clear()
     world.sink.answers = [{0: 1}]

@@ -293,6 +293,7 @@ async def test_after_any_failure_memory_is_what_is_stored(world, failing):
     world.write(1, "A", "A", actor="bob")
     tracker = await world.worker()
     await world.count(tracker, 0, 1)
+    await tracker.assign({number: world.state(number) for number in (0, 1)})  # states are now to be read
     for partition in (0, 1):
         world.write(partition, "B", actor="cleo")
     tracker.store.failing = failing
@@ -305,6 +306,34 @@ async def test_after_any_failure_memory_is_what_is_stored(world, failing):
         tracker._partitions[partition].rollup_written_s = 0.0
     await tracker.tick({})
     assert await world.entered(0) == {"ab@1": [1]}
+
+
+async def test_states_are_asked_for_only_where_some_can_be_stored(world):
+    world.write(0, "A", actor="ann")
+    tracker = await world.worker()
+    tracker.store.failing = "load_states"
+    await world.count(tracker, 0)
+    world.write(0, "A", actor="bob")
+    assert await tracker.process([world.batch(0, 1)]) == {}
+    await tracker.assign({0: world.state(0)})
+    world.write(0, "B", actor="ann")
+    with pytest.raises(StoreUnavailable):
+        await tracker.process([world.batch(0, 2)])
+
+
+async def test_an_actor_that_had_to_leave_the_table_is_read_again(world):
+    tracker = await world.worker(worker=WorkerSettings(shards=4, cache_actors=1))
+    world.write(0, "A", actor="ann")
+    world.write(0, "A", actor="bob")
+    await world.count(tracker, 0)
+    world.write(0, "B", actor="ann")
+    assert await tracker.process([world.batch(0, 2)]) == {}
+    assert tracker.stats.cache_misses == 1
+    tracker._partitions[0].rollup_written_s = 0.0
+    await tracker.tick({})
+    (blob,) = await MemoryStore(world.server, shards=4).load_rollups(1)
+    (funnel,) = decode_rollup(blob).funnels
+    assert [row.counts.reached for row in funnel.total] == [[2, 1]]
 
 
 async def test_what_was_stored_beside_a_refused_commit_counts_as_stored(world):
