@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from stream.aggregate.cells import Cell, add_cell, empty_cell
-from stream.aggregate.gather import Gathered, Segments
+from stream.aggregate.gather import Segments, gather
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
@@ -84,8 +84,7 @@ class FunnelTotals:
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
-        gathered = Gathered(self.funnel.step_count, self._fine_ms)
-        gathered.take(changes)
+        gathered = gather(changes, self.funnel.step_count, self._fine_ms)
         for (time_ms, segments), cell in gathered.open.items():
             for split in self._splits(segments):
                 for ring in (*self.windows, self.ledger):

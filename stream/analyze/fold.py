@@ -132,7 +132,7 @@ class TimeFold:
 
     def __init__(self, funnels: FunnelSet) -> None:
         self._funnels = funnels
-        self._table = ActorTable(funnels, lambda _: b"")
+        self._table = ActorTable(funnels, lambda _: b"", is_complete=True)
         self._judged: dict[tuple[str, int], FunnelState] = {}
 
     def take(self, ordered: Ordered) -> Iterator[Part]:
@@ -151,8 +151,7 @@ class TimeFold:
             stretch = events[start : start + length]
             next_ms = events[start + length][1] if start + length < len(events) else None
             batch = by_actor(stretch)
-            for actor, key in self._table.missing(batch):
-                self._table.put(actor, key, None)
+            self._table.missing(batch)  # none: nothing is stored, so that it makes those it does not know
             applied = self._table.apply(batch, next_ms, write=False)
             yield Part(applied.changes, applied.verdicts, len(stretch), next_ms)
 

@@ -69,9 +69,8 @@ def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
             written_periods = ((start_ms, end_ms, own, deepest, 0),)
         if best <= len(levels) and levels[best - 1] is chain:
             written_attempt = (entry_ms, best, 0, entry)
-    if len(entries) == 2:  # the common case, without the call that a comprehension is
-        return funnel.number, levels, written_attempt, written_periods, (entries[1][:4],)
-    return funnel.number, levels, written_attempt, written_periods, [entry[:4] for entry in entries[1:]]
+    hits = [entry[:4] for entry in entries[1:]] if len(entries) != 2 else (entries[1][:4],)
+    return funnel.number, levels, written_attempt, written_periods, hits
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:

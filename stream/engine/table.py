@@ -46,8 +46,8 @@ class ActorTable:
     """States of a partition's actors by actor id; `key_of` gives the pseudonymous key they are stored under.
 
     `hits` and `misses` count, once a batch, the actors that were and were not in the table.
-    `is_complete`: whether the store has no actor that is not in the table. Begin with True only where
-    nothing is stored yet; it ends when an actor has to leave.
+    `is_complete`: whether no actor is stored that is not in the table, so that none has to be read. Begin with True
+    only where nothing is stored; it ends when an actor has to leave.
     """
 
     def __init__(
@@ -74,12 +74,17 @@ class ActorTable:
         return len(self._actors)
 
     def missing(self, batch: ByActor) -> list[tuple[str, bytes]]:
-        """Return (actor, key) of every actor in `batch` that is not in the table."""
+        """Return (actor, key) of every actor in `batch` to be read from the store and put; makes those that are new."""
         # Not a difference of key views: that walks through the whole table.
         absent = [actor for actor in batch if actor not in self._actors]
         self.misses += len(absent)
         self.hits += len(batch) - len(absent)
-        return [(actor, self._key_of(actor)) for actor in absent]
+        unknown = [(actor, self._key_of(actor)) for actor in absent]
+        if not self.is_complete:
+            return unknown
+        for actor, key in unknown:
+            self.put(actor, key, None)
+        return []
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
         """Take in what the store has of an actor, None for nothing; raises UnreadableState."""

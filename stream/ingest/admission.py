@@ -102,9 +102,14 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
             if event_id is None:
                 event_id = fallback_id(origin, offsets[index])
             events.append((actor, time_ms, event_id, name, properties(parsed), limit))
-            # A key that is the actor's text is the rule: that alone is asked without a call.
-            if keys is not None and keys[index] != actor.encode() and not key_names_actor(keys[index], actor):
-                misplaced = index if misplaced is None else misplaced
+            # A key that is the actor's text is the rule, so that this is asked before the call that asks it again.
+            if (
+                keys is not None
+                and keys[index] != actor.encode()
+                and misplaced is None
+                and not key_names_actor(keys[index], actor)
+            ):
+                misplaced = index
         if seen_ms > mark:
             mark = seen_ms
             limit = mark - lateness_ms

@@ -175,6 +175,7 @@ class Supervisor:
         ended = [name for name, child in self._children.items() if child.poll() is not None]
         for name in ended:
             self._exit_codes[name] = self._children.pop(name).returncode
+            del self._marks[name]
         return bool(ended)
 
     def _end_service(self, service: ServicePlan, *, is_gentle: bool) -> None:
@@ -225,7 +226,7 @@ class Supervisor:
         write_state(Path(plan.state_path), state)
 
     def _state_of(self, service: ServicePlan) -> ServiceState:
-        process = self._marks[service.name] if service.name in self._children else None
+        process = self._marks.get(service.name)
         code = self._exit_codes.get(service.name)
         return ServiceState(service.name, service.address, service.ports, service.log, process, code)
 

@@ -45,7 +45,7 @@ def take_columns(source: PartitionRecords, max_records: int, max_bytes: int) -> 
             _append(columns, batch)
         columns.next_offset = source.next_fetch_offset = batch.next_offset
         count = len(columns.values)
-        if count >= max_records or 2 * count - before > max_records or columns.size_bytes >= max_bytes:
+        if count + (count - before) > max_records or columns.size_bytes >= max_bytes:
             return columns, not records.has_next()
     return columns, True
 

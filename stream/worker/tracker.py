@@ -310,16 +310,13 @@ class Tracker:
 
     async def _load_missing(self, partition: Partition, judged: Judged) -> None:
         """Bring the states of the events' unknown actors into the partition's table."""
-        table = partition.table
-        missing = table.missing(judged.by_actor)
-        if table.is_complete:
-            for actor, key in missing:
-                table.put(actor, key, None)
-        elif missing:
-            self.stats.cache_misses += len(missing)
-            blobs = await self._store.load_states(partition.number, [key for _, key in missing])
-            for (actor, key), blob in zip(missing, blobs, strict=True):
-                table.put(actor, key, blob)
+        missing = partition.table.missing(judged.by_actor)
+        self.stats.cache_misses += len(missing)
+        if not missing:
+            return
+        blobs = await self._store.load_states(partition.number, [key for _, key in missing])
+        for (actor, key), blob in zip(missing, blobs, strict=True):
+            partition.table.put(actor, key, blob)
 
     def _count(self, batch: PartitionBatch, judged: Judged) -> "_Counted":
         partition = self._partitions[batch.partition]

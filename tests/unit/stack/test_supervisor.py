@@ -13,6 +13,7 @@ import pytest
 
 from stream.stack.processes import is_running, mark, wait_gone
 from stream.stack.state import DETACH, Plan, ServicePlan, StackState, control_socket
+from stream.stack.supervisor import Supervisor
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 # Ends in order when asked to, and leaves a file behind.
@@ -205,3 +206,16 @@ def test_services_die_with_a_supervisor_that_is_killed(supervise):
     redis = supervised.state.services["redis"].process
     supervised.process.kill()
     assert wait_gone(redis, SECONDS)
+
+
+def test_a_service_that_ended_is_on_record_until_its_exit_code_is(tmp_path):
+    service = ServicePlan("sleeper", SLEEP, "nowhere", [], str(tmp_path / "log"))
+    plan = Plan("demo", str(tmp_path), False, str(tmp_path / "demo.json"), mark(os.getpid()), "local", [service], {})
+    supervisor = Supervisor(plan, lifeline=-1)
+    supervisor._spawn(service)
+    started = supervisor._state_of(service).process
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert (supervisor._state_of(service).process, supervisor._state_of(service).exit_code) == (started, None)
+    assert supervisor._reap()
+    assert (supervisor._state_of(service).process, supervisor._state_of(service).exit_code) == (None, -signal.SIGKILL)
