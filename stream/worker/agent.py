@@ -3,8 +3,9 @@
 In:  partition batches as Faust events, in order within a partition.
 Out: calls of the sink, one at a time; events acknowledged in order once their batch is stored.
 
-While a commit waits for the store, the next batches are fetched; how many records may wait so is bounded.
-Batches of a partition that pile up meanwhile are joined: under load the commits grow, not the queue.
+While one group of batches is being stored, the next is fetched and, if it is large, counted; how many records may
+be fetched and not counted is bounded. Batches of a partition that pile up meanwhile are joined: under load the
+commits grow, not the queue.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.2
 FEW = 16  # less than this fraction of what may be in flight is no room
+AHEAD = (
+    5_000  # records that are worth counting while the group before is being stored; fewer are joined with what follows
+)
 ON_THE_WAY_S = 0.01  # Faust's stream takes 50 us a batch; one it has dropped must not hold up the others for long
 
 
@@ -62,8 +66,16 @@ class _Waiting(NamedTuple):
     event: Any
 
 
+class _Counted(NamedTuple):
+    """A group whose commits are on their way: (partition, next offset, time of its last record) of each, its events."""
+
+    positions: list[tuple[int, int, int | None]]
+    events: dict[int, list[Any]]
+    stored: asyncio.Future[Mapping[int, int]]
+
+
 class Committer:
-    """Calls the sink, never twice at once, and keeps count of what is in flight."""
+    """Calls the sink, never twice at once, and keeps count of what is fetched; at most one group is being stored."""
 
     def __init__(self, sink: BatchSink, limits: Limits, outage: Outage) -> None:
         self.sink = sink
@@ -72,7 +84,8 @@ class Committer:
         self._is_lost = False  # the sink failed; what it remembers is void until it has assigned anew
         self._turn = asyncio.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._storing: deque[_Counted] = deque()  # at most one while no other is being counted
+        self._news = asyncio.Event()  # a batch has arrived, or a group is stored
         self._has_room = asyncio.Event()
         self._in_flight: dict[tuple[int, int, int], int] = {}
         self._records = 0
@@ -90,11 +103,12 @@ class Committer:
         self._loop = asyncio.create_task(self._run(crash), name="committer")
 
     async def stop(self) -> None:
-        """Let the call in flight finish, then stop the sink."""
+        """Let what is in flight be stored, then stop the sink."""
         if self._loop is None:
             return
         async with self._turn:
             self._loop.cancel()
+            await self._finish()
         self._loop = None
         self._forget()
         await self.sink.stop()
@@ -124,7 +138,7 @@ class Committer:
         self._has_room.set()
 
     def _forget(self) -> None:
-        """Nothing is in flight any more: what still arrives is of an older epoch."""
+        """Nothing is waiting any more: what still arrives is of an older epoch."""
         self._waiting.clear()
         self._in_flight.clear()
         self._records = 0
@@ -138,7 +152,7 @@ class Committer:
         admission = self._source.epochs.admit(batch)
         if admission is Admission.NEXT:
             self._waiting.append(_Waiting(batch, event))
-            self._arrived.set()
+            self._news.set()
             return
         self._done(batch)
         if admission is Admission.HOLE:
@@ -154,6 +168,7 @@ class Committer:
     async def assign(self, states: Mapping[int, LogState]) -> Mapping[int, int]:
         """Ask the sink where to go on. Raises what `BatchSink.assign` raises."""
         async with self._turn:
+            await self._finish()
             self._forget()
             offsets = await self.sink.assign(states)
             self._is_lost = False
@@ -161,8 +176,9 @@ class Committer:
         return offsets
 
     async def revoke(self, partitions: Collection[int]) -> None:
-        """Wait for the call in flight, then let the sink forget these partitions."""
+        """Wait until what is in flight is stored, then let the sink forget these partitions."""
         async with self._turn:
+            await self._finish()
             self._forget()
             self._is_lost = False
             for partition in partitions:
@@ -197,17 +213,30 @@ class Committer:
         try:
             while True:
                 pause = due - time.monotonic()
-                if not self._waiting and pause > 0:
-                    self._arrived.clear()
-                    await _first(self._arrived, pause)
+                if not self._waiting and not self._is_stored() and pause > 0:
+                    self._news.clear()
+                    await _first(self._news, pause)
                 await self._let_arrive()
                 async with self._turn:
-                    await self._commit_ready()
+                    await self._go_on()
                     if time.monotonic() >= due:
                         due = time.monotonic() + TICK_S
                         await self._tick()
         except Exception as error:  # noqa: BLE001 (whatever it is, the worker must not go on without its committer)
             await crash(error)
+
+    def _is_stored(self) -> bool:
+        return bool(self._storing) and self._storing[0].stored.done()
+
+    async def _go_on(self) -> None:
+        """Count the next group and take in the one before it; only a large one is counted before that is stored."""
+        try:
+            if self._is_stored() or 0 < sum(len(item.batch.values) for item in self._waiting) < AHEAD:
+                await self._settle(0)
+            await self._count_next()
+            await self._settle(1)
+        except (StoreUnavailable, KafkaUnavailable) as error:
+            await self._lose(error)
 
     async def _let_arrive(self) -> None:
         """Wait for what was read together with the first batch: it is on its way through Faust's stream."""
@@ -216,32 +245,56 @@ class Committer:
             pause = deadline - time.monotonic()
             if pause <= 0:
                 return
-            self._arrived.clear()
-            await _first(self._arrived, pause)
+            self._news.clear()
+            await _first(self._news, pause)
 
-    async def _commit_ready(self) -> None:
+    async def _count_next(self) -> None:
         group = self._next_group()
         if not group:
             return
         batches = [_joined([item.batch for item in items]) for items in group.values()]
-        try:
-            moved = await self.sink.process(batches)
-        except (StoreUnavailable, KafkaUnavailable) as error:
-            self._lose(error)
-            return
-        for batch in batches:
-            items = group[batch.partition]
+        stored = await self.sink.count(batches)
+        stored.add_done_callback(lambda _: self._news.set())
+        for items in group.values():
             for item in items:
                 self._done(item.batch)
-            if batch.partition not in moved:
-                recorded_ms = batch.record_times[-1] if batch.record_times else self._stored_time(batch.partition)
-                self._stored[batch.partition] = (batch.next_offset, recorded_ms)
-                for item in items:
-                    item.event.ack()
+        positions = [
+            (batch.partition, batch.next_offset, batch.record_times[-1] if batch.record_times else None)
+            for batch in batches
+        ]
+        events = {partition: [item.event for item in items] for partition, items in group.items()}
+        self._storing.append(_Counted(positions, events, stored))
+
+    async def _settle(self, left: int) -> None:
+        """Take in groups until only `left` are on their way; all, if anything was refused."""
+        moved: dict[int, int] = {}
+        while self._storing and (moved or len(self._storing) > left):
+            moved.update(await self._take_in(self._storing.popleft()))
         if moved:
             log.warning("the store was ahead or behind: reading again from %s", dict(sorted(moved.items())))
             self._stored.update({partition: (offset, None) for partition, offset in moved.items()})
             self._source.rewind(moved)
+
+    async def _take_in(self, group: _Counted) -> Mapping[int, int]:
+        """Wait until a group is stored and acknowledge it; returns what was refused, and where to read on."""
+        moved = await group.stored
+        for partition, next_offset, recorded_ms in group.positions:
+            if partition not in moved:
+                self._stored[partition] = (
+                    next_offset,
+                    self._stored_time(partition) if recorded_ms is None else recorded_ms,
+                )
+                for event in group.events[partition]:
+                    event.ack()
+        return moved
+
+    async def _finish(self) -> None:
+        """Wait until nothing is on its way to the store; where that leaves it is for the next assignment to read."""
+        while self._storing:
+            try:
+                await self._take_in(self._storing.popleft())
+            except (StoreUnavailable, KafkaUnavailable) as error:
+                log.warning("a commit was left without a clear answer: %s", error)
 
     def _stored_time(self, partition: int) -> int | None:
         return self._stored.get(partition, (0, None))[1]
@@ -272,12 +325,13 @@ class Committer:
         try:
             await self.sink.tick(self.lag())
         except (StoreUnavailable, KafkaUnavailable) as error:
-            self._lose(error)
+            await self._lose(error)
         else:
             self._outage.end("tick")
 
-    def _lose(self, error: Exception) -> None:
+    async def _lose(self, error: Exception) -> None:
         """Whether the sink stored anything is unknown: have it assign all anew, with pauses until it can."""
+        await self._finish()
         self._forget()
         if not self._stored:  # nothing to take over: the next tick tries again
             self._outage.begin(str(error), "tick")

@@ -3,9 +3,11 @@
 Out: one `PartitionBatch` per partition and commit, the offsets to continue from, the lag.
 
 The Kafka side calls a `BatchSink` from one event loop and never twice at once: `assign`,
-`revoke`, `process` and `tick` do not overlap, so that a sink needs no lock of its own.
+`revoke`, `count` and `tick` do not overlap, so that a sink needs no lock of its own. What `count`
+began to store may still be on its way during the next `count` or `tick`, but not during the others.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -86,19 +88,19 @@ class BatchSink(Protocol):
     async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
         """Take these partitions over and return the offset to read each from.
 
-        Also called for partitions already held, after `process` or `tick` raised `StoreUnavailable`:
+        Also called for partitions already held, after `count`, its future or `tick` raised `StoreUnavailable`:
         then everything remembered about them is void. Raises `StoreUnavailable`, or an operator's error.
         """
 
     async def revoke(self, partitions: Collection[int]) -> None:
         """Forget these partitions; none of their batches is in flight, and unknown ones are no error."""
 
-    async def process(self, batches: Sequence[PartitionBatch]) -> Mapping[int, int]:
-        """Count and store the batches, at most one of each partition.
+    async def count(self, batches: Sequence[PartitionBatch]) -> asyncio.Future[Mapping[int, int]]:
+        """Count the batches, at most one of each partition, and begin to store them, after those counted before.
 
-        Returns {} when all are stored; else, for each partition whose batch is not, the offset to
-        read on from. Raises `StoreUnavailable` or
-        `KafkaUnavailable` (dead letters): the caller waits, then assigns all its partitions anew.
+        The future is done when they are stored: with {} if all are, else with the offset to read on from for each
+        partition whose batch is not. Both raise `StoreUnavailable` or `KafkaUnavailable` (dead letters): the
+        caller waits for whatever else is on its way, pauses, and assigns all its partitions anew.
         """
 
     async def tick(self, lag: Mapping[int, Lag]) -> None:

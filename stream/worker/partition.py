@@ -68,7 +68,7 @@ class Prepared(NamedTuple):
 
 
 class Partition:
-    """State of one assigned partition. `head` is what is stored; `counting` the rules.
+    """State of one assigned partition. `head` is where its last commit leads, stored or not; `counting` the rules.
 
     is_new: the head was just made, so that nothing else can be stored.
     """
@@ -91,6 +91,7 @@ class Partition:
         self._since_changed = False
         self.rollup_offset = -1
         self.rollup_written_s = 0.0
+        self.swept_s = 0.0
         self.sweep_shard = 0
 
     def restore(self, cells: Mapping[bytes, bytes]) -> None:

@@ -4,7 +4,8 @@ In:  assignments and partition batches from the Kafka side (`worker.contract.Bat
 Out: commits, dead letters before them, rollups; the merged rollup of all partitions for /metrics.
 
 A partition's memory runs ahead of the store from the moment a batch is counted until its
-commit is acknowledged. Whatever happens in between, the memory is thrown away and read anew.
+commit is acknowledged; further batches are counted meanwhile, and their commits sent in order.
+Whatever happens in between, the memory is thrown away and read anew.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_s
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.envelope import misplaced_text
 from stream.worker.fences import Fences
+from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
 from stream.worker.partition import Counting, Judged, Partition, checksum_of, decode_rollup, encode_rollup
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 
 ROLLUP_EVERY_S = 0.25  # seen on /metrics well under a second; at most 4 writes a second a partition
 IDLE_ROLLUP_EVERY_S = 1.0
+SWEEP_EVERY_S = 2.0  # a sweep has to wait for the commits that are on their way; under load that costs a pause
 REFRESH_EVERY_S = 0.19  # ticks come each 0.2 s: a longer one would skip every second
 ACTIVE_SET_EVERY_S = 1.0
 LOAD_AHEAD = 5_000
@@ -98,6 +101,7 @@ class Tracker:
         self._letters_wait = ""
         self._fences = Fences()
         self._asked_again: dict[int, int] = {}
+        self._in_turn = InTurn()
 
     # --- life
 
@@ -171,6 +175,7 @@ class Tracker:
         offsets = {}
         for number, log_state in sorted(partitions.items()):
             self._partitions.pop(number, None)
+            self._in_turn.forget(number)
             head, is_new = await self._take_over(number, log_state)
             partition = Partition(number, head, counting, is_new=is_new)
             partition.restore(await self._store.load_cells(number))
@@ -214,15 +219,15 @@ class Tracker:
         self._letters_wait = ""
         for number in partitions:
             self._partitions.pop(number, None)
+            self._in_turn.forget(number)
             self._lag.pop(number, None)
             self.stats.partitions.pop(number, None)
 
     # --- batches
 
-    async def process(self, batches: Sequence[PartitionBatch]) -> Mapping[int, int]:
-        """Count and store the batches; see `BatchSink.process`."""
+    async def count(self, batches: Sequence[PartitionBatch]) -> asyncio.Future[Mapping[int, int]]:
+        """Count the batches and begin to store them; see `BatchSink.count`."""
         started = time.perf_counter()
-        moved: dict[int, int] = {}
         sending: list[asyncio.Task[dict[int, int]]] = []
         waiting: list[_Counted] = []
         size = 0
@@ -231,18 +236,25 @@ class Tracker:
                 # The smallest last: its commit is the one that is waited for while nothing else is to be done.
                 by_size = sorted(batches, key=lambda batch: len(batch.values), reverse=True)
                 async with aclosing(self._loaded(by_size)) as loaded:
-                    async for batch, judged in loaded:
-                        counted = self._count(batch, judged)
+                    async for ready in loaded:
+                        counted = self._count_one(*ready)
                         waiting.append(counted)
                         size += len(counted.commit.states)
                         if size >= COMMIT_STATES:
-                            sending.append(asyncio.create_task(self._send(waiting)))
+                            sending.append(self._begin_sending(waiting))
                             waiting, size = [], 0
                             await asyncio.sleep(0)  # the store writes this while the next partition is counted
-                if waiting:
-                    sending.append(asyncio.create_task(self._send(waiting)))
-        finally:
-            results = await asyncio.gather(*sending, return_exceptions=True)
+        except BaseException:
+            await asyncio.gather(*sending, return_exceptions=True)
+            raise
+        if waiting:
+            sending.append(self._begin_sending(waiting))
+        return asyncio.create_task(self._sent(sending, started))
+
+    async def _sent(self, sending: Sequence["asyncio.Task[dict[int, int]]"], started: float) -> Mapping[int, int]:
+        """Return what was refused of a group, once the whole of it was sent; raises its first error."""
+        results = await asyncio.gather(*sending, return_exceptions=True)
+        moved: dict[int, int] = {}
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -250,12 +262,12 @@ class Tracker:
         self.stats.batch_seconds.observe(time.perf_counter() - started)
         return moved
 
-    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncGenerator[tuple[PartitionBatch, Judged]]:
+    async def _loaded(self, batches: Sequence[PartitionBatch]) -> AsyncGenerator["_Ready"]:
         """Yield the batches with what was admitted of them, once the states of their actors are in the tables.
 
         The next batches' states are on their way while one is being counted.
         """
-        ahead: deque[tuple[PartitionBatch, Judged, asyncio.Task[None]]] = deque()
+        ahead: deque[tuple[_Ready, asyncio.Task[None]]] = deque()
         records = 0
         try:
             for batch in batches:
@@ -263,23 +275,23 @@ class Tracker:
                 following = self._without_reread(partition, batch)
                 if following is None:
                     continue
-                judged = partition.admit(following)
-                ahead.append((following, judged, asyncio.create_task(self._load_missing(partition, judged))))
+                ready = _Ready(partition, following, partition.admit(following))
+                ahead.append((ready, asyncio.create_task(self._load_missing(partition, ready.judged))))
                 records += len(following.values)
                 if records >= LOAD_AHEAD and len(ahead) > 1:
                     await asyncio.sleep(0)  # the question goes out before the counting begins
-                    ready, judged, loading = ahead.popleft()
-                    records -= len(ready.values)
+                    ready, loading = ahead.popleft()
+                    records -= len(ready.batch.values)
                     await loading
-                    yield ready, judged
+                    yield ready
             while ahead:
-                ready, judged, loading = ahead.popleft()
+                ready, loading = ahead.popleft()
                 await loading
-                yield ready, judged
+                yield ready
         finally:
-            for _, _, loading in ahead:
+            for _, loading in ahead:
                 loading.cancel()
-            await asyncio.gather(*[loading for _, _, loading in ahead], return_exceptions=True)
+            await asyncio.gather(*[loading for _, loading in ahead], return_exceptions=True)
 
     def _without_reread(self, partition: Partition, batch: PartitionBatch) -> PartitionBatch | None:
         """Check the record before the stored offset, read once more at assignment, and take it off.
@@ -314,12 +326,13 @@ class Tracker:
         self.stats.cache_misses += len(missing)
         if not missing:
             return
+        # An actor that had to leave the table may have its newest state still on its way.
+        await self._in_turn.until_done([partition.number])
         blobs = await self._store.load_states(partition.number, [key for _, key in missing])
         for (actor, key), blob in zip(missing, blobs, strict=True):
             partition.table.put(actor, key, blob)
 
-    def _count(self, batch: PartitionBatch, judged: Judged) -> "_Counted":
-        partition = self._partitions[batch.partition]
+    def _count_one(self, partition: Partition, batch: PartitionBatch, judged: Judged) -> "_Counted":
         misplaced = judged.admitted.misplaced
         if misplaced is not None:
             offset = batch.offsets[misplaced]
@@ -331,8 +344,26 @@ class Tracker:
         commit = self._with_rollup(partition, prepared.commit)
         return _Counted(partition, commit, prepared.letters, prepared.verdicts)
 
+    def _begin_sending(self, counted: Sequence["_Counted"]) -> "asyncio.Task[dict[int, int]]":
+        """Send after whatever of these partitions is on its way: a commit continues from the one before it."""
+        for partition, commit, _, _ in counted:
+            partition.head = commit.head
+            if commit.rollup is not None:
+                partition.rollup_written_s = time.monotonic()
+                partition.rollup_offset = commit.head.next_offset
+        return self._in_turn.begin([item.partition.number for item in counted], self._send(counted))
+
     async def _send(self, counted: Sequence["_Counted"]) -> dict[int, int]:
-        """Send the dead letters, then store; returns where to read on for what was refused."""
+        """Send the dead letters, then store; returns where to read on for what was refused.
+
+        What was counted behind a refused commit is void, and not sent.
+        """
+        void = {
+            item.partition.number: self._partitions[item.partition.number].head.next_offset
+            for item in counted
+            if self._partitions[item.partition.number] is not item.partition
+        }
+        counted = [item for item in counted if item.partition.number not in void]
         letters = [letter for item in counted for letter in item.letters]
         await self._send_letters(letters)
         started = time.perf_counter()
@@ -351,7 +382,7 @@ class Tracker:
             else:
                 self.stats.moved += 1
                 refused.append(item.partition)
-        return {partition.number: await self._reload(partition) for partition in refused}
+        return void | {partition.number: await self._reload(partition) for partition in refused}
 
     async def _send_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Send; until it has worked again this worker is not ready, though it can be assigned partitions."""
@@ -364,15 +395,11 @@ class Tracker:
             self._letters_wait = ""
 
     def _stored(self, item: "_Counted") -> None:
-        partition, head = item.partition, item.commit.head
-        partition.head = head
-        self._counted_to[partition.number] = head.next_offset
-        if item.commit.rollup is not None:
-            partition.rollup_written_s = time.monotonic()
-            partition.rollup_offset = head.next_offset
+        number, head = item.partition.number, item.commit.head
+        self._counted_to[number] = head.next_offset
         stats = self.stats
         stats.verdicts = [a + b for a, b in zip(stats.verdicts, item.verdicts, strict=True)]
-        stats.partitions[partition.number].watermark_ms = head.watermark_ms
+        stats.partitions[number].watermark_ms = head.watermark_ms
 
     async def _reload(self, refused: Partition) -> int:
         """Read a partition anew after a refused commit, because the store went back; returns where it stands.
@@ -433,18 +460,28 @@ class Tracker:
         await self._store.set_active_funnel_set(msgspec.json.encode(chosen), self._active_document)
 
     async def _write_rollups(self, now_s: float) -> None:
-        due = []
-        for partition in self._partitions.values():
-            if partition.head.watermark_ms is None:
-                continue  # nothing to say, and no state that could expire
-            age = now_s - partition.rollup_written_s
-            moved_on = partition.rollup_offset != partition.head.next_offset
-            if age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S):
-                deleted = await self._sweep(partition)
-                commit = self._with_rollup(partition, partition.touch(deleted))
-                due.append(_Counted(partition, commit, [], [0] * len(Verdict)))
-        if due and await self._send(due):
+        due = [partition.number for partition in self._partitions.values() if self._is_due(partition, now_s)]
+        if not due:
+            return
+        await self._in_turn.until_done(due)  # else a state that is on its way could be swept
+        counted = []
+        for number in due:
+            partition = self._partitions[number]
+            partition.swept_s = now_s
+            commit = self._with_rollup(partition, partition.touch(await self._sweep(partition)))
+            counted.append(_Counted(partition, commit, [], [0] * len(Verdict)))
+        if await self._begin_sending(counted):
             raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
+
+    def _is_due(self, partition: Partition, now_s: float) -> bool:
+        """Whether a partition needs a commit for its rollup alone; others that are on their way bring it along."""
+        if partition.head.watermark_ms is None:
+            return False  # nothing to say, and no state that could expire
+        if self._in_turn.is_busy(partition.number) and now_s - partition.swept_s < SWEEP_EVERY_S:
+            return False
+        age = now_s - partition.rollup_written_s
+        moved_on = partition.rollup_offset != partition.head.next_offset
+        return age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S)
 
     async def _sweep(self, partition: Partition) -> list[bytes]:
         """Look through the next shard of a partition for states that say nothing any more."""
@@ -486,6 +523,14 @@ class Tracker:
         self.merged = merge(rollups)
         if self.merged is not None:
             self.collector.update(self.merged, int(time.time() * 1000))
+
+
+class _Ready(NamedTuple):
+    """A partition's batch whose actors are in the table."""
+
+    partition: Partition
+    batch: PartitionBatch
+    judged: Judged
 
 
 class _Counted(NamedTuple):

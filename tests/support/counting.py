@@ -46,7 +46,7 @@ class CountingSink:
         self.lag = {}
         self.is_away = False
         self.calls = []
-        self.busy = False
+        self.busy, self.last = False, None
 
     async def start(self):
         if self.is_away:
@@ -72,9 +72,15 @@ class CountingSink:
         for partition in partitions:
             self.expected.pop(partition, None)
 
-    async def process(self, batches):
-        self._check("process")
-        assert not self.busy, "the sink was called while it was busy"
+    async def count(self, batches):
+        self._check("count")
+        self.last = asyncio.create_task(self.store(batches, self.last))
+        return self.last
+
+    async def store(self, batches, before):
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        assert not self.busy, "two groups were stored at once"
         self.busy = True
         await asyncio.sleep(self.delay_s)
         moved = {}

@@ -17,7 +17,7 @@ STATE = LogState(0, 100, None, 3)
 
 class Sink:
     def __init__(self):
-        self.calls, self.answers, self.busy, self.ticks, self.is_away = [], [], 0, 0, False
+        self.calls, self.counted, self.answers, self.last, self.ticks, self.is_away = [], [], [], None, 0, False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -28,17 +28,25 @@ class Sink:
         pass
 
     async def assign(self, partitions):
+        self.last = None
         return dict.fromkeys(partitions, 0)
 
     async def revoke(self, partitions):
         self.calls.append(("revoke", sorted(partitions)))
 
-    async def process(self, batches):
-        assert not self.busy
-        self.busy += 1
+    async def count(self, batches):
+        """Count at once; store, in order, while the gate is open."""
+        group = [(b.partition, b.from_offset, list(b.offsets)) for b in batches]
+        self.counted.append(group)
+        self.last = asyncio.create_task(self.store(group, self.last))
+        return self.last
+
+    async def store(self, group, before):
+        if before is not None:
+            await asyncio.wait([before])
+            before.result()
         await self.gate.wait()
-        self.busy -= 1
-        self.calls.append([(b.partition, b.from_offset, list(b.offsets)) for b in batches])
+        self.calls.append(group)
         answer = self.answers.pop(0) if self.answers else {}
         if isinstance(answer, Exception):
             raise answer
@@ -128,7 +136,7 @@ async def test_partitions_read_together_share_one_call_and_are_acknowledged_afte
 async def test_batches_that_pile_up_while_the_store_is_slow_are_joined_in_order(world):
     world.sink.gate.clear()
     world.arrive(world.read(0, 0, 2))
-    await until(lambda: world.sink.busy)
+    await until(lambda: world.sink.counted)
     world.arrive(world.read(0, 2, 4), world.read(0, 4, 5))
     world.sink.gate.set()
     await until(lambda: len(world.acked) == 3)
@@ -136,8 +144,10 @@ async def test_batches_that_pile_up_while_the_store_is_slow_are_joined_in_order(
     assert world.acked == [(0, 2), (0, 4), (0, 5)]
 
 
-async def test_what_is_read_and_not_stored_is_bounded(world):
+async def test_what_is_read_and_not_counted_is_bounded(world):
     world.sink.gate.clear()
+    world.arrive(world.read(2, 0, 1))
+    await until(lambda: world.sink.counted)
     world.arrive(world.read(0, 0, 100), world.read(1, 0, 100))
     assert world.committer.room == 0
     waiting = asyncio.create_task(world.committer.wait_for_room())
@@ -150,19 +160,66 @@ async def test_what_is_read_and_not_stored_is_bounded(world):
 
 async def test_room_for_a_few_records_is_no_room(world):
     world.sink.gate.clear()
+    world.arrive(world.read(2, 0, 1))
+    await until(lambda: world.sink.counted)
     world.arrive(world.read(0, 0, 100), world.read(1, 0, 87))
     assert world.committer.room == 13
-    world.arrive(world.read(2, 0, 1))
+    world.arrive(world.read(2, 1, 2))
     assert world.committer.room == 0
     world.sink.gate.set()
     await until(lambda: world.committer.room == 200)
+
+
+async def test_a_large_group_is_counted_while_the_one_before_is_stored_but_no_third(world, monkeypatch):
+    monkeypatch.setattr(agent, "AHEAD", 3)
+    world.sink.gate.clear()
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.sink.counted)
+    world.arrive(world.read(0, 2, 5))
+    await until(lambda: len(world.sink.counted) == 2)
+    world.arrive(world.read(0, 5, 9))
+    await asyncio.sleep(0.01)
+    assert (len(world.sink.counted), world.sink.calls, world.acked) == (2, [], [])
+    world.sink.gate.set()
+    await until(lambda: len(world.acked) == 3)
+    assert world.sink.calls == [[(0, 0, [0, 1])], [(0, 2, [2, 3, 4])], [(0, 5, [5, 6, 7, 8])]]
+    assert world.committer.stored_offsets()[0] == 9
+
+
+async def test_what_was_counted_behind_a_refused_batch_is_sought_once_with_it(world, monkeypatch):
+    monkeypatch.setattr(agent, "AHEAD", 1)
+    world.sink.gate.clear()
+    world.sink.answers = [{0: 1}, {0: 1}]
+    world.arrive(world.read(0, 0, 2), world.read(1, 0, 2))
+    await until(lambda: world.sink.counted)
+    world.arrive(world.read(0, 2, 4), world.read(1, 2, 4))
+    await until(lambda: len(world.sink.counted) == 2)
+    world.sink.gate.set()
+    await until(lambda: (1, 4) in world.acked)
+    assert world.source.sought[1:] == [{0: 1}]
+    assert world.acked == [(1, 2), (1, 4)]
+
+
+async def test_an_unclear_answer_is_given_up_only_when_nothing_is_on_its_way_any_more(world, monkeypatch):
+    monkeypatch.setattr(agent, "AHEAD", 1)
+    world.sink.gate.clear()
+    world.sink.answers = [StoreUnavailable("commit", (0,), "timeout")]
+    world.arrive(world.read(0, 0, 2))
+    await until(lambda: world.sink.counted)
+    world.arrive(world.read(0, 2, 4))
+    await until(lambda: len(world.sink.counted) == 2)
+    last = world.sink.last
+    world.sink.gate.set()
+    await until(lambda: world.source.taken_over)
+    assert last.done()
+    assert (world.acked, world.source.taken_over) == ([], 1)
 
 
 async def test_a_refused_partition_is_sought_and_its_later_batches_are_dropped(world):
     world.sink.gate.clear()
     world.sink.answers = [{0: 1}]
     world.arrive(world.read(0, 0, 2), world.read(1, 0, 2))
-    await until(lambda: world.sink.busy)
+    await until(lambda: world.sink.counted)
     old = world.source.epochs.current(0)
     world.arrive(world.read(0, 2, 4), world.read(1, 2, 4))
     late = world.read(0, 4, 6, epoch=old)
@@ -181,9 +238,9 @@ async def test_a_refused_partition_is_sought_and_its_later_batches_are_dropped(w
 
 async def test_after_a_store_without_a_clear_answer_everything_is_taken_over_anew_once(world):
     world.sink.answers = [StoreUnavailable("commit", (0,), "timeout")]
-    world.sink.is_away = True
     world.arrive(world.read(0, 0, 2))
     await until(lambda: world.source.taken_over)
+    world.sink.is_away = True
     await asyncio.sleep(0.05)  # many ticks: none of them may begin it again
     assert world.source.taken_over == 1
     assert "timeout" in world.outage.reason
@@ -206,7 +263,7 @@ async def test_a_failed_tick_takes_over_anew_too_and_without_partitions_it_is_tr
 async def test_revoking_waits_for_the_call_in_flight(world):
     world.sink.gate.clear()
     world.arrive(world.read(0, 0, 2))
-    await until(lambda: world.sink.busy)
+    await until(lambda: world.sink.counted)
     for partition in (0, 1, 2):
         world.source.epochs.close(partition)
     revoking = asyncio.create_task(world.committer.revoke([0, 1, 2]))

@@ -65,6 +65,11 @@ def settings(**changes):
     return TrackerSettings((source,), "unused", **{"rolling": (RollingWindow("1m", 60_000),), **changes})
 
 
+async def stored(tracker, batches):
+    """Let a worker count these batches, and wait until they are stored; returns where to read on for the others."""
+    return await (await tracker.count(batches))
+
+
 class World:
     """A log of one topic and the store that its workers share."""
 
@@ -102,7 +107,7 @@ class World:
     async def count(self, tracker, *partitions):
         """Assign partitions to a worker and let it count all there is."""
         offsets = await tracker.assign({number: self.state(number) for number in partitions})
-        moved = await tracker.process([self.batch(n, offset) for n, offset in offsets.items()])
+        moved = await stored(tracker, [self.batch(n, offset) for n, offset in offsets.items()])
         assert moved == {}
 
     async def head(self, partition) -> PartitionHead:
@@ -134,7 +139,7 @@ async def test_the_record_before_the_stored_offset_is_read_again_and_not_counted
     await world.count(await world.worker(), 0)
     second = await world.worker()
     assert await second.assign({0: world.state(0)}) == {0: 1}
-    assert await second.process([world.batch(0, 1)]) == {}
+    assert await stored(second, [world.batch(0, 1)]) == {}
     assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 2
 
 
@@ -146,7 +151,7 @@ async def test_another_record_before_the_stored_offset_means_another_log(world):
     second = await world.worker()
     await second.assign({0: world.state(0)})
     with pytest.raises(KafkaRefused, match="the topic was recreated"):
-        await second.process([world.batch(0, 1)])
+        await stored(second, [world.batch(0, 1)])
 
 
 async def test_a_log_whose_counted_records_have_all_expired_is_read_from_its_beginning(world):
@@ -184,9 +189,9 @@ async def test_a_batch_that_does_not_begin_where_the_head_stands_is_never_stored
     world.write(0, "A", "B", "A", "B")
     tracker = await world.worker()
     await tracker.assign({0: world.state(0)})
-    assert await tracker.process([world.batch(0, 0, 1)]) == {}
+    assert await stored(tracker, [world.batch(0, 0, 1)]) == {}
     with pytest.raises(StoreUnavailable, match="from offset 2 came where 1 was due"):
-        await tracker.process([world.batch(0, 2)])
+        await stored(tracker, [world.batch(0, 2)])
     assert (await world.head(0)).next_offset == 1
 
 
@@ -209,11 +214,11 @@ async def test_who_was_overtaken_writes_nothing_and_takes_nothing_back(world):
     world.write(0, "B")
     before = await world.head(0)
     with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
-        await zombie.process([world.batch(0, 1)])
+        await stored(zombie, [world.batch(0, 1)])
     with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
         await zombie.assign({0: world.state(0)})
     assert await world.head(0) == before
-    assert await successor.process([world.batch(0, 1)]) == {}
+    assert await stored(successor, [world.batch(0, 1)]) == {}
 
 
 async def test_who_was_overtaken_writes_no_rollup_either(world):
@@ -237,7 +242,7 @@ async def test_who_was_overtaken_goes_on_once_kafka_has_assigned_the_partition_a
     await world.count(second, 0)
     world.write(0, "B")
     with pytest.raises(StoreUnavailable):
-        await first.process([world.batch(0, 1)])
+        await stored(first, [world.batch(0, 1)])
     await first.revoke([0])
     await world.count(first, 0)
     assert (await world.head(0)).next_offset == 2
@@ -251,7 +256,7 @@ async def test_a_raised_epoch_without_a_successor_is_taken_over_after_a_while(wo
     await tracker.store.raise_epoch(0)
     world.write(0, "B")
     with pytest.raises(StoreUnavailable):
-        await tracker.process([world.batch(0, 1)])
+        await stored(tracker, [world.batch(0, 1)])
     monkeypatch.setattr(fences, "FENCE_S", 0.0)
     await world.count(tracker, 0)
     assert (await world.head(0)).next_offset == 2
@@ -263,10 +268,10 @@ async def test_a_store_that_went_back_is_read_again_from_where_it_stands(world):
     await world.count(tracker, 0)
     older = world.server.snapshot()
     world.write(0, "B", "A")
-    assert await tracker.process([world.batch(0, 1, 2)]) == {}
+    assert await stored(tracker, [world.batch(0, 1, 2)]) == {}
     world.server.restore(older)
-    assert await tracker.process([world.batch(0, 2)]) == {0: 1}
-    assert await tracker.process([world.batch(0, 1)]) == {}
+    assert await stored(tracker, [world.batch(0, 2)]) == {0: 1}
+    assert await stored(tracker, [world.batch(0, 1)]) == {}
     assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 3
 
 
@@ -278,7 +283,7 @@ async def test_an_emptied_store_is_counted_anew_from_the_earliest_record_loudly(
     world.server.flush()
     world.write(0, "A")
     with pytest.raises(StoreUnavailable, match="head is gone"):
-        await tracker.process([world.batch(0, 2)])
+        await stored(tracker, [world.batch(0, 2)])
     await world.count(tracker, 0)
     assert "state was lost; counting again from the earliest retained offset 0" in caplog.text
     assert (await world.head(0)).verdicts[Verdict.ACCEPTED] == 3
@@ -298,7 +303,7 @@ async def test_after_any_failure_memory_is_what_is_stored(world, failing):
         world.write(partition, "B", actor="cleo")
     tracker.store.failing = failing
     with pytest.raises(StoreUnavailable):
-        await tracker.process([world.batch(0, 2), world.batch(1, 2)])
+        await stored(tracker, [world.batch(0, 2), world.batch(1, 2)])
     tracker.store.failing = ""
     await world.count(tracker, 0, 1)
     for partition in (0, 1):
@@ -314,11 +319,11 @@ async def test_states_are_asked_for_only_where_some_can_be_stored(world):
     tracker.store.failing = "load_states"
     await world.count(tracker, 0)
     world.write(0, "A", actor="bob")
-    assert await tracker.process([world.batch(0, 1)]) == {}
+    assert await stored(tracker, [world.batch(0, 1)]) == {}
     await tracker.assign({0: world.state(0)})
     world.write(0, "B", actor="ann")
     with pytest.raises(StoreUnavailable):
-        await tracker.process([world.batch(0, 2)])
+        await stored(tracker, [world.batch(0, 2)])
 
 
 async def test_an_actor_that_had_to_leave_the_table_is_read_again(world):
@@ -327,7 +332,7 @@ async def test_an_actor_that_had_to_leave_the_table_is_read_again(world):
     world.write(0, "A", actor="bob")
     await world.count(tracker, 0)
     world.write(0, "B", actor="ann")
-    assert await tracker.process([world.batch(0, 2)]) == {}
+    assert await stored(tracker, [world.batch(0, 2)]) == {}
     assert tracker.stats.cache_misses == 1
     tracker._partitions[0].rollup_written_s = 0.0
     await tracker.tick({})
@@ -342,7 +347,7 @@ async def test_what_was_stored_beside_a_refused_commit_counts_as_stored(world):
     tracker = await world.worker()
     offsets = await tracker.assign({0: world.state(0), 1: world.state(1)})
     world.server.namespaces["live"].partitions[0].head = replace(await world.head(0), next_offset=1)
-    assert await tracker.process([world.batch(n, offset) for n, offset in offsets.items()]) == {0: 1}
+    assert await stored(tracker, [world.batch(n, offset) for n, offset in offsets.items()]) == {0: 1}
     assert tracker.stats.verdicts[Verdict.ACCEPTED] == 1
     assert (await world.head(1)).next_offset == 1
 
@@ -354,7 +359,7 @@ async def test_while_dead_letters_cannot_be_sent_the_worker_is_not_ready_and_say
     for _ in range(2):
         offsets = await tracker.assign({0: world.state(0)})
         with pytest.raises(KafkaUnavailable):
-            await tracker.process([world.batch(0, offsets[0])])
+            await stored(tracker, [world.batch(0, offsets[0])])
         assert (await world.head(0)).next_offset == 0
     await tracker.assign({0: world.state(0)})
     assert tracker.is_ready() == (False, "Kafka does not take the dead letters")
