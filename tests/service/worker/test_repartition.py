@@ -132,7 +132,7 @@ async def running(repartitioner):
 
 
 async def caught_up(repartitioner):
-    await until(repartitioner.figures, lambda figures: figures.lag is not None and figures.lag.records == 0)
+    await until(repartitioner.figures, lambda figures: figures.lag_records == 0)
 
 
 async def repartition(settings):
