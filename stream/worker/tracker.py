@@ -457,7 +457,8 @@ class Tracker:
         if mark_ms is None or time.monotonic() - partition.rollup_written_s < ROLLUP_EVERY_S:
             return commit
         lag = self._lag.get(partition.number)
-        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms)
+        # While records wait T stands; going back to the watermark would open again what has run out.
+        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms, commit.head.as_of_ms or mark_ms)
         head = replace(commit.head, as_of_ms=as_of_ms)
         rollup = partition.roll_up(
             head, as_of_ms, self._shown, int(time.time() * 1000), -1 if lag is None else lag.records
@@ -478,7 +479,10 @@ class Tracker:
         marks = [rollup.watermark_ms for rollup in rollups if rollup.watermark_ms is not None]
         mark_ms = max(marks, default=None)
         if mark_ms != self._mark_ms:
-            self._mark_ms, self._mark_seen_s = mark_ms, now_s
+            # T goes on from where it stands, be that ahead of the watermark (a slow clock's event, a restart).
+            stands_ms = max((rollup.as_of_ms for rollup in rollups if rollup.as_of_ms is not None), default=0)
+            ahead_s = max(0, stands_ms - (mark_ms or 0)) / 1000
+            self._mark_ms, self._mark_seen_s = mark_ms, now_s - ahead_s
         # A partition nobody ever wrote to has no rollup, and nothing that could wait.
         self._all_caught_up = all(rollup.lag_records == 0 for rollup in rollups)
         # Before merging: it adds to the first rows in place.

@@ -364,6 +364,64 @@ async def test_while_dead_letters_cannot_be_sent_the_worker_is_not_ready_and_say
     assert [letter.offset for letter in tracker.letters.sent] == [1]
 
 
+# --- the instant
+
+
+class Clock:
+    """A clock that the test moves; all its hands show the same seconds."""
+
+    def __init__(self):
+        self.now_s = 1_000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    time = perf_counter = monotonic
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the clock of every tracker of the test."""
+    moved = Clock()
+    monkeypatch.setattr("stream.worker.tracker.time", moved)
+    return moved
+
+
+async def as_of_s(tracker, clock, seconds, waiting):
+    """Return T behind the watermark, in seconds, after a tick so much later, in which so many records wait."""
+    clock.now_s += seconds
+    await tracker.tick({number: Lag(waiting, 0.0) for number in tracker._partitions})
+    return (tracker.merged.as_of_ms - tracker.merged.watermark_ms) / 1000
+
+
+async def test_the_instant_moves_on_by_the_clock_only_while_nothing_waits_and_never_goes_back(world, clock):
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    seen = [await as_of_s(tracker, clock, 2, waiting) for waiting in (0, 0, 5, 5, 5, 0, 0)]
+    assert seen == [0, 2, 4, 4, 4, 4, 12]
+
+
+async def test_a_worker_that_starts_anew_goes_on_from_the_instant_that_was_shown(world, clock):
+    world.write(0, "A")
+    first = await world.worker()
+    await world.count(first, 0)
+    assert [await as_of_s(first, clock, 5, 0) for _ in range(3)] == [0, 5, 10]
+    second = await world.worker()
+    await second.assign({0: world.state(0)})
+    assert [await as_of_s(second, clock, 1, waiting) for waiting in (3, 3, 0, 0)] == [10, 10, 10, 13]
+
+
+async def test_an_event_of_a_slow_clock_does_not_hold_the_instant_up(world, clock):
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    assert [await as_of_s(tracker, clock, 60, 0) for _ in range(3)] == [0, 60, 120]
+    world.write(0, "B")  # a second after the first, by its own clock and the broker's
+    assert await tracker.process([world.batch(0, 1)]) == {}
+    assert [await as_of_s(tracker, clock, 60, 0) for _ in range(3)] == [179, 239, 299]
+
+
 # --- which funnels
 
 
