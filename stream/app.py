@@ -50,7 +50,15 @@ def build(
         mapping = log_mapping(settings)
         repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
     outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
-    tracker = Tracker(settings, funnels, mapping, open_store(settings), outbox, activate=activate)
+    tracker = Tracker(
+        settings,
+        funnels,
+        mapping,
+        open_store(settings),
+        outbox,
+        activate=activate,
+        source_lag=None if repartitioner is None else repartitioner.group_lag,
+    )
     app = TrackerApp(
         _options(settings, connection, metrics_port, instance_id),
         tracker,

@@ -197,9 +197,11 @@ _WORKERS = Row("Worker health", (
           "workers that are invalid. No data where the source is keyed by actor.", "timeseries", "ops",
           (Query(f"sum by (instance) (rate({names.REPARTITION_RECORDS.name}{_RATE}))", "{{instance}}"),
            Query(f"sum(rate({names.REPARTITION_INVALID.name}{_RATE}))", "invalid"))),
-    Panel("Repartition lag", "Records that wait in the sources, in each worker's partitions of them. No data where the "
-          "source is keyed by actor, and while the lag is not known.", "timeseries", "short",
-          (Query(f"max by (instance) ({names.REPARTITION_LAG_RECORDS.name})", "{{instance}}"),)),
+    Panel("Repartition lag", "Records that wait in the sources: in each worker's partitions of them, and in all of "
+          "them until their offsets are committed. No data where the source is keyed by actor, and while it is not "
+          "known.", "timeseries", "short",
+          (Query(f"max by (instance) ({names.REPARTITION_LAG_RECORDS.name})", "{{instance}}"),
+           Query(f"max({names.REPARTITION_GROUP_LAG.name})", "not committed, all"))),
 ))  # fmt: skip
 
 _ENTERED = names.ENTERED.name

@@ -64,13 +64,14 @@ class RepartitionStats(NamedTuple):
 
     records: those acknowledged by Kafka since the process started; what is sent again after an outage counts again.
     invalid: those written as invalid. lag_records, lag_seconds: of the source partitions held, None while an end is
-    not known or none is held.
+    not known or none is held. group_lag_records: of all source partitions, None while not known.
     """
 
     records: int
     invalid: int
     lag_records: int | None
     lag_seconds: float | None
+    group_lag_records: int | None
 
 
 def _batch_sizes() -> Distribution:
@@ -187,6 +188,7 @@ def _repartition(stats: RepartitionStats) -> Iterator[Metric]:
     for series, value in (
         (names.REPARTITION_LAG_RECORDS, stats.lag_records),
         (names.REPARTITION_LAG_SECONDS, stats.lag_seconds),
+        (names.REPARTITION_GROUP_LAG, stats.group_lag_records),
     ):
         if value is not None:
             yield _gauge(series, value)

@@ -67,7 +67,11 @@ class Repartitioner:
         """Return plain numbers for metrics."""
         lag = None if self._session is None else self._session.lag()
         records, seconds = (None, None) if lag is None else lag
-        return RepartitionStats(self._records, self._invalid, records, seconds)
+        return RepartitionStats(self._records, self._invalid, records, seconds, self.group_lag())
+
+    def group_lag(self) -> int | None:
+        """Return how many records no worker of the group has brought into the log yet; None while that is not known."""
+        return None if self._session is None else self._session.group_lag.records()
 
     def is_ready(self) -> tuple[bool, str]:
         """Whether records reach the log, and if not, why."""

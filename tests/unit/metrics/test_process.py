@@ -98,17 +98,18 @@ def test_only_a_process_that_repartitions_says_how_far_it_is():
     stats = ProcessStats()
     assert of_repartitioning(stats) == {}
     assert b"repartition" not in ProcessPage(stats).render(NOW_MS, NOW_MS)
-    stats.repartition = RepartitionStats(records=700, invalid=3, lag_records=20, lag_seconds=1.5)
+    stats.repartition = RepartitionStats(records=700, invalid=3, lag_records=20, lag_seconds=1.5, group_lag_records=50)
     assert of_repartitioning(stats) == {
         "funnel_worker_repartition_records_total": 700,
         "funnel_worker_repartition_invalid_records_total": 3,
         "funnel_worker_repartition_lag_records": 20,
         "funnel_worker_repartition_lag_seconds": 1.5,
+        "funnel_worker_repartition_group_lag_records": 50,
     }
 
 
 def test_a_repartition_lag_that_is_not_known_is_absent_not_zero():
-    unknown = of_repartitioning(ProcessStats(repartition=RepartitionStats(700, 3, None, None)))
+    unknown = of_repartitioning(ProcessStats(repartition=RepartitionStats(700, 3, None, None, None)))
     assert not [name for name in unknown if "lag" in name]
     assert unknown["funnel_worker_repartition_records_total"] == 700
 
@@ -117,7 +118,7 @@ def test_only_and_all_described_series_are_shown():
     stats = ProcessStats(
         partitions={0: PartitionStats(watermark_ms=0)},
         rollup_written_ms={0: 0},
-        repartition=RepartitionStats(0, 0, 0, 0.0),
+        repartition=RepartitionStats(0, 0, 0, 0.0, 0),
     )
     shown = {name.split("{")[0] for name in samples(stats)}
     assert shown == {name for series in names.ABOUT_PROCESS for name in series.sample_names}
