@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from stream.analyze.live import open_store
-from stream.metrics.collector import FunnelCollector
 from stream.settings.clients import kafka_arguments
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.sources import mapping_of
@@ -46,19 +45,27 @@ def build(
     funnels = load_funnels(settings.funnels, settings.period)
     connection = kafka_arguments(settings.kafka)
     instance_id = env.get(INSTANCE_VARIABLE, "")
-    mapping = mapping_of(settings.sources[0])
+    mapping, repartitioner = mapping_of(settings.sources[0]), None
     if settings.needs_repartition:
         mapping = log_mapping(settings)
+        repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
     outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
-    tracker = Tracker(settings, funnels, mapping, open_store(settings), outbox, activate=activate)
+    tracker = Tracker(
+        settings,
+        funnels,
+        mapping,
+        open_store(settings),
+        outbox,
+        activate=activate,
+        source_lag=None if repartitioner is None else repartitioner.group_lag,
+    )
     app = TrackerApp(
         _options(settings, connection, metrics_port, instance_id),
         tracker,
-        metrics=lambda: _page(tracker.collector),
+        metrics=lambda: _page(tracker, repartitioner),
         verdicts=lambda: tracker.stats.verdicts,
     )
-    if settings.needs_repartition:
-        repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
+    if repartitioner is not None:
         app.add_service(RepartitionService(repartitioner), repartitioner.is_ready)
     return app
 
@@ -84,8 +91,10 @@ def _options(
     )
 
 
-def _page(collector: FunnelCollector) -> bytes:
-    return collector.render(int(time.time() * 1000))
+def _page(tracker: Tracker, repartitioner: Repartitioner | None) -> bytes:
+    if repartitioner is not None:
+        tracker.stats.repartition = repartitioner.figures()
+    return tracker.collector.render(int(time.time() * 1000))
 
 
 def __getattr__(name: str) -> Any:

@@ -152,8 +152,9 @@ def rate(seen: Seen, before: Seen | None) -> float:
 
 
 def lag(seen: Seen) -> str:
-    """Return how many records wait."""
-    return f"lag {seen.total(names.LAG_RECORDS):,.0f} records"
+    """Return how many records wait, in the log and, where they are repartitioned, in the sources."""
+    waiting = seen.total(names.LAG_RECORDS) + seen.total(names.REPARTITION_LAG_RECORDS)
+    return f"lag {waiting:,.0f} records"
 
 
 def watermark_age(seen: Seen, now_s: float) -> str:

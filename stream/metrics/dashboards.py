@@ -60,8 +60,10 @@ _SUMMARY = Row("Chosen window", (
           _chosen(names.DROPOFF)),
     _stat("Pending", "Attempts of the window that still have time: neither converted nor lost.", "short",
           f"sum({_chosen(names.PENDING, 'step')})"),
-    _stat("Lag", "Records in the log that are not counted yet, over all partitions.", "short",
-          f"sum(max by (partition) ({names.LAG_RECORDS.name}))"),
+    _stat("Lag", "Records that are not counted yet, in all partitions of the log and, where they are repartitioned, of "
+          "the sources.", "short",
+          f"sum(max by (partition) ({names.LAG_RECORDS.name})) + "
+          f"(sum({names.REPARTITION_LAG_RECORDS.name}) or vector(0))"),
 ))  # fmt: skip
 
 _STEPS = Row("Funnel by step", (
@@ -191,6 +193,15 @@ _WORKERS = Row("Worker health", (
                  "{{instance}}"),), width=6),
     Panel("Series", "Funnel series shown, and those left out because of the limit.", "timeseries", "short",
           (Query(f"max({names.SHOWN.name})", "shown"), Query(f"max({names.REFUSED.name})", "left out")), width=6),
+    Panel("Repartitioned", "Records per second that each worker wrote to the repartition topic, and those of all "
+          "workers that are invalid. No data where the source is keyed by actor.", "timeseries", "ops",
+          (Query(f"sum by (instance) (rate({names.REPARTITION_RECORDS.name}{_RATE}))", "{{instance}}"),
+           Query(f"sum(rate({names.REPARTITION_INVALID.name}{_RATE}))", "invalid"))),
+    Panel("Repartition lag", "Records that wait in the sources: in each worker's partitions of them, and in all of "
+          "them until their offsets are committed. No data where the source is keyed by actor, and while it is not "
+          "known.", "timeseries", "short",
+          (Query(f"max by (instance) ({names.REPARTITION_LAG_RECORDS.name})", "{{instance}}"),
+           Query(f"max({names.REPARTITION_GROUP_LAG.name})", "not committed, all"))),
 ))  # fmt: skip
 
 _ENTERED = names.ENTERED.name

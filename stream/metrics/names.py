@@ -202,6 +202,29 @@ REFRESH_AGE = Series(
     "funnel_worker_refresh_age_seconds", Kind.GAUGE,
     "Time since this process last read all rollups; above 10 s it shows no funnel series", "seconds",
 )  # fmt: skip
+REPARTITION_RECORDS = Series(
+    "funnel_worker_repartition_records_total", Kind.COUNTER,
+    "Records of the sources that this process wrote to the repartition topic; after an outage some are written again",
+    "records",
+)  # fmt: skip
+REPARTITION_INVALID = Series(
+    "funnel_worker_repartition_invalid_records_total", Kind.COUNTER,
+    "Records that this process wrote there as `invalid`, since they mean no event", "records",
+)  # fmt: skip
+REPARTITION_LAG_RECORDS = Series(
+    "funnel_worker_repartition_lag_records", Kind.GAUGE,
+    "Records this process has still to read in its partitions of the sources; absent while that is not known",
+    "records",
+)  # fmt: skip
+REPARTITION_LAG_SECONDS = Series(
+    "funnel_worker_repartition_lag_seconds", Kind.GAUGE,
+    "Now minus record time of the last record read there; 0 while no record waits", "seconds",
+)  # fmt: skip
+REPARTITION_GROUP_LAG = Series(
+    "funnel_worker_repartition_group_lag_records", Kind.GAUGE,
+    "Records in all partitions of the sources that no worker has committed, as this process last asked; "
+    "absent while that is not known", "records",
+)  # fmt: skip
 PROCESS_CPU = Series("process_cpu_seconds_total", Kind.COUNTER, "CPU time of the process, user and system", "seconds")
 PROCESS_MEMORY = Series("process_resident_memory_bytes", Kind.GAUGE, "Resident memory of the process", "bytes")
 PROCESS_VIRTUAL = Series("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory of the process", "bytes")
@@ -220,6 +243,8 @@ ABOUT_PROCESS: tuple[Series, ...] = (
     WORKER_RECORDS, WORKER_CORRECTIONS, WORKER_PARTITIONS, WATERMARK, LAG_RECORDS, LAG_SECONDS,
     BATCH_RECORDS, BATCH_TIME, COMMIT_TIME, COMMIT_FAILURES, CACHE_HITS, CACHE_MISSES, CACHE_ACTORS,
     DEAD_LETTERS, ROLLUP_AGE, REFRESH_AGE,
+    REPARTITION_RECORDS, REPARTITION_INVALID, REPARTITION_LAG_RECORDS, REPARTITION_LAG_SECONDS,
+    REPARTITION_GROUP_LAG,
     PROCESS_CPU, PROCESS_MEMORY, PROCESS_VIRTUAL, PROCESS_START, PROCESS_FILES, PROCESS_FILES_LIMIT,
 )  # fmt: skip
 ALL: tuple[Series, ...] = ABOUT_FUNNELS + ABOUT_PROCESS

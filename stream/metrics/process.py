@@ -7,6 +7,7 @@ Out: Prometheus text, made when scraped.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -58,6 +59,21 @@ class PartitionStats:
     last_record_ms: int | None = None
 
 
+class RepartitionStats(NamedTuple):
+    """What this process did to bring the sources' records into the repartition topic, and how far it is behind.
+
+    records: those acknowledged by Kafka since the process started; what is sent again after an outage counts again.
+    invalid: those written as invalid. lag_records, lag_seconds: of the source partitions held, None while an end is
+    not known or none is held. group_lag_records: of all source partitions, None while not known.
+    """
+
+    records: int
+    invalid: int
+    lag_records: int | None
+    lag_seconds: float | None
+    group_lag_records: int | None
+
+
 def _batch_sizes() -> Distribution:
     return Distribution(BATCH_BOUNDS)
 
@@ -75,6 +91,7 @@ class ProcessStats:
     rollup_written_ms: partition -> when its owner wrote the rollup last read, for all partitions.
     moved, unknown: commits refused by the compare; commits whose outcome had to be looked up.
     dead_letters: records sent to the dead-letter topic, by `Verdict`.
+    repartition: None in a process that does not repartition.
     """
 
     verdicts: list[int] = field(default_factory=lambda: [0] * len(Verdict))
@@ -90,6 +107,7 @@ class ProcessStats:
     cache_misses: int = 0
     cache_actors: int = 0
     dead_letters: list[int] = field(default_factory=lambda: [0] * len(Verdict))
+    repartition: RepartitionStats | None = None
 
 
 class ProcessPage:
@@ -122,6 +140,8 @@ class ProcessPage:
         yield _gauge(names.ROLLUP_AGE, ages)
         if self._refreshed_ms is not None:
             yield _gauge(names.REFRESH_AGE, _age_s(self._now_ms, self._refreshed_ms))
+        if stats.repartition is not None:
+            yield from _repartition(stats.repartition)
         described = {series.name.removesuffix("_total") for series in names.ABOUT_PROCESS}
         yield from (family for family in self._python.collect() if family.name in described)
 
@@ -160,6 +180,18 @@ def _lag_s(partition: PartitionStats, now_ms: int) -> float:
 
 def _age_s(now_ms: int, then_ms: int) -> float:
     return max(0, now_ms - then_ms) / 1000
+
+
+def _repartition(stats: RepartitionStats) -> Iterator[Metric]:
+    yield _counter(names.REPARTITION_RECORDS, stats.records)
+    yield _counter(names.REPARTITION_INVALID, stats.invalid)
+    for series, value in (
+        (names.REPARTITION_LAG_RECORDS, stats.lag_records),
+        (names.REPARTITION_LAG_SECONDS, stats.lag_seconds),
+        (names.REPARTITION_GROUP_LAG, stats.group_lag_records),
+    ):
+        if value is not None:
+            yield _gauge(series, value)
 
 
 def _distributions(stats: ProcessStats) -> Iterator[Metric]:

@@ -126,7 +126,8 @@ class Rollup(msgspec.Struct, array_like=True):
 
     verdicts: counts in the order of `Verdict`, since the first record.
     written_ms: wall clock of the owner when it wrote this, for the age series only.
-    lag_records: records not yet counted when it was written; -1 if not known.
+    lag_records: records not yet counted when it was written, those included that were still to be brought into the
+    log from whatever partition of the sources; -1 if not known.
     """
 
     as_of_ms: int | None

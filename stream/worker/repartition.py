@@ -11,35 +11,23 @@ a crash has the same actor, id and time, so event identity makes it a duplicate.
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from stream.errors import KafkaUnavailable
 from stream.ingest.mapping import Mapping as FieldMapping
+from stream.metrics.process import RepartitionStats
 from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 from stream.worker import envelope
-from stream.worker.contract import Lag
 from stream.worker.log_topic import LogTopic, ensure_log_topic, meaning_of, topic_partitions
 from stream.worker.reading import SILENT_S
 from stream.worker.repartition_session import Link, Session, SourceTopics
 from stream.worker.takeover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 
 STOP_S = 15.0
-
-
-class Figures(NamedTuple):
-    """What this process did since it started, and how far it is behind.
-
-    records: envelopes acknowledged by Kafka; what is sent again after an outage counts again. invalid: those written
-    without an actor. lag: None while a partition's end is not known, or none is held.
-    """
-
-    records: int
-    invalid: int
-    lag: Lag | None
 
 
 def log_mapping(settings: TrackerSettings) -> FieldMapping:
@@ -75,9 +63,15 @@ class Repartitioner:
         """Return the mapping with which the repartition topic is read."""
         return log_mapping(self._settings)
 
-    def figures(self) -> Figures:
+    def figures(self) -> RepartitionStats:
         """Return plain numbers for metrics."""
-        return Figures(self._records, self._invalid, None if self._session is None else self._session.lag())
+        lag = None if self._session is None else self._session.lag()
+        records, seconds = (None, None) if lag is None else lag
+        return RepartitionStats(self._records, self._invalid, records, seconds, self.group_lag())
+
+    def group_lag(self) -> int | None:
+        """Return how many records no worker of the group has brought into the log yet; None while that is not known."""
+        return None if self._session is None else self._session.group_lag.records()
 
     def is_ready(self) -> tuple[bool, str]:
         """Whether records reach the log, and if not, why."""

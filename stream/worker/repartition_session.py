@@ -23,6 +23,7 @@ from stream.settings.tracker import SourceSettings
 from stream.worker.batch_sender import ANSWER_S, BatchSender
 from stream.worker.contract import Lag
 from stream.worker.envelope import EnvelopeWriter
+from stream.worker.group_lag import GroupLag
 from stream.worker.log_topic import LogTopic, topic_partitions
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class Session:
             metadata_max_age_ms=int(LOOK_FOR_TOPICS_S * 1000),
         )
         self._sender = BatchSender(link.connection, link.log_topic, log_topic, count)
+        self.group_lag = GroupLag(self._consumer)
+        self._asking: asyncio.Future[None] | None = None
         self._committed: dict[TopicPartition, int] = {}
         self._done_ms: dict[TopicPartition, int] = {}
         self._fed_at = 0.0
@@ -119,6 +122,8 @@ class Session:
         await self._sender.start()
         await self._consumer.start()
         self._consumer.subscribe(topics=sorted(self._sources), listener=_Rebalance(self))
+        # Beside the reading: a broker that does not say where its partitions end must not hold up those of others.
+        self._asking = asyncio.ensure_future(self.group_lag.run(sorted(self._sources)))
         log.info("repartitioning %s into %s", ", ".join(sorted(self._sources)), self._link.log_topic)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -161,6 +166,8 @@ class Session:
 
     async def close(self) -> None:
         """Disconnect; if Kafka is away, what takes longer than a few seconds ends by itself later."""
+        if self._asking is not None:
+            self._asking.cancel()
         stopping = [asyncio.ensure_future(stop()) for stop in (self._consumer.stop, self._sender.stop)]
         await asyncio.wait(stopping, timeout=CLOSE_S)
         for each in stopping:

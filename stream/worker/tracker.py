@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
@@ -58,7 +58,10 @@ COMMIT_STATES = 2_000
 
 
 class Tracker:
-    """The `BatchSink` of a worker; `collector` renders what it knows."""
+    """The `BatchSink` of a worker; `collector` renders what it knows.
+
+    `source_lag` returns how many records wait to be brought into the log, None while that is not known.
+    """
 
     def __init__(  # noqa: PLR0913
         self,
@@ -69,6 +72,7 @@ class Tracker:
         outbox: Outbox,
         *,
         activate: bool = False,
+        source_lag: Callable[[], int | None] | None = None,
     ) -> None:
         self._settings = settings
         self._funnels = tuple(funnels)
@@ -76,6 +80,7 @@ class Tracker:
         self._store = store
         self._outbox = outbox
         self._activate = activate
+        self._source_lag = source_lag
         self._counting: Counting | None = None
         self._partitions: dict[int, Partition] = {}
         self._counted_to: dict[int, int] = {}
@@ -493,13 +498,21 @@ class Tracker:
         mark_ms = commit.head.watermark_ms
         if mark_ms is None or time.monotonic() - partition.rollup_written_s < ROLLUP_EVERY_S:
             return commit
-        lag = self._lag.get(partition.number)
-        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms)
+        # While records wait T stands; going back to the watermark would open again what has run out.
+        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms, commit.head.as_of_ms or mark_ms)
         head = replace(commit.head, as_of_ms=as_of_ms)
-        rollup = partition.roll_up(
-            head, as_of_ms, self._shown, int(time.time() * 1000), -1 if lag is None else lag.records
-        )
+        lag = self._lag_records(partition.number)
+        rollup = partition.roll_up(head, as_of_ms, self._shown, int(time.time() * 1000), lag)
         return replace(commit, head=head, rollup=encode_rollup(rollup))
+
+    def _lag_records(self, number: int) -> int:
+        """Return how many records may still come to a partition: its own, and all that wait in the sources.
+
+        -1 if either is not known.
+        """
+        own = self._lag.get(number)
+        in_sources = 0 if self._source_lag is None else self._source_lag()
+        return -1 if own is None or in_sources is None else own.records + in_sources
 
     def _as_of_ms(self) -> int | None:
         """Return T: the largest watermark, moved on by the wall clock while nothing waits anywhere."""
@@ -515,7 +528,10 @@ class Tracker:
         marks = [rollup.watermark_ms for rollup in rollups if rollup.watermark_ms is not None]
         mark_ms = max(marks, default=None)
         if mark_ms != self._mark_ms:
-            self._mark_ms, self._mark_seen_s = mark_ms, now_s
+            # T goes on from where it stands, be that ahead of the watermark (a slow clock's event, a restart).
+            stands_ms = max((rollup.as_of_ms for rollup in rollups if rollup.as_of_ms is not None), default=0)
+            ahead_s = max(0, stands_ms - (mark_ms or 0)) / 1000
+            self._mark_ms, self._mark_seen_s = mark_ms, now_s - ahead_s
         # A partition nobody ever wrote to has no rollup, and nothing that could wait.
         self._all_caught_up = all(rollup.lag_records == 0 for rollup in rollups)
         # Before merging: it adds to the first rows in place.

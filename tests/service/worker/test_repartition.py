@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from stream.errors import KafkaRefused
 from stream.ingest.decode import EventDecoder, Invalid
@@ -132,7 +133,7 @@ async def running(repartitioner):
 
 
 async def caught_up(repartitioner):
-    await until(repartitioner.figures, lambda figures: figures.lag is not None and figures.lag.records == 0)
+    await until(repartitioner.figures, lambda figures: figures.lag_records == 0)
 
 
 async def repartition(settings):
@@ -341,6 +342,35 @@ async def test_a_second_worker_takes_its_share_and_gives_it_back_without_loss_or
     log = await read(stack.kafka, settings.repartition_topic)
     assert sum(map(len, log.values())) == 1200
     assert in_order(log, [topic]) == coordinates(topic, await read(stack.kafka, topic))
+
+
+async def test_records_in_partitions_that_another_member_holds_are_lag_of_the_group(stack):
+    """As they are while a worker that has died still holds them: nobody else can say that they wait."""
+    topic = fresh()
+    await make(stack.kafka, topic, partitions=4)
+    settings = settings_of(stack.kafka, SourceSettings("orders", (topic,)))
+    repartitioner = Repartitioner(settings, {"bootstrap_servers": stack.kafka})
+    silent = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=stack.kafka,
+        group_id=f"{settings.kafka.group}-repartition",
+        enable_auto_commit=False,
+        partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+    )
+    async with running(repartitioner):
+        await put(stack.kafka, topic, [flat("u", number) for number in range(400)], partitions=4)
+        await until(repartitioner.figures, lambda figures: figures.records == 400)
+        await until(repartitioner.group_lag, lambda lag: lag == 0)
+        await silent.start()
+        try:
+            await until(silent.assignment, lambda held: len(held) == 2)
+            await put(stack.kafka, topic, [flat("u", number) for number in range(400)], partitions=4)
+            await until(repartitioner.figures, lambda figures: figures.records == 600 and figures.lag_records == 0)
+            await until(repartitioner.group_lag, lambda lag: lag == 200)
+        finally:
+            await silent.stop()
+        await until(repartitioner.group_lag, lambda lag: lag == 0)
+    assert repartitioner.group_lag() is None
 
 
 async def test_a_pattern_finds_topics_that_come_later(stack, monkeypatch):

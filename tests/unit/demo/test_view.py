@@ -69,6 +69,11 @@ def test_the_pipeline_is_shown_with_verdicts_lag_and_readiness():
     assert "http://127.0.0.1:9090 graph" in text
 
 
+def test_records_that_wait_to_be_repartitioned_are_lag_too():
+    sources = parse("funnel_worker_repartition_lag_records 30\n")
+    assert "lag 72 records" in drawn(combine([page() | sources, sources], 0.0))
+
+
 def test_a_worker_that_is_not_ready_says_why():
     assert "/metrics taking over partitions" in drawn(combine([page()], 0.0, ["taking over partitions"]))
 

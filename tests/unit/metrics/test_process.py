@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.metrics import names
-from stream.metrics.process import Distribution, PartitionStats, ProcessPage, ProcessStats
+from stream.metrics.process import Distribution, PartitionStats, ProcessPage, ProcessStats, RepartitionStats
 from stream.model.verdict import Verdict
 
 NOW_MS = 1_700_000_000_000
@@ -90,8 +90,36 @@ def test_batches_and_commits_are_histograms():
     assert shown["funnel_worker_commit_duration_seconds_count"] == 1
 
 
+def of_repartitioning(stats: ProcessStats) -> dict[str, float]:
+    return {name: value for name, value in samples(stats).items() if "repartition" in name}
+
+
+def test_only_a_process_that_repartitions_says_how_far_it_is():
+    stats = ProcessStats()
+    assert of_repartitioning(stats) == {}
+    assert b"repartition" not in ProcessPage(stats).render(NOW_MS, NOW_MS)
+    stats.repartition = RepartitionStats(records=700, invalid=3, lag_records=20, lag_seconds=1.5, group_lag_records=50)
+    assert of_repartitioning(stats) == {
+        "funnel_worker_repartition_records_total": 700,
+        "funnel_worker_repartition_invalid_records_total": 3,
+        "funnel_worker_repartition_lag_records": 20,
+        "funnel_worker_repartition_lag_seconds": 1.5,
+        "funnel_worker_repartition_group_lag_records": 50,
+    }
+
+
+def test_a_repartition_lag_that_is_not_known_is_absent_not_zero():
+    unknown = of_repartitioning(ProcessStats(repartition=RepartitionStats(700, 3, None, None, None)))
+    assert not [name for name in unknown if "lag" in name]
+    assert unknown["funnel_worker_repartition_records_total"] == 700
+
+
 def test_only_and_all_described_series_are_shown():
-    stats = ProcessStats(partitions={0: PartitionStats(watermark_ms=0)}, rollup_written_ms={0: 0})
+    stats = ProcessStats(
+        partitions={0: PartitionStats(watermark_ms=0)},
+        rollup_written_ms={0: 0},
+        repartition=RepartitionStats(0, 0, 0, 0.0, 0),
+    )
     shown = {name.split("{")[0] for name in samples(stats)}
     assert shown == {name for series in names.ABOUT_PROCESS for name in series.sample_names}
     assert samples(stats)["funnel_worker_watermark_seconds{partition=0}"] == 0, "0 is a time"

@@ -356,6 +356,6 @@ async def test_without_kafka_it_says_what_it_waits_for_and_stops_at_once():
     is_ready, reason = repartitioner.is_ready()
     assert not is_ready
     assert "Kafka is away" in reason
-    assert repartitioner.figures() == (0, 0, None)
+    assert repartitioner.figures() == (0, 0, None, None, None)
     stop.set()
     await asyncio.wait_for(task, 5)

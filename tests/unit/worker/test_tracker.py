@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -96,10 +97,12 @@ class World:
             range(start, start + len(rows)), [row[2] for row in rows], len(self.logs[partition]),
         )  # fmt: skip
 
-    async def worker(self, *funnels, activate=False, **changes):
+    async def worker(self, *funnels, activate=False, source_lag=None, **changes):
         store = FailingStore(self.server, shards=4)
         chosen = settings(**changes)
-        tracker = Tracker(chosen, funnels or (A_TO_B,), Mapping(), store, Letters(), activate=activate)
+        tracker = Tracker(
+            chosen, funnels or (A_TO_B,), Mapping(), store, Letters(), activate=activate, source_lag=source_lag
+        )
         await tracker.start()
         tracker.world, tracker.store, tracker.letters = self, store, tracker._outbox
         return tracker
@@ -367,6 +370,101 @@ async def test_while_dead_letters_cannot_be_sent_the_worker_is_not_ready_and_say
     await world.count(tracker, 0)
     assert tracker.is_ready() == (True, "")
     assert [letter.offset for letter in tracker.letters.sent] == [1]
+
+
+# --- the instant
+
+
+class Clock:
+    """A clock that the test moves; all its hands show the same seconds."""
+
+    def __init__(self):
+        self.now_s = 1_000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    time = perf_counter = monotonic
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the clock of every tracker of the test."""
+    moved = Clock()
+    monkeypatch.setattr("stream.worker.tracker.time", moved)
+    return moved
+
+
+async def as_of_s(tracker, clock, seconds, waiting):
+    """Return T behind the watermark, in seconds, after a tick so much later, in which so many records wait."""
+    clock.now_s += seconds
+    await tracker.tick({number: Lag(waiting, 0.0) for number in tracker._partitions})
+    return (tracker.merged.as_of_ms - tracker.merged.watermark_ms) / 1000
+
+
+async def test_the_instant_moves_on_by_the_clock_only_while_nothing_waits_and_never_goes_back(world, clock):
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    seen = [await as_of_s(tracker, clock, 2, waiting) for waiting in (0, 0, 5, 5, 5, 0, 0)]
+    assert seen == [0, 2, 4, 4, 4, 4, 12]
+
+
+async def test_a_worker_that_starts_anew_goes_on_from_the_instant_that_was_shown(world, clock):
+    world.write(0, "A")
+    first = await world.worker()
+    await world.count(first, 0)
+    assert [await as_of_s(first, clock, 5, 0) for _ in range(3)] == [0, 5, 10]
+    second = await world.worker()
+    await second.assign({0: world.state(0)})
+    assert [await as_of_s(second, clock, 1, waiting) for waiting in (3, 3, 0, 0)] == [10, 10, 10, 13]
+
+
+async def test_an_event_of_a_slow_clock_does_not_hold_the_instant_up(world, clock):
+    world.write(0, "A")
+    tracker = await world.worker()
+    await world.count(tracker, 0)
+    assert [await as_of_s(tracker, clock, 60, 0) for _ in range(3)] == [0, 60, 120]
+    world.write(0, "B")  # a second after the first, by its own clock and the broker's
+    assert await stored(tracker, [world.batch(0, 1)]) == {}
+    assert [await as_of_s(tracker, clock, 60, 0) for _ in range(3)] == [179, 239, 299]
+
+
+@pytest.mark.parametrize(
+    ("own", "in_sources", "said"),
+    [
+        pytest.param(0, 0, 0, id="nothing-waits"),
+        pytest.param(2, 0, 2, id="in-the-log"),
+        pytest.param(0, 3, 3, id="in-the-sources"),
+        pytest.param(2, 3, 5, id="in-both"),
+        pytest.param(0, None, -1, id="perhaps-in-the-sources"),
+        pytest.param(None, 3, -1, id="perhaps-in-the-log"),
+    ],
+)
+async def test_a_rollup_says_how_many_records_may_still_come(world, clock, own, in_sources, said):
+    world.write(0, "A")
+    tracker = await world.worker(source_lag=lambda: in_sources)
+    await world.count(tracker, 0)
+    clock.now_s += 2
+    await tracker.tick({} if own is None else {0: Lag(own, 0.0)})
+    (blob,) = await tracker.store.load_rollups(1)
+    assert decode_rollup(blob).lag_records == said
+
+
+async def test_what_waits_in_the_sources_holds_the_instant_of_all_workers(world, clock):
+    """Though nothing waits in the log, and only one worker knows of it; what that one shows is read by the other."""
+    sources = SimpleNamespace(lag=0)
+    for number in (0, 1):
+        world.write(number, "A")
+    knows, other = await world.worker(source_lag=lambda: sources.lag), await world.worker()
+    await world.count(knows, 0)
+    await world.count(other, 1)
+    seen = []
+    for lag in (0, 0, 9, 9, None, None, 0, 0):
+        sources.lag = lag
+        await as_of_s(knows, clock, 1, 0)
+        seen.append(await as_of_s(other, clock, 1, 0))
+    assert seen == [0, 2, 4, 4, 4, 4, 4, 14]
 
 
 # --- which funnels
