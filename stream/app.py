@@ -64,6 +64,7 @@ def build(
         tracker,
         metrics=lambda: _page(tracker, repartitioner),
         verdicts=lambda: tracker.stats.verdicts,
+        prepare_log=None if repartitioner is None else repartitioner.prepare,
     )
     if repartitioner is not None:
         app.add_service(RepartitionService(repartitioner), repartitioner.is_ready)

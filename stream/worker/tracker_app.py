@@ -10,7 +10,7 @@ Kafka or the store being away keeps the worker waiting, never ends it.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
@@ -92,7 +92,11 @@ class _Boot(BootStrategy):
 
 
 class TrackerApp(faust.App):
-    """Faust app over partition batches of one topic; `committer` owns the partitions this worker holds."""
+    """Faust app over partition batches of one topic; `committer` owns the partitions this worker holds.
+
+    `prepare_log` is awaited before the topic is subscribed to; it raises `KafkaUnavailable` (tried again with pauses,
+    and readiness says why) or what only an operator can put right.
+    """
 
     BootStrategy = _Boot
 
@@ -102,6 +106,7 @@ class TrackerApp(faust.App):
         sink: BatchSink,
         metrics: Callable[[], bytes],
         verdicts: Callable[[], Sequence[int]] | None = None,
+        prepare_log: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         super().__init__(
             options.group,
@@ -125,6 +130,7 @@ class TrackerApp(faust.App):
         self.outage = Outage()
         self.topic_name = options.topic
         self.batch_topic = self.topic(options.topic, schema=BatchSchema(), internal=False)
+        self.prepare_log = prepare_log
         self.committer = Committer(sink, options.limits, self.outage)
         self.watchdog = Watchdog(
             self.committer.stored_offsets, self.committer.lag, self._known_trouble, verdicts, options.stall_s

@@ -57,7 +57,10 @@ class BatchConsumer(Consumer):
     # --- start and stop
 
     async def on_start(self) -> None:
-        """Connect the store first, then Kafka: who cannot store takes no partition from those who can."""
+        """Connect the store first, then Kafka: who cannot store takes no partition from those who can.
+
+        In between the log is prepared, where it is a topic of ours.
+        """
         await super().on_start()
         self.add_future(self._start_when_available())
 
@@ -65,6 +68,8 @@ class BatchConsumer(Consumer):
         try:
             committer = self.app.committer
             await until_available(lambda: committer.start(self, self.app.crash), self.app.outage)
+            if self.app.prepare_log is not None:
+                await until_available(self.app.prepare_log, self.app.outage)
             kafka = await until_available(self._connect, self.app.outage)
         except FunnelError as error:
             await self.crash(error)

@@ -24,6 +24,7 @@ from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.sources import mapping_of
 from stream.stack.processes import dying_with_parent
+from stream.worker.repartition import log_mapping
 from support import shop
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,8 @@ redis: {{url: "{redis}", namespace: {name}}}
 sources:
   - topics: [{name}]
     fields: {{actor: anonymous_id}}
-    keyed_by_actor: true
+    keyed_by_actor: {keyed}
+repartition: {{topic: {name}-log}}
 funnels: funnels
 worker: {{{worker}}}
 dead_letter: {{topic: {name}-dead}}
@@ -94,10 +96,17 @@ class Worker:
 
     async def ready(self):
         """Return (status, text) of /readyz, or None if nothing answers."""
+        return await self._ask("/readyz")
+
+    async def page(self):
+        """Return the text of /metrics, "" if nothing answers."""
+        answer = await self._ask("/metrics")
+        return "" if answer is None else answer[1]
+
+    async def _ask(self, path):
         for line in self.said().splitlines():
             if "metrics at http://" in line:
-                url = line.split("metrics at ")[1].split("/metrics")[0] + "/readyz"
-                return await asyncio.to_thread(_fetch, url)
+                return await asyncio.to_thread(_fetch, line.split("metrics at ")[1].split("/metrics")[0] + path)
         return None
 
 
@@ -127,14 +136,14 @@ async def until(condition, what, *workers, seconds=DEADLINE_S):
 
 
 class Site:
-    """A topic, a namespace and a tracker file of a test's own."""
+    """A topic, a namespace and a tracker file of a test's own; not `keyed`, the topic is repartitioned."""
 
-    def __init__(self, folder, kafka, redis, *, partitions=4, worker="shards: 64", version=1):
+    def __init__(self, folder, kafka, redis, *, partitions=4, worker="shards: 64", version=1, keyed=True):
         self.name = f"t{uuid4().hex[:12]}"
         self.folder, self.kafka, self.partitions = folder, kafka, partitions
         (folder / "funnels").mkdir()
         self.define(version)
-        text = TRACKER.format(kafka=kafka, redis=redis, name=self.name, worker=worker)
+        text = TRACKER.format(kafka=kafka, redis=redis, name=self.name, worker=worker, keyed=str(keyed).lower())
         (folder / "tracker.yaml").write_text(text)
         self.settings = load_tracker(folder / "tracker.yaml", {})
         self.workers = []
@@ -196,7 +205,8 @@ class Site:
             await asyncio.gather(*sent)
 
     async def ends(self):
-        return {number: span.end for number, span in (await topic_spans(self.settings.kafka, self.name)).items()}
+        spans = await topic_spans(self.settings.kafka, self.settings.log_topic)
+        return {number: span.end for number, span in spans.items()}
 
     async def view(self):
         store = open_store(self.settings)
@@ -210,7 +220,7 @@ class Site:
         return {number: each.head.next_offset for number, each in (await self.view()).partitions.items()}
 
     async def caught_up(self, seconds=DEADLINE_S):
-        """Wait until everything in the topic is counted."""
+        """Wait until everything in the log is counted."""
         ends = await self.ends()
 
         async def is_counted():
@@ -220,19 +230,19 @@ class Site:
         await until(is_counted, f"all of {ends} is counted", *self.workers, seconds=seconds)
 
     async def differences(self):
-        """Return what is wrong: live against an analysis of the topic, the laws, and the sum of verdicts."""
+        """Return what is wrong: live against an analysis of the log, the laws, and the sum of verdicts."""
         view = await self.view()
         as_of_ms = max(int(time.time() * 1000), view.watermark_ms or 0) + AHEAD_MS
         live = view.roll_up(as_of_ms)
         limits = Limits(self.settings.allowed_lateness_ms, self.settings.max_future_skew_ms)
         count = LogCount(
             self.funnels,
-            mapping_of(self.settings.sources[0]),
+            log_mapping(self.settings) if self.settings.needs_repartition else mapping_of(self.settings.sources[0]),
             limits,
             self.settings.rolling,
             bot_cap=self.settings.worker.bot_cap,
         )
-        await read_topic(self.settings.kafka, self.name, count.take)
+        await read_topic(self.settings.kafka, self.settings.log_topic, count.take)
         analysis = count.finish(as_of_ms)
         lines = compare(live, analysis.rollup) + broken_laws(live)
         for verdict in Verdict:

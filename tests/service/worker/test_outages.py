@@ -46,6 +46,13 @@ async def until_ready(worker):
     await until(says_so, "/readyz says that all is well", worker)
 
 
+async def until_all_of(site, count):
+    async def is_counted():
+        return sum((await site.stored()).values()) == count
+
+    await until(is_counted, f"{count} records are counted", *site.workers)
+
+
 @pytest.mark.parametrize("service", ["redis", "kafka"])
 async def test_a_server_away_at_the_start_and_later_is_named_and_waited_for(servers, site, service):
     records = shop(4_000, seed=1)
@@ -64,6 +71,24 @@ async def test_a_server_away_at_the_start_and_later_is_named_and_waited_for(serv
     await site.caught_up()
     assert worker.process.poll() is None
     assert await site.differences() == []
+
+
+async def test_kafka_away_at_the_start_is_waited_for_before_the_log_is_made(servers, tmp_path):
+    site = Site(tmp_path, servers.kafka, servers.redis_url, keyed=False)
+    try:
+        await site.make_topic()
+        await site.produce([(None, value, at_ms) for _, value, at_ms in shop(2_000, seed=3)])
+        await asyncio.to_thread(servers.kill, "kafka")
+        worker = site.start()
+        await until_unready(worker, "kafka")
+        assert "Kafka is away (asking which topics there are)" in (await worker.ready())[1]
+        await asyncio.to_thread(servers.restart, "kafka")
+        await until_ready(worker)
+        await until_all_of(site, 2_000)
+        assert worker.process.poll() is None
+        assert await site.differences() == []
+    finally:
+        site.close()
 
 
 @pytest.mark.parametrize("service", ["redis", "kafka"])

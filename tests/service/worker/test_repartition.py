@@ -25,6 +25,8 @@ from stream.worker import repartition_session
 from stream.worker.envelope import TOO_LARGE_REASON, log_mapping, provenance
 from stream.worker.log_topic import TOPIC_CONFIG, topic_partitions
 from stream.worker.repartition import Repartitioner, RepartitionService
+from support.shop import shop
+from support.workers import Site
 
 pytestmark = pytest.mark.service
 START_MS = 1_790_000_000_000
@@ -496,6 +498,28 @@ async def test_kafka_away_is_waited_for_and_nothing_is_lost():
             await caught_up(repartitioner)
         wanted = coordinates(topic, await read(stack.kafka, topic))
         assert in_order(await read(stack.kafka, settings.repartition_topic), [topic]) == wanted
+
+
+async def test_a_worker_makes_its_log_first_then_counts_it_and_shows_how_far_it_is(stack, tmp_path):
+    site = Site(tmp_path, stack.kafka, stack.redis_url, keyed=False)
+    try:
+        worker = site.start()
+        _, reason = await until(worker.ready, lambda answer: answer is not None and site.name in answer[1])
+        assert reason.startswith(f"repartition topic {site.name}-log gets as many partitions as the sources' topics")
+        assert f"no topic {site.name} is there: create it" in reason
+        await site.make_topic()
+        await until(worker.ready, lambda answer: answer == (200, "ready"))
+        count = 1_000
+        await site.produce([(None, value, at_ms) for _, value, at_ms in shop(count, seed=5)])
+        shown = {f"funnel_worker_repartition_{name}" for name in (
+            f"records_total {count}.0", "lag_records 0.0", "lag_seconds 0.0", "group_lag_records 0.0",
+        )}  # fmt: skip
+        await until(worker.page, lambda page: shown <= set(page.splitlines()))
+        await site.caught_up()
+        assert sum((await site.stored()).values()) == count
+        assert await site.differences() == []
+    finally:
+        site.close()
 
 
 async def test_as_a_service_it_stops_cleanly_and_ends_the_worker_only_when_an_operator_must_act(stack):
