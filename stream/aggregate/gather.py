@@ -46,7 +46,7 @@ def gather(changes: Iterable[Change], step_count: int, fine_ms: int) -> Gathered
     corrected = 0
     for taken, given, taken_periods, given_periods, corrections in changes:
         for attempts, sign in ((taken, -1), (given, 1)):
-            for entry_ms, best, chain, entry in attempts:
+            for entry_ms, best, chain, entry, _ in attempts:
                 slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
                 if best < step_count:
                     cell = still_open[slot, segments]

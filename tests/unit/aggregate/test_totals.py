@@ -28,12 +28,12 @@ def new_totals() -> PartitionTotals:
 
 def entered(time_ms: int, device: str = "phone") -> tuple:
     touch = ((device,), ())
-    return time_ms, 1, (time_ms, touch), touch
+    return time_ms, 1, (time_ms, touch), touch, None
 
 
 def bought(time_ms: int, after_ms: int, device: str = "phone", amount: str = "2.50") -> tuple:
     touch = ((device,), ())
-    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch
+    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch, None
 
 
 def period(time_ms: int, *, best: int = 1, device: str = "phone") -> tuple:
