@@ -148,6 +148,11 @@ EXPECTED = {
     ("Attempts in the window", "A"): one(100),
     ("Attempts in the window", "B"): one(20),
     ("Attempts in the window", "C"): one(15),
+    ("Age-matched conversion by step", "A"): {
+        "15m 1 Product seen": 0.25,
+        "15m 2 Cart filled": 0.2,
+        "1h 1 Product seen": 0.5,
+    },
     ("Conversion by segment", "A"): SEGMENTS,
     ("Segments", "A"): {"mail": 40, "ads": 60, ODD_SEGMENT: 10},
     ("Segments", "B"): {"mail": 15, "ads": 5, ODD_SEGMENT: 4},
