@@ -22,7 +22,9 @@ _EXACT = Context(prec=50)
 class Cell(msgspec.Struct, array_like=True):
     """Counts by deepest step: `at[k - 1]` of n stand at (or stopped at) step k; `at[n - 1]` converted.
 
-    excluded: per step 1..n-1. durations, duration_ms, values: as in `model.result.Counts`.
+    excluded: per step 1..n-1. durations, duration_ms, values: as in `model.result.Counts`. ages: of attempts
+    by when they reached a step, wherever they entered; code -> count as in `aggregate.ages`. Only slots of
+    rolling windows have some (`Ring.add_ages`).
     """
 
     at: list[int]
@@ -30,13 +32,17 @@ class Cell(msgspec.Struct, array_like=True):
     durations: dict[int, int] = {}
     duration_ms: dict[int, int] = {}
     values: dict[int, dict[str, Money]] = {}
+    ages: dict[int, int] = {}
+
+    @property
+    def has_attempts(self) -> bool:
+        """Whether it counts any attempt by its entry."""
+        return any(self.at) or any(self.excluded)
 
     @property
     def is_empty(self) -> bool:
-        """Whether adding this cell changes nothing."""
-        return not (
-            any(self.at) or any(self.excluded) or self.durations or any(self.duration_ms.values()) or self.values
-        )
+        """Whether adding this cell with `add_cell` changes nothing."""
+        return not (self.has_attempts or self.durations or any(self.duration_ms.values()) or self.values)
 
 
 def empty_cell(step_count: int) -> Cell:
@@ -66,7 +72,7 @@ def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None
 
 def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
     code = step * BUCKETS + bisect_left(BOUNDS_MS, duration_ms)
-    _bump(cell.durations, code, sign)
+    bump(cell.durations, code, sign)
     cell.duration_ms[step] = cell.duration_ms.get(step, 0) + sign * duration_ms
 
 
@@ -77,7 +83,8 @@ def _count_values(values: dict[int, dict[str, Money]], chain: Sequence[Any], sig
                 _count_value(values, step, currency, Money(Decimal(amount), 1), sign)
 
 
-def _bump(counts: dict[int, int], code: int, amount: int) -> None:
+def bump(counts: dict[int, int], code: int, amount: int) -> None:
+    """Add an amount other than 0 to one of many counts, of which only those that are not 0 are kept."""
     total = counts.get(code, 0) + amount
     if total:
         counts[code] = total
@@ -98,7 +105,7 @@ def _count_value(values: dict[int, dict[str, Money]], step: int, currency: str, 
 
 
 def add_cell(target: Cell, other: Cell, sign: int = 1) -> None:
-    """Add `other` to `target`, or take it away with sign -1."""
+    """Add the attempts by entry of `other` to `target`, or take them away with sign -1."""
     target.at[:] = [a + sign * b for a, b in zip(target.at, other.at, strict=True)]
     target.excluded = add_lists(target.excluded, other.excluded, sign)
     add_details(target, other, sign)

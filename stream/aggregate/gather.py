@@ -1,7 +1,8 @@
 """A batch's changes of one funnel, added up before they go into the slots that are kept.
 
 In:  changes from the engine.
-Out: cells by entry slot and segments, those of conversions apart; cells by entry period and segments.
+Out: cells by entry slot and segments, those of conversions apart; cells by entry period and segments;
+     counts by age.
 
 A batch touches few slots and few segments, so that rings, splits and periods are visited once
 for each of these, and not once for each attempt.
@@ -9,13 +10,11 @@ for each of these, and not once for each attempt.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
+from stream.aggregate.ages import AgeCounts, AgeRule, Segments
 from stream.aggregate.cells import Cell, count_result, empty_cell
 from stream.engine.advance import Change
-
-# the breakdown values of an entry event; () where the funnel has no breakdowns
-Segments: TypeAlias = tuple[str, ...]
 
 _Place = TypeVar("_Place")
 
@@ -24,29 +23,34 @@ class Gathered(NamedTuple):
     """What a batch adds and takes away; a place where that cancels out is left out.
 
     `open`: unconverted attempts by (entry slot, segments); `closed`: conversions by (entry slot,
-    slot of the completion, segments); `periods`: actors by (period start, segments).
-    `corrections`: attempts taken back because of an older event.
+    slot of the completion, segments); `periods`: actors by (period start, segments). `ages`: counts by age
+    by segments. `corrections`: attempts taken back because of an older event.
     """
 
     open: Mapping[tuple[int, Segments], Cell]
     closed: Mapping[tuple[int, int, Segments], Cell]
     periods: Mapping[tuple[int, Segments], Cell]
+    ages: Mapping[Segments, AgeCounts]
     corrections: int
 
 
-def gather(changes: Iterable[Change], step_count: int, fine_ms: int) -> Gathered:
-    """Add up changes of a funnel of `step_count` steps, in slots of `fine_ms`."""
+def gather(changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None) -> Gathered:
+    """Add up changes of a funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
 
     def nobody() -> Cell:
         return empty_cell(step_count)
 
+    def none_by_age() -> defaultdict[int, int]:
+        return defaultdict(int)
+
     still_open: defaultdict[tuple[int, Segments], Cell] = defaultdict(nobody)
     closed: defaultdict[tuple[int, int, Segments], Cell] = defaultdict(nobody)
     entered: defaultdict[tuple[int, Segments], Cell] = defaultdict(nobody)
+    ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(none_by_age)
     corrected = 0
     for taken, given, taken_periods, given_periods, corrections in changes:
         for attempts, sign in ((taken, -1), (given, 1)):
-            for entry_ms, best, chain, entry in attempts:
+            for entry_ms, best, chain, entry, _ in attempts:
                 slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
                 if best < step_count:
                     cell = still_open[slot, segments]
@@ -58,8 +62,10 @@ def gather(changes: Iterable[Change], step_count: int, fine_ms: int) -> Gathered
             for start_ms, _, _, best, chain in periods:
                 entry = chain[1]
                 count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
+        if rule is not None:
+            rule.count(ages, taken, given)
         corrected += corrections
-    return Gathered(_filled(still_open), _filled(closed), _filled(entered), corrected)
+    return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
 
 
 def _filled(cells: Mapping[_Place, Cell]) -> dict[_Place, Cell]:

@@ -9,7 +9,8 @@ depends on the watermark alone, so it is the same after a replay.
 
 from collections.abc import Iterator
 
-from stream.aggregate.cells import Cell, add_cell, empty_cell
+from stream.aggregate.ages import AgeCounts
+from stream.aggregate.cells import Cell, add_cell, bump, empty_cell
 
 # (breakdown number, segment); breakdown 0 with segment "" is the whole funnel
 Split = tuple[int, str]
@@ -40,6 +41,23 @@ class Ring:
         add_cell(known, cell)
         self.changed.add((start, split))
 
+    def add_ages(self, split: Split, counts: AgeCounts, codes: int) -> None:
+        """Add counts by age to their slots, which are numbered in this ring's length; see `ages.AgeRule`."""
+        slots, slot_ms = self.slots, self.slot_ms
+        for key, count in counts.items():
+            number, code = divmod(key, codes)
+            start = number * slot_ms
+            if not count or (self._floor_ms is not None and start < self._floor_ms):
+                continue
+            splits = slots.get(start)
+            if splits is None:
+                splits = slots[start] = {}
+            known = splits.get(split)
+            if known is None:
+                known = splits[split] = empty_cell(self._step_count)
+            bump(known.ages, code, count)
+            self.changed.add((start, split))
+
     def put(self, start_ms: int, split: Split, cell: Cell) -> None:
         """Put back a slot as the store had it."""
         self.slots.setdefault(start_ms, {})[split] = cell
@@ -53,6 +71,14 @@ class Ring:
         self._floor_ms = floor_ms
         for start in [start for start in self.slots if start < floor_ms]:
             self.remove(start)
+
+    def forget_ages(self) -> None:
+        """Take all counts by age out of its cells."""
+        for start, splits in self.slots.items():
+            for split, cell in splits.items():
+                if cell.ages:
+                    cell.ages.clear()
+                    self.changed.add((start, split))
 
     def remove(self, start_ms: int) -> dict[Split, Cell]:
         """Take a slot out and return what it held."""

@@ -6,17 +6,19 @@ Out: `model.result.Rollup`. Partitions whose rollups have the same T add up exac
 A rolling window w holds the entry slots with start > T - w; a slot's unconverted
 attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5).
 The matured form holds as many slots, the newest being the last whose attempts are all
-decided.
+decided. Age-matched conversion too: of an age m the newest is the last that lies at or
+before T - m as a whole, so that whoever reached a step in it has had m to go on.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from stream.aggregate.cells import add_counts, add_outcomes, counts_of, empty_counts
-from stream.aggregate.rings import Ring, Split
+from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts
+from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
 from stream.aggregate.totals import FunnelTotals, unconverted
 from stream.model.result import (
+    AgeRow,
     Counts,
     FunnelRollup,
     OccupancyRow,
@@ -59,6 +61,7 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
             ).items()
         ],
         largest=_largest_values(totals, names),
+        ages=_ages(totals, as_of_ms, names, shown),
     )
 
 
@@ -70,7 +73,7 @@ def _largest_values(totals: FunnelTotals, names: list[str]) -> dict[str, dict[st
     entered: dict[str, dict[str, int]] = {name: {} for name in names[1:]}
     for splits in longest.slots.values():
         for (breakdown, value), cell in splits.items():
-            if breakdown:
+            if breakdown and cell.has_attempts:
                 known = entered[names[breakdown]]
                 known[value] = known.get(value, 0) + sum(cell.at)
     return {name: dict(sorted(known.items(), key=_rank)[:CANDIDATES]) for name, known in entered.items()}
@@ -100,12 +103,40 @@ def _sum_slots(
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
         for split, cell in splits.items():
+            if not cell.has_attempts:
+                continue
             label = _label(split, shown)
             counts = result.get(label)
             if counts is None:
                 counts = result[label] = empty_counts(len(cell.at))
             add_outcomes(counts, cell, decided=decided)
     return result
+
+
+def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -> list[AgeRow]:
+    rows = []
+    whole = 1 if len(names) > 1 else 0  # the first breakdown's segments, see `FunnelTotals`
+    for window, ring in zip(totals.rolling, totals.windows, strict=True):
+        for age in totals.ages:
+            if not window.has_age(age):
+                continue
+            # The last slot whose end is not after T - m; starts are multiples of the slot length.
+            newest = as_of_ms - age.age_ms - ring.slot_ms + 1
+            newest -= newest % ring.slot_ms
+            counted: dict[Split, list[Cell]] = {}
+            oldest = max(newest - window.window_ms, totals.age_rule.since_ms - 1)
+            for _, splits in ring.between(oldest, newest):
+                for split, cell in splits.items():
+                    if not (cell.ages or cell.has_attempts):
+                        continue
+                    if split[0] == whole:
+                        counted.setdefault(WHOLE, []).append(cell)
+                    if split != WHOLE:
+                        counted.setdefault(_label(split, shown), []).append(cell)
+            for (b, value), cells in counted.items():
+                reached, went_on = totals.age_rule.at_age(cells, age.age_ms)
+                rows.append(AgeRow(window.name, age.name, names[b], value, reached, went_on))
+    return rows
 
 
 def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, list[int]]:
@@ -219,6 +250,7 @@ def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
         total=_merge_rows([row for part in parts for row in part.total]),
         settled=_merge_rows([row for part in parts for row in part.settled]),
         largest=_merge_largest(parts),
+        ages=_merge_ages([row for part in parts for row in part.ages]),
     )
 
 
@@ -230,6 +262,16 @@ def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[str, int]]:
             for value, count in entered.items():
                 known[value] = known.get(value, 0) + count
     return merged
+
+
+def _merge_ages(rows: list[AgeRow]) -> list[AgeRow]:
+    merged: dict[tuple[str, str, str, str], AgeRow] = {}
+    for row in rows:
+        known = merged.setdefault((row.window, row.age, row.breakdown, row.segment), row)
+        if known is not row:
+            known.reached = add_lists(known.reached, row.reached)
+            known.went_on = add_lists(known.went_on, row.went_on)
+    return list(merged.values())
 
 
 def _merge_rows(rows: list[Row]) -> list[Row]:

@@ -3,6 +3,10 @@
 In:  changes from the engine; the watermark as it moves on.
 Out: rings that `aggregate.rollup` reads; and for the store, changed and deleted fields.
 
+A slot of a rolling window also says how soon those went on that reached a step in it
+(`aggregate.ages`). These counts depend on the configured ages: where the store has counts of
+others, or none, they begin anew, with steps that are reached after all that was counted before.
+
 An attempt that has not converted lies in the slot of its entry, under its deepest step;
 whether that means pending or dropped is only a question of the instant asked about
 (SPEC section 5), so nothing has to happen here when a window runs out. Settled counts
@@ -10,27 +14,29 @@ grow when a slot is certain to be final: conversions by the slot of their comple
 the others by the slot of their entry plus the window.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import Any
 
 import msgspec
 
+from stream.aggregate.ages import AgeCounts, AgeRule, Segments
 from stream.aggregate.cells import Cell, add_cell, empty_cell
-from stream.aggregate.gather import Segments, gather
+from stream.aggregate.gather import gather
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.batch import AdmittedEvent
 from stream.engine.match import CompiledFunnel
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
 SLOTS_PER_LEDGER = 1000
 """A drop settles at most a 1000th of the window after it is certain."""
 KEPT_PERIODS = 3
 
-WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE = "w", "l", "c", "p", "s", "v"
+WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
 
 Serving = Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]]
 
@@ -42,19 +48,15 @@ _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decod
 class FunnelTotals:
     """Counts of one funnel on one partition."""
 
-    def __init__(self, funnel: CompiledFunnel, windows: Sequence[RollingWindow]) -> None:
+    def __init__(self, funnel: CompiledFunnel, windows: Sequence[RollingWindow], ages: Sequence[Age] = ()) -> None:
         self.funnel = funnel
         count, window_ms = funnel.step_count, funnel.window_ms
         self.rolling = tuple(windows)
+        kept = [age for age in ages if any(window.has_age(age) for window in windows)]
+        self.ages = tuple(sorted(kept, key=lambda age: age.age_ms))
         self._fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
-        self.windows = [
-            Ring(
-                count,
-                window.slot_ms,
-                window.window_ms + 2 * window.slot_ms + (window_ms if window.has_matured(window_ms) else 0),
-            )
-            for window in windows
-        ]
+        self.age_rule = AgeRule(tuple(age.age_ms for age in self.ages), count, self._fine_ms)
+        self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
         never = 1 << 61
@@ -67,6 +69,15 @@ class FunnelTotals:
         self._changed: set[tuple[str, int, Split]] = set()
         self._deleted: list[tuple[str, int, Split]] = []
         self._settled_below: int | None = None
+        self._stored_rule: tuple[int, Split] | None = None
+        self._is_rule_stored = not self.ages
+
+    def _keep_ms(self, window: RollingWindow) -> int:
+        """Return how long a window's slots are kept: as long as its most shifted form shows them."""
+        shifts = [age.age_ms for age in self.ages if window.has_age(age)]
+        if window.has_matured(self.funnel.window_ms):
+            shifts.append(self.funnel.window_ms)
+        return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
         """Note the breakdown values of an event that can enter; in log order, the first have a count of their own."""
@@ -84,7 +95,7 @@ class FunnelTotals:
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
-        gathered = gather(changes, self.funnel.step_count, self._fine_ms)
+        gathered = gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
         for (time_ms, segments), cell in gathered.open.items():
             for split in self._splits(segments):
                 for ring in (*self.windows, self.ledger):
@@ -100,7 +111,23 @@ class FunnelTotals:
             for split in self._splits(segments):
                 add_cell(cells.setdefault(split, empty_cell(self.funnel.step_count)), cell)
                 self._changed.add((PERIOD, start_ms, split))
+        self._take_ages(gathered.ages)
         return gathered.corrections
+
+    def _take_ages(self, ages: Mapping[Segments, AgeCounts]) -> None:
+        """Add counts by age to the segments; those of the first breakdown are the whole, which has none of its own."""
+        by_split: dict[Split, defaultdict[int, int]] = {}
+        for segments, counts in ages.items():
+            for split in self._splits(segments)[1:] or (WHOLE,):
+                known = by_split.get(split)
+                if known is None:
+                    by_split[split] = defaultdict(int, counts)
+                    continue
+                for key, count in counts.items():
+                    known[key] += count
+        for ring in self.windows:
+            for split, own in by_split.items():
+                ring.add_ages(split, self.age_rule.in_slots_of(ring.slot_ms, own), self.age_rule.codes)
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
@@ -148,6 +175,9 @@ class FunnelTotals:
             for value in values.added:
                 changed[self._key(VALUE, 0, 0, (breakdown + 1, value))] = b""
             values.added.clear()
+        if not self._is_rule_stored:
+            changed[self._key(AGES, 0, self.age_rule.since_ms, (0, self.age_rule.text))] = b""
+            self._is_rule_stored = True
         self._changed.clear()
         self._deleted.clear()
         return changed, [key for key in deleted if key not in changed]
@@ -162,6 +192,9 @@ class FunnelTotals:
         if kind == VALUE:
             self.counted[breakdown - 1].known[segment] = None
             return
+        if kind == AGES:
+            self._stored_rule = (start_ms, split)
+            return
         cell = _decode_cell(blob)
         if kind == WINDOW:
             self.windows[index].put(start_ms, split, cell)
@@ -173,6 +206,22 @@ class FunnelTotals:
             self.periods.setdefault(start_ms, {})[split] = cell
         else:
             self.settled[split] = cell
+
+    def resume_ages(self, counted_until_ms: int | None) -> None:
+        """Go on with restored age-matched counts, or begin them anew if they are not of the configured ages.
+
+        counted_until_ms: no event that is counted already is later; None if there is none.
+        """
+        if self._stored_rule is not None and self._stored_rule[1][1] == self.age_rule.text:
+            self.age_rule = self.age_rule.since(self._stored_rule[0])
+            self._is_rule_stored = True
+            return
+        if self._stored_rule is not None:
+            self._deleted.append((AGES, *self._stored_rule))
+        if counted_until_ms is not None:
+            self.age_rule = self.age_rule.since(counted_until_ms + 1)
+        for ring in self.windows:
+            ring.forget_ages()
 
 
 def splits_of(touch: Any) -> tuple[Split, ...]:
@@ -190,8 +239,10 @@ def unconverted(cell: Cell) -> Cell:
 class PartitionTotals:
     """All funnels' counts on one partition."""
 
-    def __init__(self, funnels: Iterable[CompiledFunnel], windows: Sequence[RollingWindow]) -> None:
-        self.by_number = {funnel.number: FunnelTotals(funnel, windows) for funnel in funnels}
+    def __init__(
+        self, funnels: Iterable[CompiledFunnel], windows: Sequence[RollingWindow], ages: Sequence[Age] = ()
+    ) -> None:
+        self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Serving) -> None:
         """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
@@ -224,9 +275,13 @@ class PartitionTotals:
             deleted += gone
         return changed, deleted
 
-    def restore(self, fields: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-        """Put back what the store has; returns the keys of funnels that are no longer there."""
+    def restore(self, fields: Iterable[tuple[bytes, bytes]], counted_until_ms: int | None = None) -> list[bytes]:
+        """Put back what the store has; returns the keys of funnels that are no longer there.
+
+        counted_until_ms: no event that is counted already is later; None if there is none.
+        """
         orphans = []
+        known: set[int] = set()
         for key, blob in fields:
             parts = _decode_key(key)
             totals = self.by_number.get(parts[0])
@@ -234,4 +289,7 @@ class PartitionTotals:
                 orphans.append(key)
             else:
                 totals.restore(parts, blob)
+                known.add(parts[0])
+        for number in known:
+            self.by_number[number].resume_ages(counted_until_ms)
         return orphans

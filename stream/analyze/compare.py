@@ -4,18 +4,18 @@ In:  rollups: live's (all segments shown) and that of an analysis, at the same `
 Out: one line for each difference or broken law; none if all is well.
 
 A row that is missing on one side counts as zeros: live keeps the rows of what was taken back.
-What is compared is what SPEC section 5 promises: windows, occupancy, periods, total and settled
-with outcomes, times and values. Verdicts, corrections and who wrote when are not.
+What is compared is what SPEC section 5 promises: windows, age-matched conversion, occupancy, periods,
+total and settled with outcomes, times and values. Verdicts, corrections and who wrote when are not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from stream.aggregate.cells import empty_counts
-from stream.model.result import BUCKETS, TOTAL_STEP, Counts, FunnelRollup, Rollup
+from stream.model.result import BUCKETS, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
 
 # what kind of row, and what tells it from others of its kind
 RowKey = tuple[str, ...]
-Row = Counts | list[int]
+Row = Counts | AgeRow | list[int]
 
 
 def compare(live: Rollup, analyzed: Rollup) -> list[str]:
@@ -50,6 +50,8 @@ def rows_of(funnel: FunnelRollup) -> dict[RowKey, Row]:
     for window in funnel.windows:
         form = "matured" if window.matured else ""
         rows["window", window.window, form, _segment(window.breakdown, window.segment)] = window.counts
+    for age in funnel.ages:
+        rows["window", age.window, f"age {age.age}", _segment(age.breakdown, age.segment)] = age
     for standing in funnel.occupancy:
         rows["occupancy", _segment(standing.breakdown, standing.segment)] = standing.standing
     for period in funnel.periods:
@@ -70,6 +72,9 @@ def fields_of(row: Row | None, steps: int) -> Mapping[str, object]:
         return {}
     if isinstance(row, list):
         return {f"standing at step {step}": count for step, count in enumerate(row, start=1) if count}
+    if isinstance(row, AgeRow):
+        columns = (("reached step", row.reached), ("went on from step", row.went_on))
+        return {f"{name} {step}": n for name, column in columns for step, n in enumerate(column, start=1) if n}
     fields: dict[str, object] = {"converted": row.converted}
     for name, counts in (("pending", row.pending), ("dropped", row.dropped), ("excluded", row.excluded)):
         fields |= {f"{name} at step {step}": count for step, count in enumerate(counts[: steps - 1], start=1)}
@@ -91,10 +96,15 @@ def broken_laws(rollup: Rollup) -> list[str]:
         rows = rows_of(funnel)
         for key, row in rows.items():
             place = f"{funnel.key} {' '.join(part for part in key if part)}"
-            laws = _occupancy_laws(row) if isinstance(row, list) else _laws(row, funnel.steps)
-            lines += [f"{place}: {law}" for law in laws]
+            lines += [f"{place}: {law}" for law in _laws(row, funnel.steps)]
         lines += [f"{funnel.key} {law}" for law in _sum_laws(funnel)]
     return lines
+
+
+def _laws(row: Row, steps: int) -> Iterator[str]:
+    if isinstance(row, list):
+        return _occupancy_laws(row)
+    return _age_laws(row) if isinstance(row, AgeRow) else _outcome_laws(row, steps)
 
 
 def _occupancy_laws(standing: Sequence[int]) -> Iterator[str]:
@@ -103,7 +113,13 @@ def _occupancy_laws(standing: Sequence[int]) -> Iterator[str]:
             yield f"{count} actors stand at step {step}"
 
 
-def _laws(counts: Counts, steps: int) -> Iterator[str]:
+def _age_laws(row: AgeRow) -> Iterator[str]:
+    for step, (reached, went_on) in enumerate(zip(row.reached, row.went_on, strict=True), start=1):
+        if not 0 <= went_on <= reached:
+            yield f"{went_on} of {reached} that reached step {step} went on"
+
+
+def _outcome_laws(counts: Counts, steps: int) -> Iterator[str]:
     parts = {"pending": counts.pending, "dropped": counts.dropped, "excluded": counts.excluded}
     for name, column in parts.items():
         if len(column) != steps - 1:

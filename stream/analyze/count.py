@@ -32,7 +32,7 @@ from stream.ingest.mapping import Mapping
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 
 UNDECIDED = (Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED)
 """Verdicts that the engine gives, in the order in which the actor table counts them."""
@@ -75,7 +75,8 @@ class LogCount:
     """Takes records in, then says what they come to.
 
     windows: rolling windows of the rollup; None makes no rollup. trend: entry periods of the trend, None for each
-    funnel's own. bot_cap: as live's, applied in log order; a file has none.
+    funnel's own. bot_cap: as live's, applied in log order; a file has none. ages: of the rollup's age-matched
+    conversion.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917
@@ -86,6 +87,7 @@ class LogCount:
         windows: Sequence[RollingWindow] | None = None,
         trend: PeriodOf | None = None,
         bot_cap: int = NO_CAP,
+        ages: Sequence[Age] = (),
     ) -> None:
         self._definitions = tuple(funnels)
         self._funnels = FunnelSet(self._definitions)
@@ -94,6 +96,7 @@ class LogCount:
         self._windows = windows
         self._trend = trend
         self._bot_cap = bot_cap
+        self._ages = ages
         self._logs: dict[int, _Log] = {}
         self._shared: dict[str, str] = {}
 
@@ -131,7 +134,9 @@ class LogCount:
         log.verdicts = [a + b for a, b in zip(log.verdicts, admitted.counts, strict=True)]
 
     def _new_totals(self) -> PartitionTotals | None:
-        return None if self._windows is None else PartitionTotals(self._funnels.funnels, self._windows)
+        if self._windows is None:
+            return None
+        return PartitionTotals(self._funnels.funnels, self._windows, self._ages)
 
     def _compact(self, events: Sequence[AdmittedEvent]) -> list[AdmittedEvent]:
         """Return events that share equal texts: actors and names repeat, and all events are held at once."""

@@ -19,6 +19,8 @@ from stream.analyze.forms import (
     VERSION,
     ActorsDoc,
     ActorStepDoc,
+    AgeDoc,
+    AgeStepDoc,
     AnalysisDoc,
     BreakdownDoc,
     DurationDoc,
@@ -39,7 +41,7 @@ from stream.analyze.forms import (
 from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, Times
 from stream.metrics import ratios
 from stream.model.funnel import Funnel, Period
-from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, Rollup
+from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
 from stream.model.verdict import Verdict
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -244,6 +246,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
             )
             for row in rollup.windows
         ],
+        age_matched=[_age_matched(row, names) for row in rollup.ages],
         periods=[
             LivePeriodDoc(
                 start=iso(row.start_ms),
@@ -255,5 +258,19 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
         ],
         occupancy=[
             StandingDoc(breakdown=row.breakdown, segment=row.segment, standing=row.standing) for row in rollup.occupancy
+        ],
+    )
+
+
+def _age_matched(row: AgeRow, names: Sequence[str]) -> AgeDoc:
+    steps = enumerate(zip(names, row.reached, row.went_on, ratios.age_matched(row), strict=False), start=1)
+    return AgeDoc(
+        window=row.window,
+        age=row.age,
+        breakdown=row.breakdown,
+        segment=row.segment,
+        steps=[
+            AgeStepDoc(step=step, name=name, reached=reached, went_on=went_on, conversion=share)
+            for step, (name, reached, went_on, share) in steps
         ],
     )

@@ -188,6 +188,26 @@ class WindowDoc(_Strict):
     attempts: OutcomeDoc
 
 
+class AgeStepDoc(_Strict):
+    """One step but the last. conversion: went_on / reached, null where nobody reached it."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    reached: Count
+    went_on: Count
+    conversion: Share | None
+
+
+class AgeDoc(_Strict):
+    """Age-matched conversion: who reached a step in the window shifted back by `age`, and went on within that."""
+
+    window: str
+    age: str
+    breakdown: str
+    segment: str
+    steps: list[AgeStepDoc]
+
+
 class LivePeriodDoc(_Strict):
     """Unique actors of an entry period; pending are those whose window may still run."""
 
@@ -223,6 +243,7 @@ class LiveFunnelDoc(_Strict):
     total: list[SplitDoc]
     settled: list[SplitDoc]
     windows: list[WindowDoc]
+    age_matched: list[AgeDoc]
     periods: list[LivePeriodDoc]
     occupancy: list[StandingDoc]
 

@@ -25,7 +25,7 @@ from stream.store.connect import RedisOptions
 from stream.store.contract import PartitionHead, Store
 from stream.store.redis_store import RedisStore
 from stream.worker.activation import ActiveSet, funnel_set_id
-from stream.worker.partition import SINCE_KEY
+from stream.worker.partition import SINCE_KEY, latest_counted_ms
 
 MAX_PARTITIONS_ASKED = 256
 """Heads that are asked for before it is said that there are none: partitions of a log get theirs all at once."""
@@ -127,8 +127,8 @@ async def _read_partition(
         return None
     head, cells = read
     since = _decode_since(cells.pop(SINCE_KEY)) if SINCE_KEY in cells else {}
-    totals = PartitionTotals(FunnelSet(funnels, active.numbers).funnels, settings.rolling)
-    totals.restore(cells.items())
+    totals = PartitionTotals(FunnelSet(funnels, active.numbers).funnels, settings.rolling, settings.age_matched)
+    totals.restore(cells.items(), latest_counted_ms(head, settings.max_future_skew_ms))
     if head.watermark_ms is not None:
         totals.move_on(head.watermark_ms, head.watermark_ms - settings.allowed_lateness_ms)
     return LivePartition(head, totals, since)

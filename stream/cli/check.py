@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Funnel
-from stream.model.window import MATURED_SLOTS_LIMIT, RollingWindow
+from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
 from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings
@@ -79,6 +79,12 @@ def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:
         f"  redis    {redis.safe_url}, namespace {redis.namespace}",
         *(f"  source   {_source_text(source)}" for source in tracker.sources),
     ]
+    for window in tracker.rolling:
+        for age in tracker.age_matched:
+            if not window.has_age(age):
+                text = f"is not kept: it needs {window.age_slots(age)} slots of {durations.to_text(window.slot_ms)}"
+                about = f"age-matched conversion of {window.name} at {age.name}"
+                lines.append(f"  note     {about} {text}, at most {KEPT_SLOTS_LIMIT}")
     if tracker.needs_repartition:
         lines.append(f"  log      {tracker.repartition_topic}: records are repartitioned by actor first")
     return lines
@@ -101,7 +107,7 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
         lines.append("  split by " + ", ".join(breakdown.name for breakdown in funnel.breakdowns))
     for window in rolling:
         slots = window.matured_slots(funnel.window_ms)
-        if slots > MATURED_SLOTS_LIMIT:
+        if slots > KEPT_SLOTS_LIMIT:
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
-            lines.append(f"  note     the matured form of {window.name} {text}, at most {MATURED_SLOTS_LIMIT}")
+            lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines

@@ -138,6 +138,7 @@ async def compare_topic(
         Limits(tracker.allowed_lateness_ms, tracker.max_future_skew_ms),
         tracker.rolling,
         bot_cap=tracker.worker.bot_cap,
+        ages=tracker.age_matched,
     )
     until = {number: partition.head.next_offset for number, partition in view.partitions.items()}
     spans = await read_topic(tracker.kafka, tracker.log_topic, count.take, until)

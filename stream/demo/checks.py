@@ -142,6 +142,7 @@ async def _analyze(settings: TrackerSettings, funnels: Sequence[Funnel], as_of_m
         Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
         settings.rolling,
         bot_cap=settings.worker.bot_cap,
+        ages=settings.age_matched,
     )
     await read_topic(settings.kafka, settings.log_topic, count.take)
     return count.finish(as_of_ms).rollup

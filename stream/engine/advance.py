@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stream.engine.attempts import Attempt, PeriodFold
+from stream.engine.attempts import Attempt, PeriodFold, first_times
 from stream.engine.match import CompiledFunnel, Hit
 from stream.engine.state import (
     ATTEMPT,
@@ -169,7 +169,7 @@ def _corrections(taken: list[Attempt], given: list[Attempt]) -> int:
 
 
 def _goes_on(old: Attempt, new: Attempt) -> bool:
-    return old[0] == new[0] and old[1] <= new[1] and old[2] == new[2][: len(old[2])]
+    return old[0] == new[0] and old[2] == new[2][: len(old[2])] and first_times(old) == first_times(new)[: old[1]]
 
 
 def _period_difference(

@@ -18,10 +18,11 @@ from typing import TypeAlias
 from stream.engine.match import CompiledFunnel, Hit, Touch
 from stream.engine.ordered import Extension, Levels, Path, alive, extend
 
-# (entry_ms, best, chain, entry): t0, the earliest start of the chains alive when it opened; the
-# deepest level; the reported chain of that level; the touch of the event at t0. Converted iff
-# `best` is the number of steps. A run-out window changes nothing in it.
-Attempt: TypeAlias = tuple[int, int, Path, Touch | None]
+# (entry_ms, best, chain, entry, firsts): t0, the earliest start of the chains alive when it opened; the
+# deepest level; the reported chain of that level; the touch of the event at t0; when it first had each
+# level 1..best, None where that is when the chain's own events happened. Converted iff `best` is the
+# number of steps. A run-out window changes nothing in it.
+Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[int, ...] | None]
 
 SHARED = True
 """A period's levels are the attempts' levels."""
@@ -51,15 +52,15 @@ def advance_fold(
     extension = extend(funnel, levels, time_ms, hits, may_start=True)
     new_levels, top, path, extends = extension
     if path is not None and top == funnel.step_count:
-        entry_ms, entry = (attempt[0], attempt[3]) if attempt is not None else (path[0], path[1])
-        closed = (*closed, (entry_ms, top, path, entry))
+        converted = (path[0], top, path, path[1], None) if attempt is None else deepen(attempt, time_ms, top, path)
+        closed = (*closed, converted)
         attempt = None
         new_levels = ()
     elif attempt is None:
         if extends:
             attempt = open_attempt(alive(new_levels, time_ms, funnel.window_ms))
     elif path is not None and top > attempt[1]:
-        attempt = (attempt[0], top, path, attempt[3])
+        attempt = deepen(attempt, time_ms, top, path)
     new_levels, periods = _advance_periods(funnel, fold, time_ms, hits, extension, new_levels)
     return (new_levels, attempt, periods), closed
 
@@ -67,7 +68,22 @@ def advance_fold(
 def open_attempt(levels: Levels) -> Attempt:
     """Open an attempt at the deepest chain alive: starts never increase with the level, so it is the earliest."""
     path = levels[-1]
-    return path[0], len(levels), path, path[1]
+    return path[0], len(levels), path, path[1], None
+
+
+def deepen(attempt: Attempt, time_ms: int, top: int, path: Path) -> Attempt:
+    """Return an attempt that comes to a deeper level `top`, reported by `path`, at `time_ms`.
+
+    The deeper chain may be another one than that by which the attempt had its levels so far.
+    """
+    firsts = (*first_times(attempt), *[time_ms] * (top - attempt[1]))
+    return attempt[0], top, path, attempt[3], None if firsts == path[::2] else firsts
+
+
+def first_times(attempt: Attempt) -> tuple[int, ...]:
+    """Return when an attempt first had each level 1..best, in ms; never before the level above, the first at t0."""
+    times: tuple[int, ...] = attempt[2][::2] if attempt[4] is None else attempt[4]
+    return times
 
 
 def _advance_periods(  # noqa: PLR0913, PLR0917

@@ -9,7 +9,8 @@ A blob is `[version, state, state, ...]`, a state `[number, levels, attempt, per
 `number` names the funnel (`CompiledFunnel.number`), levels, attempt and periods are those of
 `attempts.Fold`, a hit is `[time_ms, id, steps, touch]`. Most actors have done one thing only,
 so a chain is not repeated: 0 in the attempt stands for the path of its level, 0 in a period
-that is alone for the attempt's chain.
+that is alone for the attempt's chain. The attempt's `firsts` are written only where it has some;
+version 1 had none, so that an attempt it left open counts as if its chain had been its first.
 
 Times are absolute: to write them as distances saves a fifth of the bytes and costs a third
 more time, and an actor is written about once for every two events (`make bench`).
@@ -20,20 +21,34 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from stream.engine.attempts import Attempt
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Levels
 from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, Entry, FunnelState, base_of, refold
 from stream.errors import UnreadableState
 
-CODEC_VERSION = 1
+CODEC_VERSION = 2
+READABLE = frozenset({1, CODEC_VERSION})
 
 WrittenPath: TypeAlias = tuple[int | Touch | None, ...]
 WrittenHit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
+
+
+class WrittenAttempt(msgspec.Struct, array_like=True):
+    """`attempts.Attempt` as it is read."""
+
+    entry_ms: int
+    best: int
+    chain: int | WrittenPath
+    entry: Touch | None
+    firsts: tuple[int, ...] | None = None
+
+
 WrittenState: TypeAlias = tuple[
     int,
     tuple[WrittenPath, ...],
-    tuple[int, int, int | WrittenPath, Touch | None] | None,
+    WrittenAttempt | None,
     tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...],
     tuple[WrittenHit, ...],
 ]
@@ -60,15 +75,17 @@ def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> b
 def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
     base = entries[0]
     levels, attempt, periods = base[LEVELS], base[ATTEMPT], base[PERIODS]
-    written_attempt: tuple[Any, ...] | None = attempt
+    written_attempt: tuple[Any, ...] | None = None
     written_periods: tuple[Any, ...] = periods
     if attempt is not None:
-        entry_ms, best, chain, entry = attempt
+        entry_ms, best, chain, entry, firsts = attempt
         if len(periods) == 1 and periods[0][4] is chain:
             start_ms, end_ms, own, deepest, _ = periods[0]
             written_periods = ((start_ms, end_ms, own, deepest, 0),)
-        if best <= len(levels) and levels[best - 1] is chain:
-            written_attempt = (entry_ms, best, 0, entry)
+        written_chain = 0 if best <= len(levels) and levels[best - 1] is chain else chain
+        written_attempt = (entry_ms, best, written_chain, entry)
+        if firsts is not None:
+            written_attempt = (*written_attempt, firsts)
     hits = [entry[:4] for entry in entries[1:]] if len(entries) != 2 else (entries[1][:4],)
     return funnel.number, levels, written_attempt, written_periods, hits
 
@@ -82,7 +99,7 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
         version, *written = _decode(blob)
     except (msgspec.MsgspecError, ValueError):
         raise UnreadableState(_version_of(blob), CODEC_VERSION) from None
-    if version != CODEC_VERSION:
+    if version not in READABLE:
         raise UnreadableState(version, CODEC_VERSION)
     states: dict[int, FunnelState] = {}
     for state in written:
@@ -101,16 +118,20 @@ def _version_of(blob: bytes) -> object:
     except msgspec.MsgspecError:
         return blob
     version = parts[0] if isinstance(parts, list) and parts else None
-    return blob if version is None or version == CODEC_VERSION else version
+    return blob if version is None or version in READABLE else version
 
 
 def _read_state(
-    funnel: CompiledFunnel, levels: Levels, attempt: Any, periods: Any, hits: tuple[WrittenHit, ...]
+    funnel: CompiledFunnel,
+    levels: Levels,
+    written: WrittenAttempt | None,
+    periods: Any,
+    hits: tuple[WrittenHit, ...],
 ) -> FunnelState:
-    if attempt is not None:
-        entry_ms, best, chain, entry = attempt
-        chain = levels[best - 1] if chain == 0 else chain
-        attempt = (entry_ms, best, chain, entry)
+    attempt: Attempt | None = None
+    if written is not None:
+        chain: Any = levels[written.best - 1] if written.chain == 0 else written.chain
+        attempt = (written.entry_ms, written.best, chain, written.entry, written.firsts)
         if len(periods) == 1 and periods[0][4] == 0:
             periods = ((*periods[0][:4], chain),)
     base = EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))

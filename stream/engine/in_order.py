@@ -9,7 +9,7 @@ large or small, tests/bench/bench_engine.py); tests/property/test_engine.py hold
 only freedom it takes is to forget levels that have left the window.
 """
 
-from stream.engine.attempts import DONE, SHARED, Attempt, open_attempt
+from stream.engine.attempts import DONE, SHARED, Attempt, deepen, open_attempt
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Path, alive
 from stream.engine.state import ATTEMPT, LEVELS, PERIODS, Entry
@@ -17,7 +17,7 @@ from stream.engine.state import ATTEMPT, LEVELS, PERIODS, Entry
 NONE_CLOSED: tuple[Attempt, ...] = ()
 
 
-def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0917
+def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
     funnel: CompiledFunnel, last: Entry, time_ms: int, event_id: str, steps: tuple[int, ...], touch: Touch | None
 ) -> Entry | None:
     """Return the entry that follows `last`; None means: ask `advance_fold`."""
@@ -37,7 +37,7 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0917
         if len(levels) < 2 or time_ms - levels[1][0] > window_ms:
             levels = (path,)
             if attempt is None:
-                attempt = (time_ms, 1, path, touch)
+                attempt = (time_ms, 1, path, touch, None)
         else:
             levels = (path, *levels[1:])
             if attempt is None:  # an older, deeper chain is alive: the attempt enters there
@@ -67,13 +67,21 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0917
         path = (*before, time_ms, touch)
         if own is not DONE:
             periods = ((start_ms, end_ms, DONE, top, path),)
-        converted = (path[0], top, path, path[1]) if attempt is None else (attempt[0], top, path, attempt[3])
+        if attempt is None:
+            converted: Attempt = (path[0], top, path, path[1], None)
+        elif attempt[2] is before and attempt[4] is None:
+            converted = (attempt[0], top, path, attempt[3], None)
+        else:
+            converted = deepen(attempt, time_ms, top, path)
         return (time_ms, event_id, steps, touch, (), None, periods, (*closed, converted))
     if step == len(levels) or levels[step][0] < before[0]:
         path = (*before, time_ms, touch)
         levels = (*levels[:step], path, *levels[top:])
         if attempt is not None and top > attempt[1]:
-            attempt = (attempt[0], top, path, attempt[3])
+            if attempt[2] is before and attempt[4] is None:  # the same chain goes on
+                attempt = (attempt[0], top, path, attempt[3], None)
+            else:
+                attempt = deepen(attempt, time_ms, top, path)
         if own is not DONE and top > best:
             periods = ((start_ms, end_ms, own, top, path),)
     if attempt is None:  # a chain has outlived its attempt and goes on: the next one enters at it

@@ -114,6 +114,7 @@ class FunnelCollector:
                 "",
                 *[window.name for window in self._windows],
                 *dict.fromkeys(row.window for row in rollup.windows),
+                *dict.fromkeys(row.window for row in rollup.ages),
             ]
             for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
                 rank = (block.breakdown != "", block.is_matured, windows.index(block.window))

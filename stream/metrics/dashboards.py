@@ -95,6 +95,11 @@ _OVER_TIME = Row("Over time", (
     Panel("Attempts in the window", "Entered, converted and pending attempts.", "timeseries", "short",
           (Query(_chosen(names.ENTERED), "entered"), Query(_chosen(names.CONVERTED), "converted"),
            Query(f"sum({_chosen(names.PENDING, 'step')})", "pending"))),
+    Panel("Age-matched conversion by step", "Of the attempts that first reached the step in the window shifted back by "
+          "the age, those that went on within the age. The newest, who had no time yet, do not pull it down.",
+          "timeseries", "percentunit",
+          (Query(_named(f'max by (step, age) ({names.AGE_MATCHED.name}{{{_FUNNEL},window="$window",{_CHOSEN}}})'),
+                 "{{step}} {{step_name}} within {{age}}"),), width=24),
 ))  # fmt: skip
 
 _SEGMENTS = Row("Segments of the chosen breakdown", (

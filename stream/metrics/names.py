@@ -88,6 +88,12 @@ STEP_DROPOFF = Series(
     "Dropped at this step / reached this step, 0..1; absent while nothing is decided at this step", "1",
     (*WINDOW, "step"),
 )  # fmt: skip
+AGE_MATCHED = Series(
+    "funnel_age_matched_conversion_ratio", Kind.GAUGE,
+    "Of the attempts that first reached this step in the window shifted back by the age, those that reached the next "
+    "step within the age, 0..1; absent where nobody reached it", "1",
+    (*FUNNEL, "window", "age", "breakdown", "segment", "step"),
+)  # fmt: skip
 CONVERSION = Series(
     "funnel_conversion_ratio", Kind.GAUGE, "Converted / entered, 0..1; absent while no outcome is decided", "1", WINDOW
 )
@@ -235,7 +241,8 @@ PROCESS_FILES_LIMIT = Series("process_max_fds", Kind.GAUGE, "Most file descripto
 ABOUT_FUNNELS: tuple[Series, ...] = (
     STEP_INFO, CONVERSION_WINDOW, SINCE, AS_OF,
     ENTERED, REACHED, CONVERTED, DROPPED, EXCLUDED, PENDING,
-    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, VALUE, VALUE_EVENTS, WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
+    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, AGE_MATCHED, VALUE, VALUE_EVENTS,
+    WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
     STAGE_ACTORS, ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,
 )  # fmt: skip

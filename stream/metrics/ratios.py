@@ -9,7 +9,7 @@ there; it is decided *overall* once it is not pending. So the first minute of a 
 shows no conversion rate instead of 0 %, and no drop-off rate instead of 0 %.
 """
 
-from stream.model.result import BUCKETS, DURATION_BOUNDS_S, Counts
+from stream.model.result import BUCKETS, DURATION_BOUNDS_S, AgeRow, Counts
 
 
 def step_ratios(counts: Counts, reached: list[int]) -> list[tuple[int, float, float]]:
@@ -23,6 +23,11 @@ def step_ratios(counts: Counts, reached: list[int]) -> list[tuple[int, float, fl
         for step, here in enumerate(reached[:-1], start=1)
         if here > counts.pending[step - 1]
     ]
+
+
+def age_matched(row: AgeRow) -> list[float | None]:
+    """Return went on / reached of each step but the last; None where nobody reached it."""
+    return [went_on / here if here else None for here, went_on in zip(row.reached, row.went_on, strict=True)]
 
 
 def conversion(counts: Counts) -> float | None:

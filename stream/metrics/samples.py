@@ -16,9 +16,9 @@ import msgspec
 from stream.engine.periods import period_of
 from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
-from stream.metrics.ratios import buckets, conversion, dropoff, percentile, step_ratios
+from stream.metrics.ratios import age_matched, buckets, conversion, dropoff, percentile, step_ratios
 from stream.model.funnel import Funnel
-from stream.model.result import TOTAL_STEP, Counts, FunnelRollup, OccupancyRow, PeriodRow, SplitRow, WindowRow
+from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, OccupancyRow, PeriodRow, SplitRow, WindowRow
 
 SHARES = (0.5, 0.9)
 
@@ -95,6 +95,8 @@ def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Fl
     _definition(found.total, funnel, rollup, identity)
     for window in rollup.windows:
         _window(found.of(window.breakdown, window.window, is_matured=window.matured), window, identity)
+    for age in rollup.ages:
+        _age(found.of(age.breakdown, age.window), age, identity)
     for standing in rollup.occupancy:
         base = f"{identity},{labels(breakdown=standing.breakdown, segment=standing.segment)}"
         per_step(found.of(standing.breakdown), names.STAGE_ACTORS.name, base, standing.standing)
@@ -137,6 +139,12 @@ def _window(lines: Lines, row: WindowRow, identity: str) -> None:
         _values(lines, base, counts)
     if row.breakdown == "":
         _percentiles(lines, base, counts, len(reached))
+
+
+def _age(lines: Lines, row: AgeRow, identity: str) -> None:
+    base = f"{identity},{labels(window=row.window, age=row.age, breakdown=row.breakdown, segment=row.segment)}"
+    for step, share in enumerate(age_matched(row), start=1):
+        _one(lines, names.AGE_MATCHED.name, f'{base},step="{step}"', share)
 
 
 def _values(lines: Lines, base: str, counts: Counts) -> None:

@@ -77,6 +77,21 @@ class WindowRow(msgspec.Struct, array_like=True):
     counts: Counts
 
 
+class AgeRow(msgspec.Struct, array_like=True):
+    """Age-matched conversion: one rolling window x one age x one segment, per step 1..n-1.
+
+    reached: attempts that first reached the step in the window shifted back by the age; went_on: how many of
+    those reached the next step within the age.
+    """
+
+    window: str
+    age: str
+    breakdown: str
+    segment: str
+    reached: list[int]
+    went_on: list[int]
+
+
 class OccupancyRow(msgspec.Struct, array_like=True):
     """How many actors stand at each stage 1..n now."""
 
@@ -107,7 +122,8 @@ class FunnelRollup(msgspec.Struct, array_like=True):
 
     settled: attempts since the funnel began whose outcome can never change again (pending is all 0).
     largest: breakdown -> value -> entered in the longest rolling window, for the values with most entrants:
-    the candidates for being shown by name. total: all attempts since the funnel began.
+    the candidates for being shown by name. total: all attempts since the funnel began. ages: only rows in which
+    somebody reached a step.
     """
 
     key: str
@@ -119,6 +135,7 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     settled: list[SplitRow]
     largest: dict[str, dict[str, int]] = {}
     total: list[SplitRow] = []
+    ages: list[AgeRow] = []
 
 
 class Rollup(msgspec.Struct, array_like=True):

@@ -1,9 +1,17 @@
-"""A rolling window by entry time, and what its matured form costs."""
+"""A rolling window by entry time, an age for it, and how many slots its shifted forms need."""
 
 from dataclasses import dataclass
 
-# Slots kept for one rolling window: beyond this the matured form costs megabytes at each takeover of a partition.
-MATURED_SLOTS_LIMIT = 20_000
+# Slots kept for one rolling window: beyond this a shifted form costs megabytes at each takeover of a partition.
+KEPT_SLOTS_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How much time attempts have had to go on to the next step; `name` is the text in series (`15m`)."""
+
+    name: str
+    age_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +33,12 @@ class RollingWindow:
 
     def has_matured(self, funnel_window_ms: int) -> bool:
         """Whether the matured form is kept for a funnel with that window."""
-        return self.matured_slots(funnel_window_ms) <= MATURED_SLOTS_LIMIT
+        return self.matured_slots(funnel_window_ms) <= KEPT_SLOTS_LIMIT
+
+    def age_slots(self, age: Age) -> int:
+        """Slots that age-matched conversion needs: those of the window, shifted back by the age."""
+        return -(-(age.age_ms + self.window_ms) // self.slot_ms)
+
+    def has_age(self, age: Age) -> bool:
+        """Whether age-matched conversion is kept for that age."""
+        return self.age_slots(age) <= KEPT_SLOTS_LIMIT

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stream.model.funnel import Period
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,8 @@ DEFAULT_ROLLING = (
     RollingWindow("24h", 86_400_000),
 )
 
+DEFAULT_AGES = (Age("15m", 900_000), Age("1h", 3_600_000))
+
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
@@ -150,6 +152,7 @@ class TrackerSettings:
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     rolling: tuple[RollingWindow, ...] = DEFAULT_ROLLING
+    age_matched: tuple[Age, ...] = DEFAULT_AGES
     period: Period = _DAYS
     worker: WorkerSettings = WorkerSettings()
     metrics: MetricsSettings = MetricsSettings()

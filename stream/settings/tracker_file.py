@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stream.model.funnel import Period
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 from stream.settings import durations, texts
 from stream.settings.funnels import check_zone, period_of
 from stream.settings.tracker import (
+    DEFAULT_AGES,
     DEFAULT_ROLLING,
     ExportSettings,
     FieldPaths,
@@ -42,6 +43,7 @@ def check_tracker(document: Document) -> None:
     _check_topics(document)
     _check_one_log(document)
     _check_rolling(document)
+    _check_ages(document)
     check_zone(document)
     secret = document.tree.get("actor_secret")
     if isinstance(secret, str) and len(secret.encode()) > _ACTOR_SECRET_BYTES:
@@ -58,6 +60,7 @@ def tracker_of(document: Document) -> TrackerSettings:
         kafka=_kafka(tree.get("kafka", {}), folder),
         redis=_redis(tree.get("redis", {}), folder),
         rolling=tuple(_rolling(each) for each in tree["rolling"]) if "rolling" in tree else DEFAULT_ROLLING,
+        age_matched=tuple(_age(each) for each in tree["age_matched"]) if "age_matched" in tree else DEFAULT_AGES,
         period=period_of(tree, Period()),
         worker=WorkerSettings(**tree.get("worker", {})),
         metrics=MetricsSettings(**tree.get("metrics", {})),
@@ -203,6 +206,17 @@ def _check_rolling(document: Document) -> None:
             document.report(("rolling", index), text)
 
 
+def _check_ages(document: Document) -> None:
+    ages = document.tree.get("age_matched")
+    seen: set[int] = set()
+    for index, written in enumerate(ages if isinstance(ages, list) else []):
+        age_ms = _ms(written)
+        if age_ms is not None and age_ms in seen:
+            document.report(("age_matched", index), f"{written} is there already (keep one)")
+        elif age_ms is not None:
+            seen.add(age_ms)
+
+
 def _part(tree: Any, *path: str | int) -> dict[str, Any]:
     """Return the mapping at `path`; an empty one where there is none (the schema has said so)."""
     for key in path:
@@ -270,6 +284,10 @@ def _rolling(written: Any) -> RollingWindow:
     if isinstance(written, str):
         return RollingWindow(written, durations.to_ms(written))
     return RollingWindow(written["window"], durations.to_ms(written["window"]), written.get("slots", 60))
+
+
+def _age(written: str) -> Age:
+    return Age(written, durations.to_ms(written))
 
 
 def _export(export: dict[str, Any]) -> ExportSettings:

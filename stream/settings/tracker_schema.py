@@ -207,6 +207,13 @@ TRACKER_SCHEMA: Schema = {
                 least=0,
                 default=["5m", "1h", "24h"],
             ),
+            "age_matched": list_of(
+                "ages of age-matched conversion: how much time attempts have had to go on to the next step; "
+                "none turns it off; after a change these counts begin anew",
+                duration("age", "1s", "400d"),
+                least=0,
+                default=["15m", "1h"],
+            ),
             "period": period("entry period for unique actors, for funnels that name none"),
             "worker": _WORKER,
             "metrics": _METRICS,

@@ -24,7 +24,7 @@ from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 from stream.store.contract import Commit, PartitionHead
 from stream.worker.contract import PartitionBatch
 from stream.worker.envelope import provenance
@@ -50,6 +50,7 @@ class Counting(NamedTuple):
     bot_cap: int
     cache_actors: int
     must_be_keyed_by_actor: bool
+    ages: tuple[Age, ...] = ()
 
 
 class Judged(NamedTuple):
@@ -84,7 +85,7 @@ class Partition:
             capacity=counting.cache_actors,
             is_complete=is_new,
         )
-        self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling)
+        self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling, counting.ages)
         self._has_breakdowns = any(funnel.definition.breakdowns for funnel in counting.funnels.funnels)
         self._since: dict[str, int] = {}
         self._orphans: list[bytes] = []
@@ -103,9 +104,10 @@ class Partition:
             known = msgspec.msgpack.decode(since, type=dict[str, int])
             self._since = {key: value for key, value in known.items() if key in keys}
             self._since_changed = self._since != known
-        self._orphans = self.totals.restore(fields.items())
+        limits = self._counting.limits
+        self._orphans = self.totals.restore(fields.items(), latest_counted_ms(self.head, limits.max_future_skew_ms))
         if self.head.watermark_ms is not None:
-            limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
+            limit_ms = self.head.watermark_ms - limits.allowed_lateness_ms
             self.totals.move_on(self.head.watermark_ms, limit_ms)
 
     def admit(self, batch: PartitionBatch) -> Judged:
@@ -215,6 +217,11 @@ class Partition:
             if end_ms is None or end_ms >= limit_ms:
                 return False
         return True
+
+
+def latest_counted_ms(head: PartitionHead, max_future_skew_ms: int) -> int | None:
+    """Return an instant after which no counted event can be: none is further than the skew ahead of its record."""
+    return None if head.watermark_ms is None else head.watermark_ms + max_future_skew_ms
 
 
 def letters_of(

@@ -162,6 +162,7 @@ class Tracker:
                 bot_cap=settings.worker.bot_cap,
                 cache_actors=settings.worker.cache_actors,
                 must_be_keyed_by_actor=not settings.needs_repartition,
+                ages=settings.age_matched,
             )
 
     # --- assignment

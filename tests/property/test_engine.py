@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream.engine.advance import NO_CAP, Change, advance, empty_state, expires_ms, seal
-from stream.engine.attempts import SHARED, advance_fold
+from stream.engine.attempts import SHARED, advance_fold, first_times
 from stream.engine.codec import decode_states, encode_states
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, FunnelSet
@@ -287,8 +287,9 @@ def chain_of_oracle(chain: Sequence[OEvent], shape: Shape) -> tuple:
 
 
 def attempt_of_engine(attempt: tuple) -> tuple:
-    entry_ms, best, chain, entry = attempt
-    return entry_ms, best, chain_of_engine(chain), None if entry is None else entry[0][0]
+    entry_ms, best, chain, entry, _ = attempt
+    segment = None if entry is None else entry[0][0]
+    return entry_ms, best, chain_of_engine(chain), segment, first_times(attempt)
 
 
 def attempt_of_oracle(attempt: OAttempt, shape: Shape) -> tuple:
@@ -297,6 +298,7 @@ def attempt_of_oracle(attempt: OAttempt, shape: Shape) -> tuple:
         attempt.best,
         chain_of_oracle(attempt.chain, shape),
         attempt.entry_segment if shape.touched else None,
+        attempt.firsts,
     )
 
 

@@ -3,7 +3,8 @@
 A case is a log of 1 to 4 partitions: duplicates, late, future and broken records, records ahead of the
 watermark, busy actors. Live is the worker's own `Partition` over a store in memory: random batch cuts,
 commits that get lost, restarts from what is stored, sweeps. The analysis reads the same records with other
-cuts. Every row of both rollups must be equal at any `as_of`, and the attempts and actors those of the oracle.
+cuts. Every row of both rollups must be equal at any `as_of`, and the attempts, actors and age-matched counts those
+of the oracle.
 """
 
 import asyncio
@@ -32,14 +33,14 @@ from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
 from stream.model.result import Rollup
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings
 from stream.store.contract import Done, PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.activation import next_active_set
 from stream.worker.contract import PartitionBatch
 from stream.worker.partition import Counting, Partition
-from support.oracle import OAttempt, OEvent, OFunnel, ORecord, actor_result, attempts, counted_events
+from support.oracle import OAttempt, OEvent, OFunnel, ORecord, actor_result, age_matched, attempts, counted_events
 
 TOPIC = "shop"
 SHAPES = ["A>B>C", "A>B", "A>B>A", "A>AB>B", "A>A>A", "A>B>C>D>E", "C>AB"]
@@ -52,6 +53,7 @@ WINDOWS = [
     (RollingWindow("1m", 60_000), RollingWindow("10m", 600_000)),
     (RollingWindow("30s", 30_000, slots=10), RollingWindow("1h", 3_600_000)),
 ]
+AGES = [(), (Age("5s", 5_000),), (Age("7m", 420_000), Age("20s", 20_000))]
 BULK_CASES = 80
 ACTORS_PER_BULK_CASE = 260
 
@@ -77,6 +79,7 @@ class Case:
     bot_cap: int
     hourly: bool
     seed: int
+    ages: tuple[Age, ...] = ()
 
 
 def funnels_of(case: Case) -> tuple[Funnel, ...]:
@@ -144,7 +147,7 @@ def settings_of(case: Case) -> TrackerSettings:
         allowed_lateness_ms=case.limits.allowed_lateness_ms,
         max_future_skew_ms=case.limits.max_future_skew_ms,
     )
-    return TrackerSettings((source,), "unused", rolling=case.windows)
+    return TrackerSettings((source,), "unused", rolling=case.windows, age_matched=case.ages)
 
 
 def batch_of(number: int, arrivals: list[Arrival], start: int, end: int) -> PartitionBatch:
@@ -185,6 +188,7 @@ class Live:
             self.case.bot_cap,
             self.rng.choice([1, 5, 10_000]),
             must_be_keyed_by_actor=False,
+            ages=self.case.ages,
         )
 
     async def load(self, number: int) -> Partition:
@@ -237,7 +241,7 @@ class Live:
 def analyzed(case: Case, as_of_ms: int | None) -> Analysis:
     rng = random.Random(case.seed + 1)
     stretch = rng.choice([7, 40, 20_000] if len(case.arrivals) > 100 else [1, 3, 20_000])
-    count = LogCount(funnels_of(case), Mapping(), case.limits, case.windows, bot_cap=case.bot_cap)
+    count = LogCount(funnels_of(case), Mapping(), case.limits, case.windows, bot_cap=case.bot_cap, ages=case.ages[::-1])
     for number, arrivals in logs_of(case).items():
         for start, end in cut(rng, len(arrivals)):
             batch = batch_of(number, arrivals, start, end)
@@ -271,6 +275,7 @@ def check(case: Case) -> int:
         assert found.watermark_ms == expected.rollup.watermark_ms == mark_ms
     if case.bot_cap == NO_CAP:
         check_oracle(case, live)
+        check_ages(case, live)
     return len({arrival.actor for arrival in case.arrivals})
 
 
@@ -322,6 +327,61 @@ def check_oracle(case: Case, live: LiveView) -> None:
                 assert counted(None if total is None else total.counts, len(funnel.steps)) == expected_counts(
                     tried, len(funnel.steps)
                 )
+
+
+def check_ages(case: Case, live: LiveView) -> None:
+    """Hold age-matched counts equal to the oracle.
+
+    Live's at instants at which no event lies ahead, the analysis' at some that live has passed.
+    """
+    if not (case.ages and case.windows):
+        return
+    times = sorted(arrival.time for arrival in case.arrivals if arrival.name)
+    for part in (0.4, 0.7, 0.9):
+        as_of_ms = times[int(part * len(times))] + case.seed % 1_000
+        if as_of_ms < live.watermark_ms:
+            check_age_rows(case, analyzed(case, as_of_ms).rollup, as_of_ms)
+    for wait_ms in (0, 13_337):
+        as_of_ms = live.watermark_ms + case.limits.max_future_skew_ms + wait_ms
+        check_age_rows(case, live.roll_up(as_of_ms), as_of_ms)
+
+
+def check_age_rows(case: Case, rollup: Rollup, as_of_ms: int) -> None:
+    rows = {funnel.key: funnel.ages for funnel in rollup.funnels}
+    for definition, (shape, window_ms) in zip(funnels_of(case), case.shapes, strict=True):
+        funnel = OFunnel(tuple(frozenset(names) for names in shape.split(">")), window_ms)
+        tried = [attempt for events in oracle_events(case, funnel) for attempt in attempts(events, funnel, as_of_ms)]
+        places = {("", ""): tried}
+        if definition.breakdowns:
+            for attempt in tried:
+                places.setdefault(("device", attempt.entry_segment or "__none__"), []).append(attempt)
+        expected = {
+            (window.name, age.name, *place): counts
+            for window in case.windows
+            for age in case.ages
+            for place, part in places.items()
+            if any(map(any, counts := oracle_ages(part, window, age, as_of_ms, len(funnel.steps))))
+        }
+        found = {
+            (row.window, row.age, row.breakdown, row.segment): list(zip(row.reached, row.went_on, strict=True))
+            for row in rows[definition.key]
+            if row.breakdown in {"", "device"} and any(row.reached)
+        }
+        assert found == expected
+        SEEN.update(key[1] for key in found)
+
+
+SEEN: Counter[str] = Counter()
+"""Rows by age that were held equal to the oracle."""
+
+
+def oracle_ages(
+    tried: list[OAttempt], window: RollingWindow, age: Age, as_of_ms: int, steps: int
+) -> list[tuple[int, int]]:
+    """Count what reached each step in the last window of whole slots all of which are older than the age."""
+    until = as_of_ms - age.age_ms
+    until -= (until + 1) % window.slot_ms
+    return [age_matched(tried, step, age.age_ms, until - window.window_ms, until) for step in range(1, steps)]
 
 
 def counted(counts, steps: int) -> tuple:
@@ -388,6 +448,7 @@ def random_case(rng: random.Random, actors: int, grain_ms: int = 1) -> Case:
         rng.choice([NO_CAP, NO_CAP, NO_CAP, 5, 20]),
         rng.random() < 0.5,
         rng.randrange(1 << 30),
+        rng.choice(AGES),
     )
 
 
@@ -405,6 +466,7 @@ def test_twenty_thousand_random_actors_come_out_live_as_analyzed_and_as_the_orac
     rng = random.Random(f"live equals analyze {part}")
     compared = sum(check(random_case(rng, ACTORS_PER_BULK_CASE)) for _ in range(BULK_CASES // 4))
     assert compared * 4 >= 20_000
+    assert all(SEEN[age.name] for ages in AGES for age in ages)
 
 
 @st.composite
@@ -430,6 +492,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from([NO_CAP, NO_CAP, 0, 1, 3])),
         draw(st.booleans()),
         draw(st.integers(0, 1000)),
+        draw(st.sampled_from(AGES)),
     )
 
 

@@ -9,7 +9,7 @@ All times and the window are integer milliseconds; any integer is a valid time.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -67,6 +67,7 @@ class OAttempt:
     """One try: entered at `entry_ms`, reached step `best`; `closed_ms` is None while pending.
 
     A dropped attempt closes at entry + window, a converted one with the event that completed it.
+    `firsts`: when it first had each depth 1..best (ms), by whichever chain; the first is the entry.
     """
 
     entry_ms: int
@@ -75,6 +76,7 @@ class OAttempt:
     chain: Chain
     closed_ms: int | None
     entry_segment: str | None
+    firsts: tuple[int, ...]
 
 
 # Admission
@@ -213,7 +215,7 @@ def attempts(events: Sequence[OEvent], funnel: OFunnel, as_of: int) -> list[OAtt
         arriving = [chain for chain in usable if chain[-1].time == now]
         if not arriving:
             continue
-        current = _open(usable, funnel, now) if current is None else _deepen(current, arriving)
+        current = _open(usable, funnel, now) if current is None else _deepen(current, arriving, now)
         if current.best == len(funnel.steps):
             closed.append(_close(current, "converted", now))
             current, consumed_ms = None, now
@@ -231,16 +233,18 @@ def _open(usable: Sequence[Chain], funnel: OFunnel, now: int) -> OAttempt:
     alive = {level: start for level, start in latest_start.items() if now <= start + funnel.window}
     entry_ms, deepest = min(alive.values()), max(alive)
     chain = reported(c for c in usable if len(c) == deepest and c[0].time == alive[deepest])
-    return OAttempt(entry_ms, deepest, "pending", chain, None, chain[0].segment)
+    firsts = tuple(event.time for event in chain)
+    return OAttempt(entry_ms, deepest, "pending", chain, None, chain[0].segment, firsts)
 
 
-def _deepen(attempt: OAttempt, arriving: Sequence[Chain]) -> OAttempt:
+def _deepen(attempt: OAttempt, arriving: Sequence[Chain], now: int) -> OAttempt:
     """Take in the chains that end now: a deeper level is reported by the best of those that reach it now."""
     deepest = max(len(chain) for chain in arriving)
     if deepest <= attempt.best:
         return attempt
     chain = reported(c for c in arriving if len(c) == deepest)
-    return OAttempt(attempt.entry_ms, deepest, "pending", chain, None, attempt.entry_segment)
+    firsts = (*attempt.firsts, *[now] * (deepest - attempt.best))
+    return replace(attempt, best=deepest, chain=chain, firsts=firsts)
 
 
 def _drop(attempt: OAttempt, funnel: OFunnel) -> OAttempt:
@@ -248,7 +252,14 @@ def _drop(attempt: OAttempt, funnel: OFunnel) -> OAttempt:
 
 
 def _close(attempt: OAttempt, outcome: Outcome, closed_ms: int) -> OAttempt:
-    return OAttempt(attempt.entry_ms, attempt.best, outcome, attempt.chain, closed_ms, attempt.entry_segment)
+    return replace(attempt, outcome=outcome, closed_ms=closed_ms)
+
+
+def age_matched(tried: Iterable[OAttempt], step: int, age: int, after: int, until: int) -> tuple[int, int]:
+    """Count the attempts that first reached `step` in (after, until], and how many went on within `age` (all ms)."""
+    reached = [a for a in tried if a.best >= step and after < a.firsts[step - 1] <= until]
+    went_on = [a for a in reached if a.best > step and a.firsts[step] - a.firsts[step - 1] <= age]
+    return len(reached), len(went_on)
 
 
 # Actors

@@ -8,6 +8,7 @@ from stream.model.funnel import Breakdown, Funnel, Period, Step, ValueRule
 from stream.model.result import (
     BUCKETS,
     DURATION_BOUNDS_S,
+    AgeRow,
     Counts,
     FunnelRollup,
     Money,
@@ -98,6 +99,12 @@ def shop_rollup() -> FunnelRollup:
             SplitRow("", "", make_counts([0, 0], [400, 200], 200, excluded=[7, 1],
                                            seconds={0: [15] * 120 + [60] * 80, 2: [5] * 400, 3: [10] * 200})),
             SplitRow("channel", "mail", make_counts([0, 0], [100, 50], 150)),
+        ],
+        ages=[
+            AgeRow("1h", "15m", "", "", [80, 25], [20, 5]),
+            AgeRow("1h", "1h", "", "", [60, 0], [30, 0]),
+            AgeRow("1h", "15m", "channel", "mail", [30, 10], [15, 4]),
+            AgeRow("1h", "15m", "channel", "ads", [50, 15], [5, 1]),
         ],
     )  # fmt: skip
 

@@ -241,6 +241,7 @@ class Site:
             limits,
             self.settings.rolling,
             bot_cap=self.settings.worker.bot_cap,
+            ages=self.settings.age_matched,
         )
         await read_topic(self.settings.kafka, self.settings.log_topic, count.take)
         analysis = count.finish(as_of_ms)

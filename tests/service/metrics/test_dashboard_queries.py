@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stream.metrics.collector import FunnelCollector
-from stream.metrics.process import PartitionStats, ProcessStats
+from stream.metrics.process import PartitionStats, ProcessStats, RepartitionStats
 from stream.model.result import OccupancyRow, PeriodRow, SplitRow, WindowRow
 from stream.model.verdict import Verdict
 from support.rollups import SHOP, make_counts, shop_rollup, shop_source
@@ -53,6 +53,8 @@ class Worker:
         stats.unknown += 1
         stats.cache_hits += 30
         stats.cache_misses += 10
+        before = stats.repartition or RepartitionStats(0, 0, 3, 0.5, 7)
+        stats.repartition = before._replace(records=before.records + 20, invalid=before.invalid + 1)
 
 
 def moved_on(scrapes):
@@ -134,7 +136,7 @@ EXPECTED = {
     ("Conversion", "A"): one(0.2),
     ("Drop-off", "A"): one(0.6),
     ("Pending", "A"): one(15),
-    ("Lag", "A"): one(42),
+    ("Lag", "A"): one(42 + 2 * 3),
     ("Reached", "A"): steps(100, 45, 20),
     ("Outcomes", "A"): steps(100, 45, 20),
     ("Outcomes", "B"): numbers(0.45, 20 / 45),
@@ -148,6 +150,11 @@ EXPECTED = {
     ("Attempts in the window", "A"): one(100),
     ("Attempts in the window", "B"): one(20),
     ("Attempts in the window", "C"): one(15),
+    ("Age-matched conversion by step", "A"): {
+        "15m 1 Product seen": 0.25,
+        "15m 2 Cart filled": 0.2,
+        "1h 1 Product seen": 0.5,
+    },
     ("Conversion by segment", "A"): SEGMENTS,
     ("Segments", "A"): {"mail": 40, "ads": 60, ODD_SEGMENT: 10},
     ("Segments", "B"): {"mail": 15, "ads": 5, ODD_SEGMENT: 4},
@@ -189,6 +196,10 @@ EXPECTED = {
     ("Memory", "A"): {ANY},
     ("Series", "A"): {""},
     ("Series", "B"): one(0),
+    ("Repartitioned", "A"): {ANY},
+    ("Repartitioned", "B"): {""},
+    ("Repartition lag", "A"): {ANY: 3},
+    ("Repartition lag", "B"): one(7),
 }
 
 

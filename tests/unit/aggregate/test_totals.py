@@ -7,7 +7,7 @@ from stream.aggregate.totals import KEPT_PERIODS, FunnelTotals, PartitionTotals,
 from stream.engine.advance import Change
 from stream.engine.match import FunnelSet
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 
 WINDOW_MS = 60_000
 HOUR_MS = 3_600_000
@@ -20,20 +20,21 @@ FUNNEL = Funnel(
     period=Period(PeriodUnit.HOUR),
 )
 WINDOWS = (RollingWindow("1m", 60_000), RollingWindow("1h", HOUR_MS))
+AGES = (Age("10s", 10_000), Age("5m", 300_000))
 
 
-def new_totals() -> PartitionTotals:
-    return PartitionTotals(FunnelSet([FUNNEL]).funnels, WINDOWS)
+def new_totals(ages: tuple[Age, ...] = AGES) -> PartitionTotals:
+    return PartitionTotals(FunnelSet([FUNNEL]).funnels, WINDOWS, ages)
 
 
 def entered(time_ms: int, device: str = "phone") -> tuple:
     touch = ((device,), ())
-    return time_ms, 1, (time_ms, touch), touch
+    return time_ms, 1, (time_ms, touch), touch, None
 
 
 def bought(time_ms: int, after_ms: int, device: str = "phone", amount: str = "2.50") -> tuple:
     touch = ((device,), ())
-    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch
+    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch, None
 
 
 def period(time_ms: int, *, best: int = 1, device: str = "phone") -> tuple:
@@ -160,7 +161,7 @@ def random_change(rng: random.Random, now_ms: int) -> Change:
 
 def shown(totals: PartitionTotals, as_of_ms: int) -> object:
     rollup = roll_up(shop(totals), as_of_ms, {}, None)
-    for rows in (rollup.windows, rollup.periods, rollup.settled, rollup.total, rollup.occupancy):
+    for rows in (rollup.windows, rollup.periods, rollup.settled, rollup.total, rollup.occupancy, rollup.ages):
         rows.sort(key=lambda row: row.__struct_fields__ and [str(getattr(row, name)) for name in row.__struct_fields__])
     return rollup
 
@@ -205,3 +206,66 @@ def test_fields_of_a_funnel_that_is_gone_are_told_as_orphans():
     assert sorted(other.restore(changed.items())) == sorted(changed)
     assert shop(totals).ledger.slots
     assert not other.by_number[7].ledger.slots
+
+
+def by_age(totals: PartitionTotals, as_of_ms: int) -> dict[str, tuple[int, int]]:
+    """Return age -> (reached step 1, went on) of the longest window."""
+    rows = roll_up(shop(totals), as_of_ms, {}, None).ages
+    return {row.age: (row.reached[0], row.went_on[0]) for row in rows if (row.window, row.breakdown) == ("1h", "")}
+
+
+def restarted(totals: PartitionTotals, ages: tuple[Age, ...], counted_until_ms: int | None = 90_000) -> PartitionTotals:
+    """Store everything, and go on with what is read back."""
+    stored, _ = totals.fields()
+    result = new_totals(ages)
+    assert result.restore(stored.items(), counted_until_ms) == []
+    return result
+
+
+def test_counts_by_age_come_back_from_the_store():
+    totals = new_totals()
+    take(totals, Change((), (bought(0, 20_000), bought(0, 5_000), entered(0))))
+    assert by_age(totals, 400_000) == {"10s": (3, 1), "5m": (3, 2)}
+    again = restarted(totals, AGES[::-1])
+    assert by_age(again, 400_000) == {"10s": (3, 1), "5m": (3, 2)}
+    assert again.fields() == ({}, [])
+
+
+def test_under_other_ages_they_begin_anew_behind_all_that_was_counted():
+    totals = new_totals((Age("10s", 10_000),))
+    take(totals, Change((), (bought(0, 5_000), entered(80_000))))
+    totals = restarted(totals, AGES)
+    take(totals, Change((entered(80_000),), (bought(80_000, 30_000),)))
+    take(totals, Change((), (bought(150_000, 4_000),)))
+    assert by_age(totals, 999_000) == {"10s": (1, 1), "5m": (1, 1)}
+    assert by_age(restarted(totals, AGES), 999_000) == {"10s": (1, 1), "5m": (1, 1)}
+
+
+def test_a_namespace_from_before_there_were_ages_begins_them_too():
+    old = new_totals(())
+    take(old, Change((), (entered(80_000),)))
+    totals = restarted(old, AGES)
+    take(totals, Change((entered(80_000),), (bought(80_000, 5_000),)))
+    take(totals, Change((), (entered(150_000),)))
+    assert by_age(totals, 999_000) == {"10s": (1, 0), "5m": (1, 0)}
+
+
+def test_a_funnel_of_which_nothing_is_stored_counts_from_its_first_event():
+    totals = new_totals()
+    assert totals.restore([], 90_000) == []
+    take(totals, Change((), (bought(0, 5_000),)))
+    assert by_age(totals, 400_000)["10s"] == (1, 1)
+
+
+def test_without_ages_the_store_forgets_them():
+    totals = new_totals()
+    take(totals, Change((), (bought(0, 5_000),)))
+    stored, _ = totals.fields()
+    none = new_totals(())
+    none.restore(stored.items(), 90_000)
+    changed, deleted = none.fields()
+    left = {key: value for key, value in {**stored, **changed}.items() if key not in deleted}
+    assert len(deleted) == 1
+    plain = new_totals(())
+    take(plain, Change((), (bought(0, 5_000),)))
+    assert left == plain.fields()[0]

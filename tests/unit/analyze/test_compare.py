@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from stream.analyze.compare import broken_laws, compare
-from stream.model.result import BUCKETS, Counts, Money, OccupancyRow, PeriodRow, SplitRow, WindowRow
+from stream.model.result import BUCKETS, AgeRow, Counts, Money, OccupancyRow, PeriodRow, SplitRow, WindowRow
 from support.rollups import make_counts, nothing, shop_rollup, shop_source
 
 
@@ -52,6 +52,14 @@ def set_total(funnel):
     funnel.total.append(SplitRow("channel", "new", make_counts([1, 0], [0, 0], 0)))
 
 
+def set_age(funnel):
+    funnel.ages[0].went_on[1] += 1
+
+
+def drop_age(funnel):
+    del funnel.ages[1]
+
+
 def drop_matured(funnel):
     funnel.windows = [row for row in funnel.windows if not row.matured]
 
@@ -67,6 +75,8 @@ def drop_matured(funnel):
         (set_standing, "occupancy: standing at step 3: live 3, analysis 4"),
         (set_period, "converted: live 12, analysis 13"),
         (set_total, "total channel=new: pending at step 1: live 0, analysis 1"),
+        (set_age, "window 1h age 15m: went on from step 2: live 5, analysis 6"),
+        (drop_age, "window 1h age 1h: reached step 1: live 60, analysis 0"),
         (drop_matured, "window 1h matured: converted: live 10, analysis 0"),
     ],
 )
@@ -111,7 +121,7 @@ def test_a_funnel_that_one_side_lacks_is_named():
 def laws_of(counts: Counts, *segments: tuple[str, Counts]) -> list[str]:
     rollup = shop_source()
     funnel = rollup.funnels[0]
-    funnel.windows, funnel.occupancy, funnel.periods, funnel.settled = [], [], [], []
+    funnel.windows, funnel.occupancy, funnel.periods, funnel.settled, funnel.ages = [], [], [], [], []
     funnel.total = [SplitRow("", "", counts), *[SplitRow("channel", name, own) for name, own in segments]]
     return broken_laws(rollup)
 
@@ -145,6 +155,18 @@ def test_segments_add_up_to_the_whole():
     assert laws_of(GOOD, ("mail", GOOD)) == []
     lines = laws_of(GOOD, ("mail", GOOD), ("ads", make_counts([1, 0], [0, 0], 0)))
     assert lines == ["shop@2 total: pending at step 1: segments of channel sum up to 2, the whole has 1"]
+
+
+def test_no_more_go_on_than_reached_the_step():
+    rollup = shop_source()
+    (funnel,) = rollup.funnels
+    funnel.windows, funnel.periods, funnel.settled, funnel.occupancy = [], [], [], []
+    assert broken_laws(rollup) == []
+    funnel.ages = [AgeRow("1h", "15m", "", "", [3, 1], [4, -1])]
+    assert broken_laws(rollup) == [
+        "shop@2 window 1h age 15m: 4 of 3 that reached step 1 went on",
+        "shop@2 window 1h age 15m: -1 of 1 that reached step 2 went on",
+    ]
 
 
 def test_a_standing_is_never_negative():

@@ -45,7 +45,7 @@ async def counted(store: MemoryStore) -> None:
     funnels = FunnelSet([FUNNEL], active.numbers)
     counting = Counting(
         funnels, active.id, EventDecoder(Mapping()), Limits(), SETTINGS.rolling, "clicks", key_of, 1_000, 10,
-        must_be_keyed_by_actor=False,
+        must_be_keyed_by_actor=False, ages=SETTINGS.age_matched,
     )  # fmt: skip
     for number, values in LOGS.items():
         head = PartitionHead(0, epoch=1, partition_count=3)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from stream.engine.advance import Change, advance, empty_state, seal
+from stream.engine.attempts import first_times
 from stream.engine.match import CompiledFunnel
 from stream.engine.state import FunnelState
 from stream.model.funnel import Funnel, Step
@@ -59,7 +60,12 @@ class Run:
     @property
     def shown(self) -> list[str]:
         """Each attempt as "ENTRY BEST: times of its reported chain"."""
-        return [f"{entry} {best}: {_times(chain)}" for entry, best, chain, _ in sorted(self.attempts, key=_order)]
+        return [f"{entry} {best}: {_times(chain)}" for entry, best, chain, *_ in sorted(self.attempts, key=_order)]
+
+    @property
+    def firsts(self) -> list[tuple[int, ...]]:
+        """When each attempt first had each of its levels."""
+        return [first_times(attempt) for attempt in sorted(self.attempts, key=_order)]
 
     @property
     def shown_periods(self) -> list[str]:

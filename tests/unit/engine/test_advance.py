@@ -89,6 +89,15 @@ def test_an_earlier_first_event_that_leaves_the_attempt_going_is_counted_once(ru
     assert actor.corrections == 1
 
 
+def test_an_earlier_first_time_is_a_correction_although_the_chain_stays(run):
+    actor = run("A>B>C/10", "A@0 A@2 B@3")
+    actor.take("B@1")
+    assert (actor.shown, actor.firsts) == (["0 2: 0 1"], [(0, 1)])
+    actor = run("A>B>C/10", "A@0 A@2 B@3 C@4")
+    actor.take("B@1")
+    assert (actor.shown, actor.firsts, actor.corrections) == (["0 3: 2 3 4"], [(0, 1, 4)], 1)
+
+
 def test_corrections_do_not_depend_on_where_a_batch_is_cut(run):
     tokens = ["A#a@5", "B#b@6", "A#c@0", "B#d@2", "C#e@1", "C#f@9"]
     together = run("A>B>C/10", " ".join(tokens))

@@ -35,6 +35,24 @@ def test_attempts(run, path, funnel, expected):
 @pytest.mark.parametrize(
     ("path", "funnel", "expected"),
     [
+        pytest.param("A@0 B@3 C@5", "A>B>C/10", [(0, 3, 5)], id="mostly-when-the-chains-events-happened"),
+        pytest.param("A@0 A@5 B@6", "A>B/10", [(0, 6)], id="the-first-step-is-reached-with-the-entry"),
+        pytest.param("A@0 B@1 A@2 B@3 C@4", "A>B>C/10", [(0, 1, 4)],
+                     id="a-deeper-chain-does-not-move-what-was-reached-by-another"),
+        pytest.param("A@0 A@3 A@9 B@12", "A>B/10", [(0,), (9, 12)],
+                     id="an-attempt-that-enters-at-an-older-chain-has-that-chains-times"),
+        pytest.param("A@0 B@2 C@2", "A>B>C/10", [(0, 2, 2)], id="a-tie-may-reach-several-steps-at-once"),
+        pytest.param("A@0 A@2 B@2 C@3", "A>B>C/10", [(0, 2, 3)], id="a-new-start-in-the-tie-is-not-a-new-entry"),
+    ],
+)  # fmt: skip
+def test_when_an_attempt_first_reached_its_steps(run, path, funnel, expected):
+    assert run(funnel, path).firsts == expected
+    assert run(funnel, " ".join(reversed(path.split()))).firsts == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "funnel", "expected"),
+    [
         pytest.param("A@8 B@12", "A>B/10", ["0 2: 8 12"], id="a-periods-chain-may-end-after-it"),
         pytest.param("A@8 A@11 B@12", "A>B/10", ["0 2: 8 12", "10 2: 11 12"], id="each-period-has-its-own-start"),
         pytest.param("A@1 B@2 A@3 B@4", "A>B/10", ["0 2: 1 2"], id="of-several-conversions-the-first"),

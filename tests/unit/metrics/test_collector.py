@@ -119,6 +119,24 @@ def test_a_ratio_is_absent_while_nothing_is_decided(counts, ratios):
     assert overall == ratios.get("overall", [None, None])
 
 
+def test_age_matched_conversion_is_a_share_of_those_that_reached_the_step(shown):
+    at = {label: value for label, value in WINDOW.items() if label != "form"}
+    name = "funnel_age_matched_conversion_ratio"
+    assert shown.steps(name, **at, age="15m") == [0.25, 0.2]
+    assert shown.steps(name, **at, age="1h") == [0.5], "absent where nobody reached the step"
+    assert shown.steps(name, **at | {"breakdown": "channel", "segment": "mail"}, age="15m") == [0.5, 0.4]
+
+
+def test_age_matched_conversion_is_shown_although_nobody_entered_the_window():
+    rollup = msgspec.structs.replace(shop_rollup(), windows=[])
+    at = {label: value for label, value in WINDOW.items() if label != "form"}
+    shown = Shown(shop_source(rollup))
+    found = shown(
+        "funnel_age_matched_conversion_ratio", **at | {"breakdown": "channel", "segment": "ads"}, age="15m", step="1"
+    )
+    assert found == 0.1
+
+
 def test_values_are_shown_by_step_and_currency(shown):
     assert shown("funnel_value", **WINDOW, step="3", currency="EUR") == 1234.5
     assert shown("funnel_value_events", **WINDOW, step="3", currency="EUR") == 20

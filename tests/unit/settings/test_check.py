@@ -50,6 +50,14 @@ def test_what_is_right_is_summed_up(funnel):
     )
 
 
+def test_an_age_that_a_window_cannot_keep_is_noted(funnel, project):
+    (project / "config" / "tracker.yaml").write_text(TRACKER + "age_matched: [15m, 2d]\n")
+    _, lines = funnel("check")
+    assert [line for line in lines if "note" in line] == [
+        "  note     age-matched conversion of 5m at 2d is not kept: it needs 34620 slots of 5s, at most 20000"
+    ]
+
+
 def test_a_problem_is_printed_and_makes_the_exit_code_1(funnel, project):
     (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="3 dys"))
     code, lines = funnel("check")

@@ -8,7 +8,7 @@ import pytest
 
 from stream.errors import SettingsError
 from stream.model.funnel import Period, PeriodUnit
-from stream.model.window import RollingWindow
+from stream.model.window import Age, RollingWindow
 from stream.settings.load import load_tracker
 from stream.settings.schema import TRACKER_SCHEMA
 from stream.settings.tracker import FieldPaths
@@ -160,6 +160,10 @@ def security(**changes):
             {"rolling": [{"window": "1s", "slots": 7}]},
             "rolling[0]: 1s cannot be cut into 7 slots of whole milliseconds (try slots: 5)",
         ),
+        ({"age_matched": ["1h", "60m"]}, "age_matched[1]: 60m is there already (keep one)"),
+        ({"age_matched": ["15 min"]}, 'age_matched[0]: "15 min" is not a duration (try "15m")'),
+        ({"age_matched": "15m"}, 'age_matched: "15m" is text, not a list (try [15m])'),
+        ({"age_matched": ["0s"]}, 'age_matched[0]: "0s" is too short, at least 1s (try "1s")'),
         ({"rolling": [5]}, "rolling[0]: 5 is a number, not a duration or a mapping"),
         ({"worker": {"max_batch_records": "10k"}}, 'worker.max_batch_records: "10k" is text, not a whole number'),
         ({"worker": {"shards": 0}}, "worker.shards: 0 is too small (at least 1)"),
@@ -175,7 +179,7 @@ def security(**changes):
         ({"kafka": None}, "kafka: is empty, not a mapping (give a value, or remove the key)"),
         (
             {"topics": ["x"]},
-            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, period, worker, metrics, export, dead_letter, repartition, actor_secret)""",
+            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, export, dead_letter, repartition, actor_secret)""",
         ),
     ],
 )
@@ -327,6 +331,12 @@ def test_rolling_windows_have_slots_of_equal_length(load):
 )
 def test_the_matured_form_needs_the_slots_of_both_windows(funnel_window_ms, expected):
     assert RollingWindow("5m", 300_000).matured_slots(funnel_window_ms) == expected
+
+
+def test_ages_have_a_default_and_an_empty_list_turns_them_off(load):
+    assert load().age_matched == (Age("15m", 900_000), Age("1h", 3_600_000))
+    assert load(age_matched=["2h", "90s"]).age_matched == (Age("2h", 7_200_000), Age("90s", 90_000))
+    assert load(age_matched=[]).age_matched == ()
 
 
 def test_period_and_paths(load, tmp_path):

@@ -13,6 +13,7 @@ from support.oracle import (
     ORecord,
     actor_result,
     admit,
+    age_matched,
     attempts,
     broken_laws,
     chains,
@@ -119,6 +120,27 @@ def test_attempts_as_of(as_of, expected):
 def test_an_attempt_knows_when_it_closed():
     dropped, converted, pending = attempts_of("A@0 A@20 B@22 A@30", "A>B/10", as_of=30)
     assert (dropped.closed_ms, converted.closed_ms, pending.closed_ms) == (10, 22, None)
+
+
+def test_an_attempt_knows_when_it_first_had_each_depth_by_whichever_chain():
+    (only,) = attempts_of("A@0 B@1 A@2 B@3 C@4", "A>B>C/10")
+    assert ([event.time for event in only.chain], only.firsts) == ([2, 3, 4], (0, 1, 4))
+    _, second = attempts_of("A@0 A@3 A@9 B@12", "A>B/10")
+    assert second.firsts == (9, 12)
+
+
+@pytest.mark.parametrize(
+    ("age", "after", "until", "expected"),
+    [
+        pytest.param(3, -1, 0, (1, 1), id="going-on-at-the-very-age-counts"),
+        pytest.param(2, -1, 0, (1, 0), id="one-ms-later-does-not"),
+        pytest.param(3, 0, 99, (1, 0), id="who-reached-it-at-the-windows-open-end-is-outside"),
+        pytest.param(3, -1, 20, (2, 1), id="at-the-closed-end-inside"),
+        pytest.param(3, -1, 19, (1, 1), id="and-behind-it-outside"),
+    ],
+)
+def test_age_matched_counts(age, after, until, expected):
+    assert age_matched(attempts_of("A@0 B@3 A@20", "A>B>C/10"), 1, age, after, until) == expected
 
 
 def test_the_entry_segment_is_that_of_the_chain_alive_at_opening():
