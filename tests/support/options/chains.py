@@ -200,8 +200,8 @@ def clearing(path: Path, chain: Chain, now: int) -> list[OExclusion]:
 def kept(path: Path, found: Iterable[Chain], now: int) -> list[Chain]:
     """Return the chains alive at `now` that are worth keeping: per level, no other is better in every way.
 
-    Better is a later start (of equal starts, a lower entry step), a gap over sooner, a `within` over later, and
-    to outlive the instant. Without `not_before` the latest start of a level is left, in as many chains as have it.
+    Better is a later start (of equal starts, a lower entry step), a gap over sooner, a `within` over later.
+    Without `not_before` one start of each level is left: its latest.
     """
     levels: dict[int, list[tuple[Chain, tuple[int, ...]]]] = {}
     for chain in found:
@@ -217,7 +217,7 @@ def kept(path: Path, found: Iterable[Chain], now: int) -> list[Chain]:
 
 def worth(path: Path, chain: Chain, now: int) -> tuple[int, ...]:
     """Return start, entry step and chances of a chain: the more, each by itself, the better."""
-    chances = [chain.start, -chain.steps[0], int(outlives(path, chain, now))]
+    chances = [chain.start, -chain.steps[0]]
     for step in path.funnel.following(chain.level):
         rule = path.funnel.steps[step - 1]
         chances.append(-max(now, chain.last + rule.not_before))
