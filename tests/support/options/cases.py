@@ -64,8 +64,7 @@ def random_funnel(rng: random.Random, options: Collection[str] | None = None, ma
 
 
 def _some_options(rng: random.Random) -> frozenset[str]:
-    share = rng.choice([0.1, 0.2, 0.3])
-    return frozenset(option for option in OPTIONS if rng.random() < share)
+    return frozenset(rng.sample(OPTIONS, rng.choice([0, 1, 2, 2, 3, 3, 4, 5])))
 
 
 def _funnel(rng: random.Random, chosen: frozenset[str], n_steps: int) -> OptionFunnel:
@@ -120,15 +119,15 @@ def random_events(rng: random.Random, defined: OptionFunnel, max_events: int = 8
     """Draw up to `max_events` events in no order; a short span makes ties."""
     used = sorted({name for step in defined.steps for name in step.names})
     others = sorted({name for exclusion in defined.exclusions for name in exclusion.names} | {"X"})
-    span = rng.choice([2, 5, 10, LAST_MS])
+    span, share = rng.choice([2, 5, 10, LAST_MS]), 0.3 if defined.exclusions else 0.15
     return [
         OEvent(
             time=rng.randint(FIRST_MS, FIRST_MS + span + 2),
             id=f"i{place}",
-            name=rng.choice(others if rng.random() < 0.15 else used),
+            name=rng.choice(others if rng.random() < share else used),
             properties=_properties(rng, defined),
         )
-        for place in range(rng.choice([max_events, rng.randint(0, max_events)]))
+        for place in range(rng.choice([rng.randint(0, max_events), max_events]))
     ]
 
 
