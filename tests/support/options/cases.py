@@ -117,7 +117,7 @@ def _exclusion(rng: random.Random, chosen: frozenset[str], n_steps: int) -> OExc
 
 def random_events(rng: random.Random, defined: OptionFunnel, max_events: int = 8) -> list[OEvent]:
     """Draw up to `max_events` events in no order; a short span makes ties."""
-    used = sorted({name for step in defined.steps for name in step.names})
+    used = [*sorted({name for step in defined.steps for name in step.names}), *sorted(defined.steps[0].names)]
     others = sorted({name for exclusion in defined.exclusions for name in exclusion.names} | {"X"})
     span, share = rng.choice([2, 5, 10, LAST_MS]), 0.3 if defined.exclusions else 0.15
     return [

@@ -13,13 +13,14 @@ is left out is at its default. Text that does not fit raises ValueError. Paths a
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from support.notation import LATE_MS, path
-from support.options.actors import Period, actor_results
-from support.options.attempts import Attempt, attempts
+from support.options.actors import actor_results
+from support.options.attempts import Attempt, Period, attempts
 from support.options.chains import Chain, Path, longest
-from support.options.funnels import FOREVER_MS, OExclusion, OMatch, OptionFunnel, OStep
+from support.options.funnels import FOREVER_MS, Effect, OExclusion, OMatch, OptionFunnel, OStep
 from support.options.units import units
 from support.oracle import OEvent
 
@@ -28,6 +29,7 @@ _STEP = re.compile(
     rf"{_MATCH.pattern}(?P<optional>\?)?(?: within (?P<within>\d+))?(?: not_before (?P<not_before>\d+))?"
 )
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_EFFECTS: dict[str, Effect] = {"end_attempt": "end_attempt", "remove_actor": "remove_actor"}
 
 
 def funnel(text: str) -> OptionFunnel:
@@ -66,20 +68,27 @@ def _options(words: Iterator[str]) -> dict[str, Any]:
         elif word in flags:
             found[flags[word]] = True
         elif word in numbers:
-            found[numbers[word]] = int(next(words))
+            found[numbers[word]] = int(_after(word, words))
         elif word == "hold":
-            found["hold"] = tuple(next(words).split(","))
+            found["hold"] = tuple(_after(word, words).split(","))
         elif word == "session":
-            found["session"] = next(words)
+            found["session"] = _after(word, words)
         elif word == "events":
-            found["breaking"] = frozenset(next(words).split("|"))
+            found["breaking"] = frozenset(_after(word, words).split("|"))
         elif word == "exclude":
-            found["exclusions"] += (_exclusion(next(words)),)
+            found["exclusions"] += (_exclusion(_after(word, words)),)
         elif found["exclusions"]:
             found["exclusions"] = (*found["exclusions"][:-1], _narrow(found["exclusions"][-1], word))
         else:
             raise ValueError(f"{word!r} is not an option")
     return found
+
+
+def _after(word: str, words: Iterator[str]) -> str:
+    """Return the word that follows an option."""
+    for argument in words:
+        return argument
+    raise ValueError(f"{word!r} is not an option by itself")
 
 
 def _exclusion(text: str) -> OExclusion:
@@ -93,9 +102,9 @@ def _narrow(exclusion: OExclusion, word: str) -> OExclusion:
     """Give an exclusion its range or its effect."""
     steps = _RANGE.fullmatch(word)
     if steps is not None:
-        return OExclusion(exclusion.names, exclusion.where, int(steps[1]), int(steps[2]), exclusion.effect)
-    if word in {"end_attempt", "remove_actor"}:
-        return OExclusion(exclusion.names, exclusion.where, exclusion.first, exclusion.last, word)
+        return replace(exclusion, first=int(steps[1]), last=int(steps[2]))
+    if word in _EFFECTS:
+        return replace(exclusion, effect=_EFFECTS[word])
     raise ValueError(f"{word!r} is not an option")
 
 
@@ -184,7 +193,7 @@ def outcomes(path_text: str, funnel_text: str, as_of: int = LATE_MS, periods: Se
 def actors_of(path_text: str, funnel_text: str, periods: Sequence[Period], as_of: int = LATE_MS) -> list[str]:
     """Return each period's result as "[UNIT:] START DEPTH: its reported chain" or "START removed"."""
     return [
-        _unit_text(r.unit) + (f"{r.period[0]} " + ("removed" if r.removed else f"{r.depth}: {chain_text(r.chain)}"))
+        _unit_text(r.unit) + f"{r.period[0]} " + ("removed" if r.chain is None else f"{r.depth}: {chain_text(r.chain)}")
         for r in actor_results(path(path_text), funnel(funnel_text), periods, as_of)
     ]
 

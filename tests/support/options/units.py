@@ -24,7 +24,7 @@ def units(events: Sequence[OEvent], funnel: OptionFunnel, as_of: int) -> dict[Un
     known = [event for event in floored if event.time <= as_of]
     found: dict[Unit, list[OEvent]] = {}
     for session, together in _sessions(known, funnel).items():
-        for values in sorted({_values(event, funnel) for event in together} - {None}):
+        for values in sorted({values for event in together if (values := _values(event, funnel)) is not None}):
             found[(*session, *values)] = [event for event in together if _values(event, funnel) in {values, None}]
     return found
 
