@@ -1,4 +1,4 @@
-"""An outside opinion: what ClickHouse's `windowFunnel` (default mode) says about the same paths.
+"""An outside opinion: what ClickHouse's `windowFunnel` says about the same paths.
 
 In:  actors with their events in log order, and a funnel of at most 32 steps.
 Out: the deepest step of each actor, all from one query.
@@ -28,8 +28,8 @@ _CHILD = "import sys, chdb; sys.stdout.write(str(chdb.query(sys.stdin.read(), 'J
 _DEADLINE_SECONDS = 120
 
 
-def window_funnel(actors: Mapping[str, Sequence[OEvent]], funnel: OFunnel) -> dict[str, int]:
-    """Return the deepest step `windowFunnel` finds for each actor, 0 for one without events.
+def window_funnel(actors: Mapping[str, Sequence[OEvent]], funnel: OFunnel, mode: str | None = None) -> dict[str, int]:
+    """Return the deepest step `windowFunnel` finds in this mode for each actor, 0 for one without events.
 
     Raises `RuntimeError` with ClickHouse's words if it refuses the query.
     """
@@ -37,7 +37,7 @@ def window_funnel(actors: Mapping[str, Sequence[OEvent]], funnel: OFunnel) -> di
         rows = Path(folder) / "events.jsonl"
         with rows.open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(row) + "\n" for row in _rows(actors))
-        answer = _ask(_query(rows, funnel, _span_ms(actors)))
+        answer = _ask(_query(rows, funnel, _span_ms(actors), mode))
     found = {actor: int(level) for actor, level in map(json.loads, answer.splitlines())}
     return {actor: found.get(actor, 0) for actor in actors}
 
@@ -56,9 +56,9 @@ def _span_ms(actors: Mapping[str, Sequence[OEvent]]) -> int:
     )
 
 
-def _query(rows: Path, funnel: OFunnel, span_ms: int) -> str:
+def _query(rows: Path, funnel: OFunnel, span_ms: int, mode: str | None) -> str:
     # Start + window is computed in UInt64 and wraps around: no window need be longer than the longest path.
-    window = min(funnel.window, span_ms)
+    window = str(min(funnel.window, span_ms)) + ("" if mode is None else f", {_quoted(mode)}")
     conditions = ", ".join(f"name IN ({', '.join(map(_quoted, sorted(names)))})" for names in funnel.steps)
     source = f"file({_quoted(str(rows))}, JSONEachRow, 'actor String, t UInt64, name String')"
     return f"SELECT actor, windowFunnel({window})(t, {conditions}) FROM {source} GROUP BY actor"  # noqa: S608 - quoted

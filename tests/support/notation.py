@@ -3,8 +3,9 @@
 In:  "A@0 B@4" (a path), "A>B|D>C/10" (a funnel: names of each step, then the window in ms).
 Out: oracle events and funnels, or what the oracle says about them.
 
-A token is NAME[#ID]@TIME[=VALUE[CURRENCY]][[SEGMENT]], e.g. "buy#o7@120=12.5EUR[mobile]";
-without #ID the n-th token's id is "e" and n. Text that does not fit raises ValueError.
+A token is NAME[#ID]@TIME[=VALUE[CURRENCY]][[SEGMENT]][{KEY=TEXT,...}], e.g.
+"buy#o7@120=12.5EUR[mobile]{plan=pro}"; without #ID the n-th token's id is "e" and n. Text
+that does not fit raises ValueError.
 """
 
 import re
@@ -18,6 +19,7 @@ LATE_MS = 10**15
 _TOKEN = re.compile(
     r"(?P<name>[^\s#@=\[\]]+)(?:#(?P<id>[^\s@]+))?@(?P<time>-?\d+)"
     r"(?:=(?P<value>-?\d+(?:\.\d+)?)(?P<currency>[A-Za-z]{3})?)?(?:\[(?P<segment>[^\]\s]*)\])?"
+    r"(?:\{(?P<properties>[^={}\s,]+=[^={}\s,]*(?:,[^={}\s,]+=[^={}\s,]*)*)\})?"
 )
 
 
@@ -29,8 +31,10 @@ def path(text: str) -> list[OEvent]:
 def _event(token: str, own_id: str) -> OEvent:
     match = _TOKEN.fullmatch(token)
     if match is None:
-        raise ValueError(f"{token!r} is not an event (write NAME[#ID]@TIME[=VALUE[CURRENCY]][[SEGMENT]])")
-    value = match["value"]
+        raise ValueError(
+            f"{token!r} is not an event (write NAME[#ID]@TIME[=VALUE[CURRENCY]][[SEGMENT]][{{KEY=TEXT,...}}])"
+        )
+    value, properties = match["value"], match["properties"]
     return OEvent(
         time=int(match["time"]),
         id=match["id"] or own_id,
@@ -38,6 +42,7 @@ def _event(token: str, own_id: str) -> OEvent:
         value=None if value is None else Decimal(value),
         currency=match["currency"],
         segment=match["segment"],
+        properties=dict(pair.split("=") for pair in properties.split(",")) if properties else {},
     )
 
 

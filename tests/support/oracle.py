@@ -8,8 +8,8 @@ each rule picks from that list. It is slow (exponential in tied events) and mean
 All times and the window are integer milliseconds; any integer is a valid time.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -19,7 +19,7 @@ Verdict = Literal["accepted", "unmatched", "duplicate", "late", "future"]
 
 @dataclass(frozen=True)
 class OEvent:
-    """What happened: `time` in ms, `id` unique with the time, `value` in `currency`."""
+    """What happened: `time` in ms, `id` unique with the time, `value` in `currency`, `properties` by name."""
 
     time: int
     id: str
@@ -27,6 +27,7 @@ class OEvent:
     value: Decimal | None = None
     currency: str | None = None
     segment: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import pytest
 
 from support.clickhouse import window_funnel
 from support.notation import funnel, path
+from support.options import notation as options
+from support.options.chains import Path, longest
 from support.oracle import OEvent, longest_chain
 
 ACTORS = 20_000
@@ -70,6 +72,21 @@ def test_where_a_name_serves_two_steps_it_counts_one_event_twice():
     actors, defined = random_actors("A>A|B>C/10"), funnel("A>A|B>C/10")
     found = window_funnel(actors, defined)
     assert all(found[actor] >= longest_chain(events, defined) for actor, events in actors.items())
+
+
+def test_strict_increase_says_the_same_where_no_two_events_tie_and_never_more_where_they_do():
+    steps = "A>B>C/10"
+    rng, defined, ours = random.Random(steps), funnel(steps), options.funnel(f"{steps} strict_time")
+    tied, untied = random_actors(steps), {}
+    for n in range(ACTORS):
+        times = rng.sample(range(-3, 15), rng.randint(0, 8))
+        untied[f"actor {n}"] = [OEvent(time, f"i{k}", rng.choice("AABBCDX")) for k, time in enumerate(times)]
+    found = window_funnel(untied, defined, "strict_increase")
+    assert found == {actor: longest(Path(events, ours)) for actor, events in untied.items()}
+    found = window_funnel(tied, defined, "strict_increase")
+    assert all(found[actor] <= longest(Path(events, ours)) for actor, events in tied.items())
+    # It forgets the older start for the tied one, which is the case the rule was written for.
+    assert window_funnel({"ann": path("A@0 A@1 B@1")}, funnel("A>B/10"), "strict_increase") == {"ann": 1}
 
 
 def test_any_name_and_any_window_can_be_asked_for():
