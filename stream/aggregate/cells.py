@@ -56,17 +56,29 @@ def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None
     chain: (time_ms, touch, time_ms, touch, ...), one pair per step.
     """
     cell.at[best - 1] += sign
+    _count_steps(cell, 0, best, chain, sign)
+
+
+def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any]) -> None:
+    """Move a result that is counted up to step `known` on to step `best`: its chain goes on."""
+    cell.at[known - 1] -= 1
+    cell.at[best - 1] += 1
+    _count_steps(cell, known, best, chain, 1)
+
+
+def _count_steps(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: int) -> None:
+    """Count how long the steps behind the `known` ones took, and what they are worth."""
     if best > 1:
-        previous_ms = chain[0]
-        for step in range(2, best + 1):
+        previous_ms = chain[2 * known - 2 if known else 0]
+        for step in range(max(known, 1) + 1, best + 1):
             time_ms = chain[2 * step - 2]
             _count_duration(cell, step, time_ms - previous_ms, sign)
             previous_ms = time_ms
         if best == len(cell.at):
             _count_duration(cell, TOTAL_STEP, previous_ms - chain[0], sign)
-    for touch in chain[1::2]:
+    for touch in chain[2 * known + 1 :: 2]:
         if touch is not None and touch[1]:
-            _count_values(cell.values, chain, sign)
+            _count_values(cell.values, known, chain, sign)
             return
 
 
@@ -76,8 +88,8 @@ def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
     cell.duration_ms[step] = cell.duration_ms.get(step, 0) + sign * duration_ms
 
 
-def _count_values(values: dict[int, dict[str, Money]], chain: Sequence[Any], sign: int) -> None:
-    for position, touch in enumerate(chain[1::2], start=1):
+def _count_values(values: dict[int, dict[str, Money]], known: int, chain: Sequence[Any], sign: int) -> None:
+    for position, touch in enumerate(chain[2 * known + 1 :: 2], start=known + 1):
         for step, currency, amount in () if touch is None else touch[1]:
             if step == position:
                 _count_value(values, step, currency, Money(Decimal(amount), 1), sign)

@@ -9,12 +9,13 @@ for each of these, and not once for each attempt.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, count_result, empty_cell
+from stream.aggregate.cells import Cell, count_progress, count_result, empty_cell
 from stream.engine.advance import Change
+from stream.engine.attempts import Attempt, PeriodFold
 
 _Place = TypeVar("_Place")
 
@@ -47,25 +48,45 @@ def gather(changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRu
     closed: defaultdict[tuple[int, int, Segments], Cell] = defaultdict(nobody)
     entered: defaultdict[tuple[int, Segments], Cell] = defaultdict(nobody)
     ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(none_by_age)
+
+    def count_attempts(attempts: Sequence[Attempt], sign: int) -> None:
+        for entry_ms, best, chain, entry, _ in attempts:
+            slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
+            if best < step_count:
+                cell = still_open[slot, segments]
+            else:
+                closed_ms: int = chain[-2]
+                cell = closed[slot, closed_ms - closed_ms % fine_ms, segments]
+            count_result(cell, best, chain, sign)
+
+    def count_periods(periods: Sequence[PeriodFold], sign: int) -> None:
+        for start_ms, _, _, best, chain in periods:
+            entry = chain[1]
+            count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
+
     corrected = 0
     for taken, given, taken_periods, given_periods, corrections in changes:
-        for attempts, sign in ((taken, -1), (given, 1)):
-            for entry_ms, best, chain, entry, _ in attempts:
-                slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
-                if best < step_count:
-                    cell = still_open[slot, segments]
-                else:
-                    closed_ms: int = chain[-2]
-                    cell = closed[slot, closed_ms - closed_ms % fine_ms, segments]
-                count_result(cell, best, chain, sign)
-        for periods, sign in ((taken_periods, -1), (given_periods, 1)):
-            for start_ms, _, _, best, chain in periods:
-                entry = chain[1]
-                count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
         if rule is not None:
             rule.count(ages, taken, given)
+        if taken and given and _goes_on(taken[0], given[0], step_count):
+            # Most changes: an attempt got further, so that only its new steps are new.
+            entry_ms, best, chain, entry, _ = given[0]
+            slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
+            count_progress(still_open[slot, segments], taken[0][1], best, chain)
+            count_attempts(taken[1:], -1)
+            count_attempts(given[1:], 1)
+        else:
+            count_attempts(taken, -1)
+            count_attempts(given, 1)
+        count_periods(taken_periods, -1)
+        count_periods(given_periods, 1)
         corrected += corrections
     return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
+
+
+def _goes_on(old: Attempt, new: Attempt, step_count: int) -> bool:
+    """Tell whether `new` is `old` with more steps, and both lie in one cell."""
+    return old[1] < new[1] < step_count and old[0] == new[0] and old[3] is new[3] and new[2][: 2 * old[1]] == old[2]
 
 
 def _filled(cells: Mapping[_Place, Cell]) -> dict[_Place, Cell]:

@@ -10,7 +10,7 @@ Every other event (ties, copies, out-of-order events, actors near the bot cap) g
 tests/property/test_engine.py holds this equal to `advance` and to the oracle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stream.engine.advance import Change, advance, change_of, progress
@@ -39,12 +39,15 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
     bot_cap: int,
     changes: list[tuple[CompiledFunnel, Change]],
     refused: list[Verdict],
-) -> Iterable[CompiledFunnel]:
-    """Take an actor's events into its record, in place; returns the funnels in which it has new entries.
+) -> Mapping[CompiledFunnel, int]:
+    """Take an actor's events into its record, in place.
 
+    Returns the funnels in which it has new entries, each with the position from which on all are new;
+    0 where some were put between others.
     Appends to `changes` what changed, and to `refused` the verdict of each event that no funnel took.
     """
     told: dict[CompiledFunnel, int] = {}  # how many of the funnel's entries are accounted for in `changes`
+    in_order = True
     plain = True  # whether no attempt was closed and no period border passed
     for _, time_ms, event_id, name, properties, limit_ms in events:
         funnels = serving[name]
@@ -78,6 +81,7 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
             record[funnel.slot] = state.entries
             if verdicts[0] is Verdict.ACCEPTED or funnel in told:
                 told[funnel] = len(state.entries)
+                in_order = False
             if verdicts[0] is not Verdict.ACCEPTED:
                 refusals = verdicts if refusals is None else refusals + verdicts
         # A record is accepted if any funnel takes it.
@@ -85,7 +89,7 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
             refused.append(min(refusals))
     for funnel, count in told.items():
         _tell(funnel, record[funnel.slot], count, changes, plain=plain)
-    return told
+    return told if in_order else dict.fromkeys(told, 0)
 
 
 def _tell(

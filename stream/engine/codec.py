@@ -1,23 +1,26 @@
-"""An actor's state in all funnels to versioned bytes, and back.
+"""An actor's states in all funnels to versioned bytes, and back.
 
-In:  funnel states by funnel, as `engine.state.seal` leaves them.
-Out: msgpack. Only the base and the entries' own fields are written; the folds of the
-     entries are worked out again on reading, so that the bytes stay small and a changed
-     fold needs no migration of the entries.
+In:  an actor's record, as `engine.batch` advances and `engine.state.seal_entries` leaves it.
+Out: chunks of bytes: a whole one, or one with what is new, to be appended to what is stored.
 
-A blob is `[version, state, state, ...]`, a state `[number, levels, attempt, periods, hits]`:
-`number` names the funnel (`CompiledFunnel.number`), levels, attempt and periods are those of
-`attempts.Fold`, a hit is `[time_ms, id, steps, touch]`. Most actors have done one thing only,
-so a chain is not repeated: 0 in the attempt stands for the path of its level, 0 in a period
-that is alone for the attempt's chain. The attempt's `firsts` are written only where it has some;
-version 1 had none, so that an attempt it left open counts as if its chain had been its first.
+A chunk is its length (4 bytes, big-endian) and msgpack `[version, state, state, ...]`. A state is
+`[number, hits]`, or in a whole chunk `[number, hits, levels, attempt, periods]` where anything is sealed:
+`number` names the funnel (`CompiledFunnel.number`), a hit is `[time_ms, id, steps, touch]`, and levels, attempt and
+periods are those of `attempts.Fold`. The hits of a funnel are those of all chunks together. An actor's bytes are
+a whole chunk and what was appended since, so that an actor with many events that may still change costs no more
+to write than one with few.
+
+The folds of the entries are worked out again on reading: the bytes stay small, and a changed
+fold needs no migration of the entries. Most actors have done one thing only, so a chain is not repeated: 0
+in the attempt stands for the path of its level, 0 in a period that is alone for the attempt's chain; the
+attempt's `firsts` are written only where it has some.
 
 Times are absolute: to write them as distances saves a fifth of the bytes and costs a third
 more time, and an actor is written about once for every two events (`make bench`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -25,11 +28,11 @@ from stream.engine.attempts import Attempt
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, Touch
 from stream.engine.ordered import Levels
-from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, Entry, FunnelState, base_of, refold
+from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, TIME, Entry, FunnelState, base_of, refold
 from stream.errors import UnreadableState
 
-CODEC_VERSION = 2
-READABLE = frozenset({1, CODEC_VERSION})
+CODEC_VERSION = 3
+LENGTH_BYTES: Final = 4
 
 WrittenPath: TypeAlias = tuple[int | Touch | None, ...]
 WrittenHit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
@@ -45,35 +48,50 @@ class WrittenAttempt(msgspec.Struct, array_like=True):
     firsts: tuple[int, ...] | None = None
 
 
-WrittenState: TypeAlias = tuple[
-    int,
-    tuple[WrittenPath, ...],
-    WrittenAttempt | None,
-    tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...],
-    tuple[WrittenHit, ...],
-]
+class WrittenState(msgspec.Struct, array_like=True):
+    """A funnel's part of a chunk as it is read."""
+
+    number: int
+    hits: tuple[WrittenHit, ...]
+    levels: tuple[WrittenPath, ...] = ()
+    attempt: WrittenAttempt | None = None
+    periods: tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...] = ()
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int | WrittenState]).decode
 
 
-def encode_states(states: Iterable[tuple[CompiledFunnel, FunnelState]]) -> bytes:
-    """Return the bytes for one actor's states."""
-    return _encode([CODEC_VERSION, *[_written(funnel, state.entries) for funnel, state in states]])
-
-
-def encode_record(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> bytes:
-    """Return the bytes for one actor's record (`engine.batch.ActorRecord`)."""
+def encode_whole(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> bytes:
+    """Return the bytes that stand for the actor alone."""
     parts: list[Any] = [CODEC_VERSION]
     for funnel in funnels:
         entries = record[funnel.slot]
         if entries is not None:
             parts.append(_written(funnel, entries))
-    return _encode(parts)
+    return _chunk(parts)
+
+
+def encode_new(record: Sequence[Any], new_from: Mapping[CompiledFunnel, int]) -> bytes:
+    """Return the bytes to be appended: of these funnels the entries from the given positions on."""
+    parts: list[Any] = [CODEC_VERSION]
+    for funnel, position in new_from.items():
+        entries = record[funnel.slot]
+        hits = (entries[-1][:4],) if len(entries) == position + 1 else [entry[:4] for entry in entries[position:]]
+        parts.append((funnel.number, hits))
+    return _chunk(parts)
+
+
+def _chunk(parts: list[Any]) -> bytes:
+    written = _encode(parts)
+    return len(written).to_bytes(LENGTH_BYTES, "big") + written
 
 
 def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
     base = entries[0]
+    hits = (entries[1][:4],) if len(entries) == 2 else [entry[:4] for entry in entries[1:]]
+    if base is EMPTY_BASE:
+        return funnel.number, hits
     levels, attempt, periods = base[LEVELS], base[ATTEMPT], base[PERIODS]
     written_attempt: tuple[Any, ...] | None = None
     written_periods: tuple[Any, ...] = periods
@@ -86,8 +104,7 @@ def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
         written_attempt = (entry_ms, best, written_chain, entry)
         if firsts is not None:
             written_attempt = (*written_attempt, firsts)
-    hits = [entry[:4] for entry in entries[1:]] if len(entries) != 2 else (entries[1][:4],)
-    return funnel.number, levels, written_attempt, written_periods, hits
+    return funnel.number, hits, levels, written_attempt, written_periods
 
 
 def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:
@@ -95,60 +112,73 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
 
     Raises UnreadableState if the bytes are of another codec version, or no state at all.
     """
-    try:
-        version, *written = _decode(blob)
-    except (msgspec.MsgspecError, ValueError):
-        raise UnreadableState(_version_of(blob), CODEC_VERSION) from None
-    if version not in READABLE:
-        raise UnreadableState(version, CODEC_VERSION)
-    states: dict[int, FunnelState] = {}
-    for state in written:
-        if isinstance(state, int):
-            raise UnreadableState(blob, CODEC_VERSION)
-        funnel = funnels.get(state[0])
-        if funnel is not None:
-            states[funnel.number] = _read_state(funnel, *state[1:])
-    return states
+    bases: dict[int, Entry] = {}
+    hits: dict[int, list[WrittenHit]] = {}
+    for state in _states(blob):
+        funnel = funnels.get(state.number)
+        if funnel is None:
+            continue
+        if state.number in hits:
+            hits[state.number] += state.hits
+        else:
+            bases[state.number] = _base(state)
+            hits[state.number] = [*state.hits]
+    return {number: FunnelState(_folded(funnels[number], base, hits[number])) for number, base in bases.items()}
 
 
-def _version_of(blob: bytes) -> object:
-    """Return what stands in place of the version; the bytes themselves where that is not what is wrong."""
+def _states(blob: bytes) -> Iterator[WrittenState]:
+    """Yield the states of all chunks, in their order."""
+    start = 0
+    while start < len(blob) or not blob:
+        end = start + LENGTH_BYTES + int.from_bytes(blob[start : start + LENGTH_BYTES], "big")
+        chunk = blob[start + LENGTH_BYTES : end]
+        try:
+            version, *states = _decode(chunk)
+        except (msgspec.MsgspecError, ValueError):
+            raise UnreadableState(_version_of(chunk) or blob, CODEC_VERSION) from None
+        if version != CODEC_VERSION:
+            raise UnreadableState(version, CODEC_VERSION)
+        for state in states:
+            if isinstance(state, int):
+                raise UnreadableState(blob, CODEC_VERSION)
+            yield state
+        start = end
+
+
+def _version_of(chunk: bytes) -> object:
+    """Return what stands in place of another version; None where the version is not what is wrong."""
     try:
-        parts = msgspec.msgpack.decode(blob)
+        parts = msgspec.msgpack.decode(chunk)
     except msgspec.MsgspecError:
-        return blob
+        return None
     version = parts[0] if isinstance(parts, list) and parts else None
-    return blob if version is None or version in READABLE else version
+    return None if version == CODEC_VERSION else version
 
 
-def _read_state(
-    funnel: CompiledFunnel,
-    levels: Levels,
-    written: WrittenAttempt | None,
-    periods: Any,
-    hits: tuple[WrittenHit, ...],
-) -> FunnelState:
+def _base(state: WrittenState) -> Entry:
+    levels: Levels = state.levels
     attempt: Attempt | None = None
+    periods: Any = state.periods
+    written = state.attempt
     if written is not None:
         chain: Any = levels[written.best - 1] if written.chain == 0 else written.chain
         attempt = (written.entry_ms, written.best, chain, written.entry, written.firsts)
         if len(periods) == 1 and periods[0][4] == 0:
             periods = ((*periods[0][:4], chain),)
-    base = EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))
-    return FunnelState(_folded(funnel, base, hits))
+    return EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))
 
 
-def _folded(funnel: CompiledFunnel, base: Entry, hits: Iterable[WrittenHit]) -> list[Entry]:
-    """Return the entries that follow from `base` and hits in order of time."""
+def _folded(funnel: CompiledFunnel, base: Entry, hits: list[WrittenHit]) -> list[Entry]:
+    """Return the entries that follow from `base` and hits in the order of writing."""
     entries = [base]
     for time_ms, event_id, steps, touch in hits:
         last = entries[-1]
-        if time_ms > last[0] and len(steps) == 1:
+        entry = None
+        if time_ms > last[TIME] and len(steps) == 1:
             entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
-            if entry is not None:
-                entries.append(entry)
-                continue
-        entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]
-        refold(funnel, entries, 1, changed=len(entries))
-        break
+        if entry is None:
+            entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]
+            refold(funnel, entries, 1, changed=len(entries))
+            break
+        entries.append(entry)
     return entries

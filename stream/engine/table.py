@@ -2,7 +2,7 @@
 
 In:  events that admission let through, in log order, with the watermark limits of the batch.
 Out: how many were duplicate, bot and accepted; what changed in the results; and the
-     new bytes of every actor whose state changed.
+     new bytes of every actor whose state changed, or what to append to them.
 
 The table is a bounded cache: the truth is in the store. The caller asks for `missing`
 actors, puts what the store has, and then applies the batch. After a failed commit it
@@ -16,10 +16,12 @@ from typing import NamedTuple, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, AdmittedEvent, advance_actor
-from stream.engine.codec import decode_states, encode_record
+from stream.engine.codec import decode_states, encode_new, encode_whole
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.state import TIME, FunnelState, seal_entries
 from stream.model.verdict import Verdict
+
+MANY = 16
 
 __all__ = ["ActorTable", "AdmittedEvent", "Applied", "ByActor", "by_actor"]
 
@@ -35,11 +37,15 @@ def by_actor(events: Iterable[AdmittedEvent]) -> ByActor:
 
 
 class Applied(NamedTuple):
-    """What a batch did. `verdicts` counts duplicate, bot and accepted records in that order."""
+    """What a batch did. `verdicts` counts duplicate, bot and accepted records in that order.
+
+    An actor that changed is in `states` with its new bytes, or in `additions` with bytes to append to its old ones.
+    """
 
     verdicts: tuple[int, int, int]
     changes: list[tuple[CompiledFunnel, Change]]
     states: list[tuple[bytes, bytes]]
+    additions: list[tuple[bytes, bytes]]
 
 
 class ActorTable:
@@ -114,26 +120,35 @@ class ActorTable:
         Every actor in `batch` must be in the table (`missing`, `put`).
         """
         actors, serving, funnels = self._actors, self.funnels.serving, self.funnels.funnels
-        changes: list[tuple[CompiledFunnel, Change]] = []
+        applied = Applied((0, 0, 0), [], [], [])
         refused: list[Verdict] = []
-        written: list[tuple[bytes, bytes]] = []
         count = 0
         # An actor is done with before the next one begins: its state is in the CPU's cache only once.
         for actor, events in batch.items():
             record = actors[actor]
             count += len(events)
-            changed = advance_actor(record, events, serving, self._bot_cap, changes, refused)
-            if changed:
-                if seal_below_ms is not None:
-                    for funnel in changed:
-                        if record[funnel.slot][1][TIME] < seal_below_ms:
-                            seal_entries(funnel, record[funnel.slot], seal_below_ms)
-                if write:
-                    written.append((record[KEY], encode_record(funnels, record)))
+            changed = advance_actor(record, events, serving, self._bot_cap, applied.changes, refused)
+            is_new = True
+            for funnel, position in changed.items():
+                entries = record[funnel.slot]
+                # All that was there before, or half of many: an actor is written as a whole once in many events only.
+                if seal_below_ms is not None and (
+                    entries[position - 1][TIME] < seal_below_ms
+                    or (len(entries) > MANY and entries[len(entries) // 2][TIME] < seal_below_ms)
+                ):
+                    seal_entries(funnel, entries, seal_below_ms)
+                    is_new = False
+                elif position <= 1:
+                    is_new = False
+            if write and changed:
+                if is_new:
+                    applied.additions.append((record[KEY], encode_new(record, changed)))
+                else:
+                    applied.states.append((record[KEY], encode_whole(funnels, record)))
         self._evict()
         bots = refused.count(Verdict.BOT)
         duplicates = len(refused) - bots
-        return Applied((duplicates, bots, count - len(refused)), changes, written)
+        return applied._replace(verdicts=(duplicates, bots, count - len(refused)))
 
     def _evict(self) -> None:
         if self._capacity is not None and len(self._actors) > self._capacity:

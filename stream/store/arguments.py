@@ -21,18 +21,18 @@ def commit_arguments(keys: Keys, commit: Commit) -> tuple[list[bytes], list[Argu
     offset, epoch = commit.expected
     partition = commit.partition
     sets = _states_by_shard(commit.states, keys.shards)
+    additions = _states_by_shard(commit.additions, keys.shards)
     deletions = _keys_by_shard(commit.deleted, keys.shards)
     names = keys.actors(partition)
     script_keys = [keys.head(partition), keys.cells(partition), keys.rollup(partition)]
-    script_keys += [names[shard] for shard in sets]
-    script_keys += [names[shard] for shard in deletions]
+    script_keys += [names[shard] for runs in (sets, additions, deletions) for shard in runs]
     cells = [part for cell in commit.cells.items() for part in cell]
-    values: list[Argument] = [offset, epoch, keys.shards, len(sets)]
+    values: list[Argument] = [offset, epoch, keys.shards, len(sets), len(additions)]
     fixed = (encode_head(commit.head, keys.shards), cells, commit.deleted_cells)
     _add_runs(values, fixed)
     _add_runs(values, ((),) if commit.rollup is None else ((commit.rollup,),))
-    _add_runs(values, sets.values())
-    _add_runs(values, deletions.values())
+    for runs in (sets, additions, deletions):
+        _add_runs(values, runs.values())
     return script_keys, values
 
 

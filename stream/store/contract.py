@@ -77,16 +77,17 @@ class PartitionHead:
 class Commit:
     """All that one batch of one partition changes, and the position it continued from.
 
-    `states` and `cells` are set, then `deleted` and `deleted_cells` removed; what
-    they do not name stays. `rollup` None leaves the stored one. Keys of states have
-    at least 2 bytes, evenly distributed (a keyed hash). Raises `ValueError` if
-    `head` would return to a position that was there before.
+    `states` and `cells` are set, `additions` appended to the states that are there (where there is none, to
+    nothing), then `deleted` and `deleted_cells` removed; what they do not name stays. No actor is in both `states`
+    and `additions`. `rollup` None leaves the stored one. Keys of states have at least 2 bytes, evenly
+    distributed (a keyed hash). Raises `ValueError` if `head` would return to a position that was there before.
     """
 
     partition: int
     expected: tuple[int, int]
     head: PartitionHead
     states: Sequence[tuple[bytes, bytes]] = ()
+    additions: Sequence[tuple[bytes, bytes]] = ()
     deleted: Sequence[bytes] = ()
     cells: Mapping[bytes, bytes] = field(default_factory=dict)
     deleted_cells: Sequence[bytes] = ()

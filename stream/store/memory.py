@@ -130,6 +130,9 @@ class MemoryStore:
         held.head = commit.head
         for key, state in commit.states:
             held.states[shard_of(key, self._shards)][key] = state
+        for key, addition in commit.additions:
+            shard = held.states[shard_of(key, self._shards)]
+            shard[key] = shard.get(key, b"") + addition
         for key in commit.deleted:
             held.states[shard_of(key, self._shards)].pop(key, None)
         held.cells.update(commit.cells)

@@ -24,9 +24,9 @@ class Script:
 # Lua can put at most 8000 values on its stack (LUAI_MAXCSTACK); even, for field-value pairs.
 _UNPACKED = b"7000"
 
-# KEYS: head, cells, rollup, a shard for each run of states, a shard for each run of deletions.
-# ARGV: offset, epoch, shards, runs of states, then runs: head fields, cells, deleted cells,
-#       rollup (none or one), states of each shard, deletions of each shard.
+# KEYS: head, cells, rollup, a shard for each run of states, of additions, and of deletions.
+# ARGV: offset, epoch, shards, runs of states, runs of additions, then runs: head fields, cells, deleted
+#       cells, rollup (none or one), states, additions and deletions of each shard.
 #       A run is its length and so many values.
 # Returns 1, or {offset, epoch} as found.
 COMMIT = Script(
@@ -41,7 +41,7 @@ end
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return {held[1], held[2]} end
 
 -- Everything that could fail is found out here: counts of arguments, types of keys ...
-local runs, from, size, at = #KEYS + 1, {}, {}, 5
+local runs, from, size, at = #KEYS + 1, {}, {}, 6
 for i = 1, runs do
   local n = tonumber(ARGV[at])
   if not n then return redis.error_reply('FUNNEL run ' .. i .. ' has no length') end
@@ -56,20 +56,30 @@ call('HSET', head, 'epoch', held[2])
 call('HDEL', head, '')
 if size[4] == 1 then call('SET', KEYS[3], ARGV[from[4]]) end
 
+local function append(key, first, till)
+  local actors, states = {}, {}
+  for i = first, till, 2 do actors[#actors + 1] = ARGV[i] end
+  local held = call('HMGET', key, unpack(actors))
+  for i = 1, #actors do
+    states[2 * i - 1], states[2 * i] = actors[i], (held[i] or '') .. ARGV[first + 2 * i - 1]
+  end
+  call('HSET', key, unpack(states))
+end
 local function write(command, key, run)
   local first, last = from[run], from[run] + size[run] - 1
   while first <= last do
     local till = math.min(first + UNPACKED - 1, last)
-    call(command, key, unpack(ARGV, first, till))
+    if command == 'append' then append(key, first, till) else call(command, key, unpack(ARGV, first, till)) end
     first = till + 1
   end
 end
 write('HSET', head, 1)
 write('HSET', KEYS[2], 2)
 write('HDEL', KEYS[2], 3)
-local sets = tonumber(ARGV[4])
+local sets, additions = tonumber(ARGV[4]), tonumber(ARGV[5])
 for i = 4, 3 + sets do write('HSET', KEYS[i], i + 1) end
-for i = 4 + sets, #KEYS do write('HDEL', KEYS[i], i + 1) end
+for i = 4 + sets, 3 + sets + additions do write('append', KEYS[i], i + 1) end
+for i = 4 + sets + additions, #KEYS do write('HDEL', KEYS[i], i + 1) end
 return 1
 """.replace(b"UNPACKED", _UNPACKED),
 )

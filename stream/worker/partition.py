@@ -151,14 +151,14 @@ class Partition:
             checksum=checksum_of(batch.offsets[-1], batch.values[-1]) if batch.values else head.checksum,
         )
         return Prepared(
-            self._commit(new_head, applied.states),
+            self._commit(new_head, applied.states, applied.additions),
             letters_of(self.number, batch, admitted.rejects, is_enveloped=not counting.must_be_keyed_by_actor),
             verdicts,
         )
 
     def touch(self, deleted: Sequence[bytes] = ()) -> Commit:
         """Return a commit that moves nothing: for a rollup, expired states, or a changed funnel set."""
-        return self._commit(replace(self.head, funnel_set=self._counting.funnel_set_id), (), deleted)
+        return self._commit(replace(self.head, funnel_set=self._counting.funnel_set_id), deleted=deleted)
 
     def _note_since(self, batch: PartitionBatch) -> None:
         if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
@@ -167,7 +167,11 @@ class Partition:
                     self._since_changed = True
 
     def _commit(
-        self, head: PartitionHead, states: Sequence[tuple[bytes, bytes]], deleted: Sequence[bytes] = ()
+        self,
+        head: PartitionHead,
+        states: Sequence[tuple[bytes, bytes]] = (),
+        additions: Sequence[tuple[bytes, bytes]] = (),
+        deleted: Sequence[bytes] = (),
     ) -> Commit:
         cells, deleted_cells = self.totals.fields()
         if self._since_changed:
@@ -179,6 +183,7 @@ class Partition:
             expected=self.head.position,
             head=head,
             states=states,
+            additions=additions,
             deleted=deleted,
             cells=cells,
             deleted_cells=[*deleted_cells, *orphans],

@@ -245,7 +245,7 @@ class Tracker:
                     async for ready in loaded:
                         counted = self._count_one(*ready)
                         waiting.append(counted)
-                        size += len(counted.commit.states)
+                        size += len(counted.commit.states) + len(counted.commit.additions)
                         if size >= COMMIT_STATES:
                             sending.append(self._begin_sending(waiting))
                             waiting, size = [], 0

@@ -124,6 +124,13 @@ def analyzed(settings: TrackerSettings, funnels: tuple[Funnel, ...]) -> Analysis
     """Count the topic with `funnel analyze`'s own count: exact, in order of time, without the worker."""
     source = settings.sources[0]
     limits = Limits(source.allowed_lateness_ms, source.max_future_skew_ms)
-    count = LogCount(funnels, mapping_of(source), limits, settings.rolling, bot_cap=settings.worker.bot_cap)
+    count = LogCount(
+        funnels,
+        mapping_of(source),
+        limits,
+        settings.rolling,
+        bot_cap=settings.worker.bot_cap,
+        ages=settings.age_matched,
+    )
     asyncio.run(read_topic(settings.kafka, settings.log_topic, count.take))
     return count.finish()

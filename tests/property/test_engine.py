@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from stream.engine.advance import NO_CAP, Change, advance, empty_state, expires_ms, seal
 from stream.engine.attempts import SHARED, advance_fold, first_times
-from stream.engine.codec import decode_states, encode_states
+from stream.engine.codec import decode_states, encode_whole
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.ordered import alive
@@ -189,8 +189,11 @@ def run_table(case: Case, funnels: FunnelSet) -> tuple[list[Sums], Counter[Verdi
         verdicts.update(dict(zip((Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED), applied.verdicts, strict=True)))
         for funnel, change in applied.changes:
             sums[funnel.number].add(change)
-        assert len({key for key, _ in applied.states}) == len(applied.states)
+        written = [*applied.states, *applied.additions]
+        assert len({key for key, _ in written}) == len(written)
         stored.update(applied.states)
+        for key, addition in applied.additions:
+            stored[key] += addition
         batch.clear()
 
     for arrival, limit in admitted(case):
@@ -224,7 +227,7 @@ def run_clear(case: Case, funnels: FunnelSet) -> tuple[list[Sums], Counter[Verdi
             if place % 3 == 0:
                 seal(funnel, state, limit)
             if place % 5 == 0:
-                blob = encode_states([(funnel, state)])
+                blob = encode_whole([funnel], {funnel.slot: state.entries})
                 states[place_of] = decode_states(blob, funnels.by_number)[funnel.number]
             if (end := expires_ms(funnel, state)) is not None and end < limit:
                 del states[place_of]

@@ -43,6 +43,8 @@ class ModelPartition:
     def apply(self, commit):
         self.head = commit.head
         self.states.update(commit.states)
+        for key, addition in commit.additions:
+            self.states[key] = self.states.get(key, b"") + addition
         self.cells.update(commit.cells)
         self.states = {key: state for key, state in self.states.items() if key not in commit.deleted}
         self.cells = {key: cell for key, cell in self.cells.items() if key not in commit.deleted_cells}
@@ -52,6 +54,7 @@ class ModelPartition:
 changes = st.fixed_dictionaries(
     {
         "states": st.lists(st.tuples(actors, values), max_size=8, unique_by=lambda pair: pair[0]),
+        "additions": st.lists(st.tuples(actors, values), max_size=8, unique_by=lambda pair: pair[0]),
         "deleted": st.lists(actors, max_size=3, unique=True),
         "cells": st.dictionaries(names, values, max_size=3),
         "deleted_cells": st.lists(names, max_size=2, unique=True),

@@ -58,6 +58,11 @@ class Run:
         seal(self.funnel, self.state, limit)
 
     @property
+    def record(self) -> dict[int, list]:
+        """What the codec reads of an actor's record."""
+        return {self.funnel.slot: self.state.entries}
+
+    @property
     def shown(self) -> list[str]:
         """Each attempt as "ENTRY BEST: times of its reported chain"."""
         return [f"{entry} {best}: {_times(chain)}" for entry, best, chain, *_ in sorted(self.attempts, key=_order)]

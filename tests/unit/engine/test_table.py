@@ -54,7 +54,57 @@ def test_each_changed_actor_is_written_once_and_others_not_at_all(table):
     apply(table, "u1:A#x@0 u2:A#x@0")
     applied = apply(table, "u1:B#y@1 u2:A#x@0 u1:A#z@2")
     assert applied.verdicts == (1, 0, 2)
-    assert [key for key, _ in applied.states] == [b"u1"]
+    assert [key for key, _ in applied.additions] == [b"u1"]
+    assert applied.states == []
+
+
+@pytest.mark.parametrize(
+    ("path", "seal_below", "is_whole"),
+    [
+        pytest.param("u1:A#d@5", None, False, id="in-order"),
+        pytest.param("u1:A#d@5 u1:B#e@6", None, False, id="two-in-order"),
+        pytest.param("u1:A#d@5 u1:B#e@2", None, True, id="one-in-between"),
+        pytest.param("u1:A#a@0 u1:A#d@5", None, False, id="a-copy-before-it"),
+        pytest.param("u1:A#d@5 u1:A#a@0", None, True, id="a-copy-behind-it"),
+        pytest.param("u1:A#d@5", 3, False, id="a-part-is-old"),
+        pytest.param("u1:A#d@5", 4, True, id="all-before-is-old"),
+        pytest.param("u2:A#d@5", None, True, id="a-new-actor"),
+    ],
+)
+def test_an_actor_is_written_whole_or_what_is_new_of_it(table, path, seal_below, is_whole):
+    stored = dict(apply(table, "u1:A#a@0 u1:B#b@1 u1:A#c@3").states)
+    applied = apply(table, path, seal_below_ms=seal_below)
+    assert (bool(applied.states), bool(applied.additions)) == (is_whole, not is_whole)
+    assert_stored(table, stored, applied)
+
+
+@pytest.mark.parametrize(
+    ("seal_below", "is_whole"), [pytest.param(10, False, id="less-than-half"), pytest.param(11, True, id="half")]
+)
+def test_an_actor_of_many_events_is_written_whole_once_half_of_them_are_old(table, seal_below, is_whole):
+    stored = dict(apply(table, " ".join(f"u1:A#a{time}@{time}" for time in range(20))).states)
+    applied = apply(table, "u1:A#b@20", seal_below_ms=seal_below)
+    assert (bool(applied.states), bool(applied.additions)) == (is_whole, not is_whole)
+    assert_stored(table, stored, applied)
+
+
+def assert_stored(table, stored, applied):
+    """Assert that the store has every actor as the table has it, once what was applied is stored too."""
+    stored.update(applied.states)
+    for key, addition in applied.additions:
+        stored[key] += addition
+    other = ActorTable(table.funnels, str.encode)
+    for key, blob in stored.items():
+        other.put(key.decode(), key, blob)
+
+    def entries(of):
+        return [
+            (actor, number, state.entries[0][4:7], state.entries[1:])
+            for actor, states in sorted(of.items())
+            for number, state in states.items()
+        ]
+
+    assert entries(other) == entries(table)
 
 
 def test_a_state_that_was_stored_goes_on_in_another_table(table):

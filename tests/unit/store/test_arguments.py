@@ -22,26 +22,32 @@ def runs_of(values):
     return runs
 
 
-@given(st.dictionaries(actors, st.binary()), st.lists(actors, unique=True), st.none() | st.binary())
-def test_a_commit_reads_back_as_what_was_to_be_written(states, deleted, rollup):
+by_actor = st.dictionaries(actors, st.binary())
+
+
+@given(by_actor, by_actor, st.lists(actors, unique=True), st.none() | st.binary())
+def test_a_commit_reads_back_as_what_was_to_be_written(states, additions, deleted, rollup):
     head = PartitionHead(9, epoch=2)
-    commit = Commit(1, (5, 2), head, list(states.items()), deleted, {b"c": b"1"}, [b"d"], rollup)
+    commit = Commit(
+        1, (5, 2), head, list(states.items()), list(additions.items()), deleted, {b"c": b"1"}, [b"d"], rollup
+    )
     names, values = commit_arguments(KEYS, commit)
-    sets = values[3]
-    runs = runs_of(values[4:])
+    sets, appends = values[3:5]
+    runs = runs_of(values[5:])
     assert values[:3] == [5, 2, 4]
     assert names[:3] == [KEYS.head(1), KEYS.cells(1), KEYS.rollup(1)]
     assert runs[:4] == [encode_head(head, 4), [b"c", b"1"], [b"d"], [] if rollup is None else [rollup]]
     assert len(names) + 1 == len(runs)
-    written, removed = {}, []
+    written, added, removed = {}, {}, []
     for number, (name, run) in enumerate(zip(names[3:], runs[4:], strict=True)):
-        keys = run[::2] if number < sets else run
+        keys = run[::2] if number < sets + appends else run
         assert {KEYS.actors(1)[shard_of(key, 4)] for key in keys} == {name}
-        if number < sets:
-            written |= dict(zip(run[::2], run[1::2], strict=True))
+        if number < sets + appends:
+            (written if number < sets else added).update(zip(run[::2], run[1::2], strict=True))
         else:
             removed += run
     assert written == states
+    assert added == additions
     assert sorted(removed) == sorted(deleted)
 
 
