@@ -87,6 +87,7 @@ def _options(
             max_records=worker.max_batch_records,
             max_bytes=worker.max_batch_bytes,
             max_in_flight=IN_FLIGHT_BATCHES * worker.max_batch_records,
+            max_in_flight_bytes=IN_FLIGHT_BATCHES * worker.max_batch_bytes,
             gather_ms=worker.gather_ms,
         ),
     )

@@ -35,7 +35,9 @@ class Gathered(NamedTuple):
     corrections: int
 
 
-def gather(changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None) -> Gathered:
+def gather(  # noqa: C901 (one loop, for speed)
+    changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None
+) -> Gathered:
     """Add up changes of a funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
 
     def nobody() -> Cell:

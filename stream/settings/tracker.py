@@ -108,7 +108,7 @@ class SourceSettings:
 class WorkerSettings:
     """Limits of one worker process (docs/configuration.md says what each costs)."""
 
-    max_batch_records: int = 100_000
+    max_batch_records: int = 200_000
     max_batch_bytes: int = 33_554_432
     gather_ms: int = 10
     cache_actors: int = 500_000

@@ -137,7 +137,7 @@ _WORKER = mapping(
     "limits of one worker process",
     {
         "max_batch_records": setting(
-            "integer", "most records of a partition in one commit", minimum=1, maximum=1_000_000, default=100_000
+            "integer", "most records of a partition in one commit", minimum=1, maximum=1_000_000, default=200_000
         ),
         "max_batch_bytes": setting(
             "integer", "most bytes of a partition in one commit", minimum=65_536, default=33_554_432

@@ -1,45 +1,76 @@
 """The arguments of the two calls that carry a batch: a commit, and the loading of its misses.
 
-In:  a commit, or the actor keys whose state is wanted.
+In:  a commit and the partition's journal, or the actor keys whose state is wanted.
 Out: keys and values for the scripts in `scripts`, grouped by shard.
 
-Both are loops in plain form, because they run once an actor: 0.3 us of the 1.0 us of
-client CPU that a commit costs each of its 10 000 actors, sending included (docs/state.md).
+The loops are in plain form, because they run once an actor: 0.3 us of the 1.0 us of
+client CPU that a commit costs each actor that it puts into a shard, sending included (docs/state.md).
 """
 
 from collections.abc import Iterable, Sequence
 
 from stream.store.contract import Commit
 from stream.store.heads import encode_head
+from stream.store.journal import Journal, Mark, encode_entry
 from stream.store.keys import Keys
 
 Argument = bytes | int
 
 
-def commit_arguments(keys: Keys, commit: Commit) -> tuple[list[bytes], list[Argument]]:
-    """Return KEYS and ARGV of the commit script."""
+def commit_arguments(keys: Keys, commit: Commit, journal: Journal) -> tuple[list[bytes], list[Argument]]:
+    """Return KEYS and ARGV of the commit script, by which the commit becomes the journal's next entry."""
+    entry: list[Argument] = []
+    if commit.states or commit.additions:
+        entry = [journal.mark.next_entry, encode_entry(commit.states, commit.additions)]
+    return _arguments(keys, commit, journal.mark, entry=entry)
+
+
+def folding_arguments(keys: Keys, commit: Commit, journal: Journal) -> tuple[list[bytes], list[Argument]]:
+    """Return KEYS and ARGV of the commit script, by which the journal, with the commit in it, goes into the shards."""
+    return _arguments(
+        keys,
+        commit,
+        journal.mark,
+        folded=journal.entries,
+        sets=_states_by_shard(journal.states.items(), keys.shards),
+        additions=_states_by_shard(journal.additions.items(), keys.shards),
+    )
+
+
+def _arguments(  # noqa: PLR0913
+    keys: Keys,
+    commit: Commit,
+    mark: Mark,
+    *,
+    entry: Sequence[Argument] = (),
+    folded: Sequence[int] = (),
+    sets: dict[int, list[bytes]] | None = None,
+    additions: dict[int, list[bytes]] | None = None,
+) -> tuple[list[bytes], list[Argument]]:
     offset, epoch = commit.expected
     partition = commit.partition
-    sets = _states_by_shard(commit.states, keys.shards)
-    additions = _states_by_shard(commit.additions, keys.shards)
+    sets, additions = sets or {}, additions or {}
     deletions = _keys_by_shard(commit.deleted, keys.shards)
     names = keys.actors(partition)
-    script_keys = [keys.head(partition), keys.cells(partition), keys.rollup(partition)]
+    script_keys = [keys.head(partition), keys.cells(partition), keys.rollup(partition), keys.journal(partition)]
     script_keys += [names[shard] for runs in (sets, additions, deletions) for shard in runs]
     cells = [part for cell in commit.cells.items() for part in cell]
-    values: list[Argument] = [offset, epoch, keys.shards, len(sets), len(additions)]
-    fixed = (encode_head(commit.head, keys.shards), cells, commit.deleted_cells)
-    _add_runs(values, fixed)
-    _add_runs(values, ((),) if commit.rollup is None else ((commit.rollup,),))
+    head = encode_head(commit.head, keys.shards, mark.next_entry + bool(entry or folded))
+    rollup = () if commit.rollup is None else (commit.rollup,)
+    values: list[Argument] = [offset, epoch, keys.shards, mark.next_entry, len(sets), len(additions)]
+    _add_runs(values, (head, cells, commit.deleted_cells, rollup, entry, folded))
     for runs in (sets, additions, deletions):
         _add_runs(values, runs.values())
     return script_keys, values
 
 
 def load_arguments(
-    keys: Keys, partition: int, actors: Sequence[bytes]
+    keys: Keys, partition: int, actors: Sequence[bytes], known: Mark | None
 ) -> tuple[list[bytes], list[Argument], list[int]]:
-    """Return KEYS and ARGV of the script that loads states, and the index in `actors` of each state it returns."""
+    """Return KEYS and ARGV of the script that loads states, and the index in `actors` of each state it returns.
+
+    known: the journal that need not be returned.
+    """
     mask = keys.shards - 1
     runs: dict[int, list[int]] = {}
     get = runs.get
@@ -51,22 +82,22 @@ def load_arguments(
         else:
             run.append(index)
     names = keys.actors(partition)
-    values: list[Argument] = []
+    values: list[Argument] = [-1, -1] if known is None else [*known]
     order: list[int] = []
     for run in runs.values():
         values.append(len(run))
         values += [actors[index] for index in run]
         order += run
-    return [names[shard] for shard in runs], values, order
+    return [keys.head(partition), keys.journal(partition), *[names[shard] for shard in runs]], values, order
 
 
-def _add_runs(values: list[Argument], runs: Iterable[Sequence[bytes]]) -> None:
+def _add_runs(values: list[Argument], runs: Iterable[Sequence[Argument]]) -> None:
     for run in runs:
         values.append(len(run))
         values += run
 
 
-def _states_by_shard(states: Sequence[tuple[bytes, bytes]], shards: int) -> dict[int, list[bytes]]:
+def _states_by_shard(states: Iterable[tuple[bytes, bytes]], shards: int) -> dict[int, list[bytes]]:
     mask = shards - 1
     runs: dict[int, list[bytes]] = {}
     get = runs.get

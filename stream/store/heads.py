@@ -2,7 +2,7 @@
 
 Numbers are decimal, None is the empty text. `format` is raised when a field changes
 its meaning; a release reads the format before its own. `shards` stands beside the
-head so that a worker with another number of shards is refused, not misled.
+head so that a worker with another number of shards is refused, not misled; so does `journal`.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from stream.errors import StoreRefused
 from stream.model.verdict import Verdict
 from stream.store.contract import PartitionHead
 
-FORMAT = 1
+FORMAT = 2
 _COUNTS = ("next_offset", "epoch", "corrections", "partition_count", "checksum", "gaps")
 _TIMES = ("watermark_ms", "as_of_ms")
 _VERDICTS = tuple(verdict.label for verdict in Verdict)
 
 
-def encode_head(head: PartitionHead, shards: int) -> list[bytes]:
-    """Return field, value, field, value, ... for HSET."""
+def encode_head(head: PartitionHead, shards: int, next_entry: int = 0) -> list[bytes]:
+    """Return field, value, field, value, ... for HSET; `next_entry` is the number of the journal's next entry."""
     fields = [b"format", b"%d" % FORMAT, b"shards", b"%d" % shards, b"funnel_set", head.funnel_set.encode()]
+    fields += (b"journal", b"%d" % next_entry)
     for name in _COUNTS:
         fields += (name.encode(), b"%d" % getattr(head, name))
     for name in _TIMES:

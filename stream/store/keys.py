@@ -50,6 +50,10 @@ class Keys:
         """Return the key of a string: the partition's rollup."""
         return self.tag(partition) + b"rollup"
 
+    def journal(self, partition: int) -> bytes:
+        """Hash: the states that the last commits wrote, by number of the entry."""
+        return self.tag(partition) + b"journal"
+
     def actors(self, partition: int) -> list[bytes]:
         """Hashes: the states of the actors of each shard, by actor key; index is the shard."""
         names = self._actors.get(partition)

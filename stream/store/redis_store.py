@@ -8,7 +8,8 @@ Nothing is repeated here after an error: its outcome is unknown, and the caller
 reads the head first. Layout, sizes, rights and figures: docs/state.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from redis.asyncio import RedisCluster
@@ -16,13 +17,14 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from stream.errors import StoreRefused
 from stream.store import scripts
-from stream.store.arguments import Argument, commit_arguments, load_arguments
+from stream.store.arguments import Argument, commit_arguments, folding_arguments, load_arguments
 from stream.store.audit import audit, probes
 from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
 from stream.store.failures import REDIS_FAILURES, failure_of
 from stream.store.heads import decode_head, encode_head
-from stream.store.keys import Keys
+from stream.store.journal import FOLD_STATES, Journal, Mark
+from stream.store.keys import Keys, shard_of
 from stream.store.scripts import Script
 
 # Actors of one LOAD_STATES call: holds Redis for about 20 ms; more are split, still in one round trip.
@@ -44,13 +46,23 @@ class _Call(NamedTuple):
 class RedisStore:
     """One worker's view of a namespace in Redis; see `stream.store.contract.Store`.
 
+    fold_at: states from which on a partition's journal is put into the shards.
     Raises `ValueError` on a namespace, a number of shards or a URL that cannot be.
     Connects with its first command.
     """
 
-    def __init__(self, options: RedisOptions, namespace: str = "live", shards: int = DEFAULT_SHARDS) -> None:
+    def __init__(
+        self,
+        options: RedisOptions,
+        namespace: str = "live",
+        shards: int = DEFAULT_SHARDS,
+        *,
+        fold_at: int = FOLD_STATES,
+    ) -> None:
         self._keys = Keys(namespace, shards)
         self._client = open_client(options)
+        self._fold_at = fold_at
+        self._journals: dict[int, Journal] = {}  # as they were when last seen
 
     @property
     def shards(self) -> int:
@@ -81,22 +93,44 @@ class RedisStore:
     async def load_states(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the states of these actors in the order of `keys`, in one round trip."""
         states: list[bytes | None] = [None] * len(keys)
+        known = self._journals.get(partition)
         calls, orders = [], []
         for first in range(0, len(keys), LOAD_ACTORS):
-            names, values, order = load_arguments(self._keys, partition, keys[first : first + LOAD_ACTORS])
+            some = keys[first : first + LOAD_ACTORS]
+            names, values, order = load_arguments(self._keys, partition, some, None if known is None else known.mark)
             calls.append(_Call(scripts.LOAD_STATES, names, values))
-            orders.append((first, order))
+            orders.append([first + index for index in order])
         replies = await self._run("load_states", (partition,), calls)
-        for (first, order), reply in zip(orders, replies, strict=True):
+        for order, reply in zip(orders, replies, strict=True):
+            journal, in_shards = self._found(partition, reply)
             # Lua ends an array at trailing nils; what is not there was not found.
-            for index, state in zip(order, reply, strict=False):
-                states[first + index] = state
+            for index, state in zip_longest(order, in_shards):
+                states[index] = journal.state(keys[index], state)
         return states
 
     async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
         """Return every state of one shard."""
-        (states,) = await self._ask("scan_shard", (partition,), [("HGETALL", self._keys.actors(partition)[shard])])
-        return dict(states)
+        known = self._journals.get(partition)
+        names, values, _ = load_arguments(self._keys, partition, (), None if known is None else known.mark)
+        call = _Call(scripts.SCAN_SHARD, [*names, self._keys.actors(partition)[shard]], values)
+        (reply,) = await self._run("scan_shard", (partition,), [call])
+        journal, (fields,) = self._found(partition, reply)
+        states = dict(_pairs(fields))
+        for actor in journal.actors():
+            if shard_of(actor, self.shards) == shard:
+                state = journal.state(actor, states.get(actor))
+                if state is not None:
+                    states[actor] = state
+        return states
+
+    def _found(self, partition: int, reply: Sequence[Any]) -> tuple[Journal, Sequence[Any]]:
+        """Return the journal that belongs to a reply, and what else is in it; remembers the journal."""
+        epoch, next_entry, entries, *rest = reply
+        mark = Mark(int(epoch), int(next_entry))
+        known = self._journals.get(partition)
+        if known is None or known.mark != mark:
+            known = self._journals[partition] = Journal(mark, {int(n): entry for n, entry in _pairs(entries)})
+        return known, rest
 
     async def load_rollups(self, partitions: int) -> list[bytes | None]:
         """Return the rollups of partitions 0..partitions-1, in one round trip."""
@@ -104,15 +138,59 @@ class RedisStore:
 
     async def commit(self, commits: Sequence[Commit]) -> list[CommitResult]:
         """Apply each commit by itself, whole or not at all; all share one round trip."""
+        results: list[CommitResult | None] = [None] * len(commits)
+        while True:
+            left = [index for index, result in enumerate(results) if result is None]
+            if not left:
+                return [result for result in results if result is not None]
+            await self._read_journals([commits[index].partition for index in left])
+            for index, result in zip(left, await self._commit([commits[index] for index in left]), strict=True):
+                results[index] = result
+
+    async def _commit(self, commits: Sequence[Commit]) -> list[CommitResult | None]:
+        """Send commits; None stands for one that was not applied because the journal is not the known one."""
         partitions = tuple(commit.partition for commit in commits)
-        calls = [_Call(scripts.COMMIT, *commit_arguments(self._keys, commit)) for commit in commits]
+        journals = [self._journals.pop(partition) for partition in partitions]  # until the outcome is known
+        calls, following = [], []
+        for commit, journal in zip(commits, journals, strict=True):
+            arguments, after = self._written(commit, journal)
+            calls.append(_Call(scripts.COMMIT, *arguments))
+            following.append(after)
         replies = await self._run("commit", partitions, calls)
-        return [DONE if reply == 1 else Moved(int(reply[0]), int(reply[1])) for reply in replies]
+        for partition, reply, after in zip(partitions, replies, following, strict=True):
+            if reply == 1:
+                self._journals[partition] = after
+        return [_result(reply) for reply in replies]
+
+    def _written(self, commit: Commit, journal: Journal) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
+        """Return the arguments of a commit, and the journal after it; what `journal` was is gone."""
+        journal.merge(commit.states, commit.additions)
+        epoch, next_entry = commit.head.epoch, journal.mark.next_entry
+        if journal.is_much(self._fold_at) or any(actor in journal for actor in commit.deleted):
+            after = Journal(Mark(epoch, next_entry + bool(journal.entries)))
+            return folding_arguments(self._keys, commit, journal), after
+        arguments = commit_arguments(self._keys, commit, journal)
+        if commit.states or commit.additions:
+            journal.entries.append(next_entry)
+            next_entry += 1
+        journal.mark = Mark(epoch, next_entry)
+        return arguments, journal
+
+    async def _read_journals(self, partitions: Iterable[int]) -> None:
+        """Read the journals that are not known."""
+        unknown = [partition for partition in partitions if partition not in self._journals]
+        calls = [
+            _Call(scripts.LOAD_STATES, *load_arguments(self._keys, partition, (), None)[:2]) for partition in unknown
+        ]
+        replies = await self._run("load_states", tuple(unknown), calls)
+        for partition, reply in zip(unknown, replies, strict=True):
+            self._found(partition, reply)
 
     async def create_head(self, partition: int, head: PartitionHead) -> bool:
         """Store a first head; False if there is one already."""
         keys = self._keys
-        names = [keys.head(partition), keys.cells(partition), keys.rollup(partition), *keys.actors(partition)]
+        others = (keys.cells(partition), keys.rollup(partition), keys.journal(partition))
+        names = [keys.head(partition), *others, *keys.actors(partition)]
         call = _Call(scripts.CREATE_HEAD, names, encode_head(head, keys.shards))
         (reply,) = await self._run("create_head", (partition,), [call])
         if reply < 0:
@@ -120,6 +198,8 @@ class RedisStore:
                 f"{names[0].decode()} is absent, but {-reply} other keys of partition {partition} are there",
                 "restore the head from a backup, or drop the namespace and rebuild it",
             )
+        if reply == 1:
+            self._journals[partition] = Journal(Mark(head.epoch, 0))
         return bool(reply == 1)
 
     async def raise_epoch(self, partition: int) -> int | None:
@@ -204,6 +284,16 @@ class RedisStore:
         """After a lost connection a cluster may have other primaries: ask again before the next command."""
         if isinstance(self._client, RedisCluster):
             await self._client.aclose()
+
+
+def _result(reply: Any) -> CommitResult | None:
+    if reply == 0:
+        return None
+    return DONE if reply == 1 else Moved(int(reply[0]), int(reply[1]))
+
+
+def _pairs(parts: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(parts[::2], parts[1::2], strict=True)
 
 
 def _clear(operation: str, partitions: tuple[int, ...], replies: list[Any]) -> list[Any]:

@@ -24,24 +24,26 @@ class Script:
 # Lua can put at most 8000 values on its stack (LUAI_MAXCSTACK); even, for field-value pairs.
 _UNPACKED = b"7000"
 
-# KEYS: head, cells, rollup, a shard for each run of states, of additions, and of deletions.
-# ARGV: offset, epoch, shards, runs of states, runs of additions, then runs: head fields, cells, deleted
-#       cells, rollup (none or one), states, additions and deletions of each shard.
+# KEYS: head, cells, rollup, journal, a shard for each run of states, of additions, and of deletions.
+# ARGV: offset, epoch, shards, number of the next journal entry, runs of states, runs of additions, then runs:
+#       head fields, cells, deleted cells, rollup (none or one), journal entry (none, or its number and itself),
+#       numbers of the entries that are folded, states, additions and deletions of each shard.
 #       A run is its length and so many values.
-# Returns 1, or {offset, epoch} as found.
+# Returns 1, {offset, epoch} as found, or 0 if the journal has other entries.
 COMMIT = Script(
     b"""
 local call = redis.call
 local head = KEYS[1]
-local held = call('HMGET', head, 'next_offset', 'epoch', 'shards')
+local held = call('HMGET', head, 'next_offset', 'epoch', 'shards', 'journal')
 if not held[1] then return {'-1', '-1'} end
 if not held[2] or held[3] ~= ARGV[3] then
   return redis.error_reply('FUNNEL head was written with ' .. tostring(held[3]) .. ' shards')
 end
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return {held[1], held[2]} end
+if (held[4] or '0') ~= ARGV[4] then return 0 end
 
 -- Everything that could fail is found out here: counts of arguments, types of keys ...
-local runs, from, size, at = #KEYS + 1, {}, {}, 6
+local runs, from, size, at = #KEYS + 2, {}, {}, 7
 for i = 1, runs do
   local n = tonumber(ARGV[at])
   if not n then return redis.error_reply('FUNNEL run ' .. i .. ' has no length') end
@@ -76,19 +78,30 @@ end
 write('HSET', head, 1)
 write('HSET', KEYS[2], 2)
 write('HDEL', KEYS[2], 3)
-local sets, additions = tonumber(ARGV[4]), tonumber(ARGV[5])
-for i = 4, 3 + sets do write('HSET', KEYS[i], i + 1) end
-for i = 4 + sets, 3 + sets + additions do write('append', KEYS[i], i + 1) end
-for i = 4 + sets + additions, #KEYS do write('HDEL', KEYS[i], i + 1) end
+write('HSET', KEYS[4], 5)
+write('HDEL', KEYS[4], 6)
+local sets, additions = tonumber(ARGV[5]), tonumber(ARGV[6])
+for i = 5, 4 + sets do write('HSET', KEYS[i], i + 2) end
+for i = 5 + sets, 4 + sets + additions do write('append', KEYS[i], i + 2) end
+for i = 5 + sets + additions, #KEYS do write('HDEL', KEYS[i], i + 2) end
 return 1
 """.replace(b"UNPACKED", _UNPACKED),
 )
 
-# KEYS: shards. ARGV: a run of actor keys for each. Returns their states in that order, nil where there is none.
+# Both scripts below have KEYS: head, journal, ...; ARGV: epoch and next entry of the journal that the caller knows, ...
+# and return epoch and next entry ('-1' and '0' without a head), the journal's fields (none if it is the known one), ...
+_JOURNAL = b"""
+local held = redis.call('HMGET', KEYS[1], 'epoch', 'journal')
+local found = {held[1] or '-1', held[2] or '0', {}}
+if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] then found[3] = redis.call('HGETALL', KEYS[2]) end
+"""
+
+# ... KEYS: shards. ARGV: a run of actor keys for each. Returns their states in that order, nil where there is none.
 LOAD_STATES = Script(
-    b"""
-local found, n, at = {}, 0, 1
-for i = 1, #KEYS do
+    _JOURNAL
+    + b"""
+local n, at = 3, 3
+for i = 3, #KEYS do
   local size = tonumber(ARGV[at])
   local first, last = at + 1, at + size
   while first <= last do
@@ -101,6 +114,15 @@ for i = 1, #KEYS do
 end
 return found
 """.replace(b"UNPACKED", _UNPACKED),
+)
+
+# ... KEYS: a shard. Returns its fields.
+SCAN_SHARD = Script(
+    _JOURNAL
+    + b"""
+found[4] = redis.call('HGETALL', KEYS[3])
+return found
+"""
 )
 
 # KEYS: head, then every other key of the partition. ARGV: head fields.

@@ -87,8 +87,9 @@ class Committer:
         self._storing: deque[_Counted] = deque()  # at most one while no other is being counted
         self._news = asyncio.Event()  # a batch has arrived, or a group is stored
         self._has_room = asyncio.Event()
-        self._in_flight: dict[tuple[int, int, int], int] = {}
+        self._in_flight: dict[tuple[int, int, int], tuple[int, int]] = {}  # records and bytes of a batch
         self._records = 0
+        self._bytes = 0
         self._stored: dict[int, tuple[int, int | None]] = {}
         self._source: Source = _Nobody()
         self._loop: asyncio.Task[None] | None = None
@@ -119,7 +120,8 @@ class Committer:
     def room(self) -> int:
         """How many more records may be fetched; none rather than a few, since each take becomes a commit."""
         free = self._limits.max_in_flight - self._records
-        return free if free * FEW >= self._limits.max_in_flight else 0
+        is_full = free * FEW < self._limits.max_in_flight or self._bytes >= self._limits.max_in_flight_bytes
+        return 0 if is_full else free
 
     async def wait_for_room(self) -> None:
         """Wait until records may be fetched again."""
@@ -130,18 +132,21 @@ class Committer:
     def expect(self, batch: PartitionBatch) -> None:
         """Count a batch that was fetched and is on its way here."""
         size = len(batch.values) or 1
-        self._in_flight[batch.partition, batch.epoch, batch.from_offset] = size
+        self._in_flight[batch.partition, batch.epoch, batch.from_offset] = (size, batch.size_bytes)
         self._records += size
+        self._bytes += batch.size_bytes
 
     def _done(self, batch: PartitionBatch) -> None:
-        self._records -= self._in_flight.pop((batch.partition, batch.epoch, batch.from_offset), 0)
+        records, size_bytes = self._in_flight.pop((batch.partition, batch.epoch, batch.from_offset), (0, 0))
+        self._records -= records
+        self._bytes -= size_bytes
         self._has_room.set()
 
     def _forget(self) -> None:
         """Nothing is waiting any more: what still arrives is of an older epoch."""
         self._waiting.clear()
         self._in_flight.clear()
-        self._records = 0
+        self._records = self._bytes = 0
         self._has_room.set()
 
     # --- the agent's side

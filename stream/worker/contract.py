@@ -23,7 +23,7 @@ class PartitionBatch(NamedTuple):
     values may be empty: markers alone still move the stored offset.
     record_times: the broker's stamps in ms UTC.
     keys: record keys. end_offset: end of what may be read (last stable offset), None before it is known.
-    epoch: fetch epoch of the partition in which this was read.
+    epoch: fetch epoch of the partition in which this was read. size_bytes: of the values.
     """
 
     partition: int
@@ -36,6 +36,7 @@ class PartitionBatch(NamedTuple):
     keys: list[bytes | None]
     end_offset: int | None
     epoch: int = 0
+    size_bytes: int = 0
 
 
 class LogState(NamedTuple):
@@ -63,7 +64,8 @@ class Limits:
     """Bounds of a batch and of what is in flight.
 
     max_records, max_bytes: of one partition batch; a producer's own record batch is not split by bytes.
-    max_in_flight: records fetched and not yet stored, all partitions together; one commit takes about half.
+    max_in_flight, max_in_flight_bytes: records fetched and not yet stored, all partitions together, and their
+    values; one commit takes about half. Each may be passed by what is taken at once.
     gather_ms: pause between fetches while nothing is waiting at the broker.
     fetch_partition_bytes, fetch_bytes: of one answer of a broker (records compressed as the producer left them).
     """
@@ -71,6 +73,7 @@ class Limits:
     max_records: int = 50_000
     max_bytes: int = 16 << 20
     max_in_flight: int = 100_000
+    max_in_flight_bytes: int = 64 << 20
     gather_ms: float = 5.0
     fetch_partition_bytes: int = 8 << 20
     fetch_bytes: int = 50 << 20

@@ -208,6 +208,7 @@ class BatchReader:
                 keys=columns.keys[start:end],
                 end_offset=end_offset,
                 epoch=epoch,
+                size_bytes=columns.size_bytes * len(offsets) // max(total, 1),
             )
             began = next_offset
 

@@ -109,7 +109,9 @@ class Worker:
             wrong = [*compare(rollup, analysis.rollup), *broken_laws(rollup)]
             if sum(rollup.verdicts) != expected.topic.events:
                 wrong.append(f"{sum(rollup.verdicts)} records counted of {expected.topic.events}")
-        return Kept(*self._place.measure(f"{{{self.name}:*}}:a:*"), wrong)
+        actors, in_shards = self._place.measure(f"{{{self.name}:*}}:a:*")
+        _, in_journals = self._place.measure(f"{{{self.name}:*}}:journal")
+        return Kept(actors, in_shards + in_journals, wrong)
 
     async def _read(self):
         store = open_store(self._settings)

@@ -22,6 +22,7 @@ from stream.store.memory import MemoryServer, MemoryStore
 PARTITIONS = 2
 WORKERS = 2
 SHARDS = 4
+FOLD_AT = 6
 FRESH_NAMES = itertools.count()
 
 partitions = st.integers(0, PARTITIONS - 1)
@@ -230,13 +231,14 @@ def test_redis_answers_as_the_model(stack):
     class RedisMachine(StoreMachine):
         def open_stores(self):
             namespace = f"{run}-{next(FRESH_NAMES)}"
-            return [RedisStore(RedisOptions(stack.redis_url), namespace, SHARDS) for _ in range(WORKERS)]
+            options = RedisOptions(stack.redis_url)
+            return [RedisStore(options, namespace, SHARDS, fold_at=FOLD_AT) for _ in range(WORKERS)]
 
         def lose_everything(self):
             self.run(self.stores[0].drop_namespace())
 
     quick = settings(
-        deadline=None, max_examples=25, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
+        deadline=None, max_examples=60, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
     )
     run_state_machine_as_test(RedisMachine, settings=quick)
 

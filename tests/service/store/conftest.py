@@ -83,7 +83,7 @@ async def open_store():
     stores = []
 
     def start(url, **options):
-        named = {name: options.pop(name) for name in ("namespace", "shards") if name in options}
+        named = {name: options.pop(name) for name in ("namespace", "shards", "fold_at") if name in options}
         stores.append(RedisStore(RedisOptions(url, **options), **{"shards": 16, **named}))
         return stores[-1]
 

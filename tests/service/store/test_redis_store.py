@@ -38,7 +38,7 @@ def actor(number):
 
 async def test_a_commit_of_many_actors_in_one_shard_is_stored_whole(stack, namespace, open_store):
     """More than Lua can unpack at once, in states, cells and deletions."""
-    store = open_store(stack.redis_url, namespace=namespace, shards=1)
+    store = open_store(stack.redis_url, namespace=namespace, shards=1, fold_at=1)
     states = [(actor(number), b"%d" % number) for number in range(9_000)]
     cells = {b"cell %d" % number: b"%d" % number for number in range(9_000)}
     await store.create_head(0, PartitionHead(0))
@@ -46,11 +46,14 @@ async def test_a_commit_of_many_actors_in_one_shard_is_stored_whole(stack, names
     assert await store.scan_shard(0, 0) == dict(states)
     assert await store.load_cells(0) == cells
     assert await store.load_states(0, [key for key, _ in states]) == [state for _, state in states]
+    more = Commit(0, (9_000, 0), PartitionHead(9_000), additions=[(key, b"+") for key, _ in states])
+    assert await store.commit([more]) == [DONE]
+    assert await store.scan_shard(0, 0) == {key: state + b"+" for key, state in states}
     gone = Commit(
         0, (9_000, 0), PartitionHead(9_000), deleted=[key for key, _ in states[1:]], deleted_cells=list(cells)[1:]
     )
     assert await store.commit([gone]) == [DONE]
-    assert await store.scan_shard(0, 0) == dict(states[:1])
+    assert await store.scan_shard(0, 0) == {states[0][0]: states[0][1] + b"+"}
     assert await store.load_cells(0) == {b"cell 0": b"0"}
     await store.drop_namespace()
 
@@ -111,8 +114,11 @@ async def test_a_partition_without_a_head_but_with_states_is_not_begun_anew(stor
     assert await store.load_head(0) is None
 
 
-@pytest.mark.parametrize("name", ["cells", "a:1"])
-async def test_a_key_of_another_type_is_refused_and_nothing_is_written(store, namespace, client, name):
+@pytest.mark.parametrize(("name", "fold_at"), [("cells", 100), ("journal", 100), ("a:1", 1)])
+async def test_a_key_of_another_type_is_refused_and_nothing_is_written(  # noqa: PLR0917
+    stack, open_store, namespace, client, name, fold_at
+):
+    store = open_store(stack.redis_url, namespace=namespace, fold_at=fold_at)
     await store.create_head(0, PartitionHead(0))
     await client.set(f"{{{namespace}:0}}:{name}", "not a hash")
     states = [(bytes([0, shard]), b"new") for shard in range(4)]
@@ -120,13 +126,15 @@ async def test_a_key_of_another_type_is_refused_and_nothing_is_written(store, na
         await store.commit([Commit(0, (0, 0), PartitionHead(9), states, cells={b"c": b"1"}, rollup=b"r")])
     assert await store.load_head(0) == PartitionHead(0)
     assert await store.load_rollups(1) == [None]
+    await client.delete(f"{{{namespace}:0}}:{name}")
     assert await store.scan_shard(0, 0) == {}
+    await store.drop_namespace()
 
 
 async def test_a_head_of_a_later_release_is_refused(store, namespace, client):
     await store.create_head(0, PartitionHead(0))
-    await client.hset(f"{{{namespace}:0}}:head", "format", "2")
-    with pytest.raises(StoreRefused, match=r':0}:head: format "2", this release reads 1'):
+    await client.hset(f"{{{namespace}:0}}:head", "format", "3")
+    with pytest.raises(StoreRefused, match=r':0}:head: format "3", this release reads 2'):
         await store.load_head(0)
 
 
@@ -150,7 +158,41 @@ async def test_the_head_is_readable_with_a_client_of_any_kind(store, namespace, 
         name.decode(): value.decode() for name, value in (await client.hgetall(f"{{{namespace}:0}}:head")).items()
     }
     assert fields == {
-        "format": "1", "shards": "16", "funnel_set": "set", "next_offset": "12", "epoch": "3", "corrections": "8",
+        "format": "2", "journal": "0", "shards": "16", "funnel_set": "set", "next_offset": "12", "epoch": "3",
+        "corrections": "8",
         "partition_count": "16", "checksum": "4294967295", "gaps": "9", "watermark_ms": "-5", "as_of_ms": "",
         "invalid": "1", "future": "2", "unmatched": "3", "late": "4", "duplicate": "5", "bot": "6", "accepted": "7",
     }  # fmt: skip
+
+
+async def test_a_small_commit_goes_into_the_journal_and_many_of_them_into_the_shards(
+    stack, open_store, namespace, client
+):
+    store = open_store(stack.redis_url, namespace=namespace, fold_at=3)
+    await store.create_head(0, PartitionHead(0))
+    one, two, three = map(actor, range(3))
+    keys = []
+    for offset, written in enumerate([{"states": [(one, b"1")]}, {"additions": [(one, b"+"), (two, b"2")]},
+                                      {"additions": [(two, b"+"), (three, b"3")]}]):  # fmt: skip
+        assert await store.commit([Commit(0, (offset, 0), PartitionHead(offset + 1), **written)]) == [DONE]
+        keys.append({key.decode().partition("}:")[2].partition(":")[0] for key in await client.keys(f"*{namespace}*")})
+    assert keys == [{"head", "journal"}, {"head", "journal"}, {"head", "a"}]
+    assert await store.load_states(0, [one, two, three]) == [b"1+", b"2+", b"3"]
+    await store.drop_namespace()
+
+
+async def test_a_store_that_has_not_seen_the_journal_reads_it_before_it_writes(stack, open_store, namespace):
+    """And so does one that saw an earlier one: two may commit from one position to the same."""
+    first, second = (open_store(stack.redis_url, namespace=namespace, fold_at=4) for _ in range(2))
+    await first.create_head(0, PartitionHead(0))
+    one, two = actor(1), actor(2)
+    timer = PartitionHead(0)
+    assert await first.commit([Commit(0, (0, 0), timer, [(one, b"1")])]) == [DONE]
+    assert await second.commit([Commit(0, (0, 0), timer, additions=[(one, b"a")])]) == [DONE]
+    assert await first.commit([Commit(0, (0, 0), timer, additions=[(one, b"b"), (two, b"2")])]) == [DONE]
+    assert await second.load_states(0, [one, two]) == [b"1ab", b"2"]
+    assert await second.commit([Commit(0, (0, 0), timer, deleted=[one])]) == [DONE]
+    assert await first.load_states(0, [one, two]) == [None, b"2"]
+    assert await first.commit([Commit(0, (0, 0), timer, additions=[(two, b"+")])]) == [DONE]
+    assert await second.load_states(0, [one, two]) == [None, b"2+"]
+    await first.drop_namespace()

@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.store.arguments import commit_arguments, load_arguments
+from stream.store.arguments import commit_arguments, folding_arguments, load_arguments
 from stream.store.contract import Commit, PartitionHead
 from stream.store.heads import encode_head
+from stream.store.journal import Journal, Mark, encode_entry
 from stream.store.keys import Keys, shard_of
 
 KEYS = Keys("live", 4)
@@ -23,23 +24,43 @@ def runs_of(values):
 
 
 by_actor = st.dictionaries(actors, st.binary())
+HEAD = PartitionHead(9, epoch=2)
+NAMES = [KEYS.head(1), KEYS.cells(1), KEYS.rollup(1), KEYS.journal(1)]
 
 
 @given(by_actor, by_actor, st.lists(actors, unique=True), st.none() | st.binary())
-def test_a_commit_reads_back_as_what_was_to_be_written(states, additions, deleted, rollup):
-    head = PartitionHead(9, epoch=2)
+def test_a_commit_becomes_the_next_entry_of_the_journal(states, additions, deleted, rollup):
     commit = Commit(
-        1, (5, 2), head, list(states.items()), list(additions.items()), deleted, {b"c": b"1"}, [b"d"], rollup
+        1, (5, 2), HEAD, list(states.items()), list(additions.items()), deleted, {b"c": b"1"}, [b"d"], rollup
     )
-    names, values = commit_arguments(KEYS, commit)
-    sets, appends = values[3:5]
-    runs = runs_of(values[5:])
-    assert values[:3] == [5, 2, 4]
-    assert names[:3] == [KEYS.head(1), KEYS.cells(1), KEYS.rollup(1)]
-    assert runs[:4] == [encode_head(head, 4), [b"c", b"1"], [b"d"], [] if rollup is None else [rollup]]
-    assert len(names) + 1 == len(runs)
+    names, values = commit_arguments(KEYS, commit, Journal(Mark(2, 7)))
+    runs = runs_of(values[6:])
+    is_entry = bool(states or additions)
+    assert values[:6] == [5, 2, 4, 7, 0, 0]
+    assert names[:4] == NAMES
+    assert runs[:4] == [encode_head(HEAD, 4, 7 + is_entry), [b"c", b"1"], [b"d"], [] if rollup is None else [rollup]]
+    assert runs[5] == []
+    assert sorted(key for run in runs[6:] for key in run) == sorted(deleted)
+    assert bool(runs[4]) == is_entry
+    if is_entry:
+        again = Journal(Mark(2, 8), {runs[4][0]: runs[4][1]})
+        for key in {*states, *additions}:
+            held = states.get(key)
+            assert again.state(key, b"-") == (held or (b"-" if held is None else b"")) + additions.get(key, b"")
+
+
+@given(by_actor, by_actor, st.lists(actors, unique=True))
+def test_folding_writes_all_of_the_journal_and_removes_its_entries(states, additions, deleted):
+    journal = Journal(Mark(2, 7), {5: encode_entry([], list(additions.items()))})
+    journal.merge(states.items(), ())
+    names, values = folding_arguments(KEYS, Commit(1, (5, 2), HEAD, deleted=deleted), journal)
+    sets, appends = values[4:6]
+    runs = runs_of(values[6:])
+    assert values[:4] == [5, 2, 4, 7]
+    assert names[:4] == NAMES
+    assert runs[:6] == [encode_head(HEAD, 4, 8), [], [], [], [], [5]]
     written, added, removed = {}, {}, []
-    for number, (name, run) in enumerate(zip(names[3:], runs[4:], strict=True)):
+    for number, (name, run) in enumerate(zip(names[4:], runs[6:], strict=True)):
         keys = run[::2] if number < sets + appends else run
         assert {KEYS.actors(1)[shard_of(key, 4)] for key in keys} == {name}
         if number < sets + appends:
@@ -47,14 +68,15 @@ def test_a_commit_reads_back_as_what_was_to_be_written(states, additions, delete
         else:
             removed += run
     assert written == states
-    assert added == additions
+    assert added == {key: addition for key, addition in additions.items() if key not in states}
     assert sorted(removed) == sorted(deleted)
 
 
 @given(st.lists(actors))
 def test_loaded_states_find_their_way_back_to_who_asked(asked):
-    names, values, order = load_arguments(KEYS, 2, asked)
-    runs = runs_of(values)
-    assert [{KEYS.actors(2)[shard_of(key, 4)] for key in run} for run in runs] == [{name} for name in names]
+    names, values, order = load_arguments(KEYS, 2, asked, Mark(3, 4))
+    runs = runs_of(values[2:])
+    assert (names[:2], values[:2]) == ([KEYS.head(2), KEYS.journal(2)], [3, 4])
+    assert [{KEYS.actors(2)[shard_of(key, 4)] for key in run} for run in runs] == [{name} for name in names[2:]]
     assert [key for run in runs for key in run] == [asked[index] for index in order]
     assert sorted(order) == list(range(len(asked)))

@@ -28,8 +28,8 @@ def test_a_head_comes_back_as_it_was(head):
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({b"format": b"2"}, 'here: format "2", this release reads 1'),
-        ({b"format": b""}, 'here: format "", this release reads 1'),
+        ({b"format": b"3"}, 'here: format "3", this release reads 2'),
+        ({b"format": b""}, 'here: format "", this release reads 2'),
         ({b"shards": b"16"}, "here: written with 16 shards, configured are 8; set shards to 16"),
         ({b"next_offset": b"x"}, "here: not a head of ours"),
         ({b"bot": b"-1"}, "here: not a head of ours"),

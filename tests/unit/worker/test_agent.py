@@ -13,6 +13,7 @@ from stream.worker.epochs import FetchEpochs
 from stream.worker.takeover import Outage
 
 STATE = LogState(0, 100, None, 3)
+MOST_BYTES = 1_000
 
 
 class Sink:
@@ -93,11 +94,12 @@ class World:
         self.source.rewind(await self.committer.assign(dict.fromkeys(partitions, STATE)))
         return self
 
-    def read(self, partition, begin, end, epoch=None):
+    def read(self, partition, begin, end, epoch=None, size_bytes=0):
         epoch = self.source.epochs.current(partition) if epoch is None else epoch
         offsets = list(range(begin, end))
         nothing = [None] * len(offsets)
-        batch = PartitionBatch(partition, begin, begin, end, nothing, [7] * len(offsets), offsets, nothing, 100, epoch)
+        times = [7] * len(offsets)
+        batch = PartitionBatch(partition, begin, begin, end, nothing, times, offsets, nothing, 100, epoch, size_bytes)
         self.committer.expect(batch)
         return batch
 
@@ -110,7 +112,7 @@ class World:
 @pytest.fixture
 async def world(monkeypatch):
     monkeypatch.setattr(agent, "TICK_S", 0.001)
-    made = World(Limits(max_records=100, max_in_flight=200))
+    made = World(Limits(max_records=100, max_in_flight=200, max_in_flight_bytes=MOST_BYTES))
     await made.start(0, 1, 2)
     yield made
     made.sink.gate.set()
@@ -155,6 +157,18 @@ async def test_what_is_read_and_not_counted_is_bounded(world):
     assert not waiting.done()
     world.sink.gate.set()
     await asyncio.wait_for(waiting, 5)
+    await until(lambda: world.committer.room == 200)
+
+
+async def test_few_records_that_are_large_leave_no_room(world):
+    world.sink.gate.clear()
+    world.arrive(world.read(2, 0, 1))
+    await until(lambda: world.sink.counted)
+    world.arrive(world.read(0, 0, 2, size_bytes=MOST_BYTES - 1))
+    assert world.committer.room == 198
+    world.arrive(world.read(1, 0, 1, size_bytes=1))
+    assert world.committer.room == 0
+    world.sink.gate.set()
     await until(lambda: world.committer.room == 200)
 
 

@@ -1,0 +1,98 @@
+"""The states that a partition's last commits wrote, before they are put into the shards.
+
+In:  the states and additions of commits, in their order.
+Out: an entry for each commit; all of them merged, to be put into the shards at once; an actor's state.
+
+A commit of some thousand actors would touch nearly as many shards, and a command for each costs Redis more than
+all that is in it. So a small commit adds one entry to the partition's journal instead, and once that is much,
+a commit folds it: what was written goes into the shards, each actor once, and the entries are removed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+Pairs = Sequence[tuple[bytes, bytes]]
+
+FOLD_STATES = 50_000
+FOLD_BYTES = 4 << 20
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
+
+
+class Mark(NamedTuple):
+    """Which journal it is: the epoch, and the number of the next entry.
+
+    Under an epoch a number never comes again: folding takes one too.
+    """
+
+    epoch: int
+    next_entry: int
+
+
+class Journal:
+    """The entries of a partition at `mark`, merged; `entries` are the numbers of those that Redis holds."""
+
+    def __init__(self, mark: Mark, entries: Mapping[int, bytes] | None = None) -> None:
+        self.mark = mark
+        self.entries: list[int] = []
+        self.states: dict[bytes, bytes] = {}
+        self.additions: dict[bytes, bytes] = {}
+        self.size_bytes = 0
+        for number, entry in sorted((entries or {}).items()):
+            self.entries.append(number)
+            states, additions = _decode(entry)
+            self.merge(_pairs(states), _pairs(additions))
+
+    def __contains__(self, actor: object) -> bool:
+        """Whether there is something of the actor."""
+        return actor in self.states or actor in self.additions
+
+    def actors(self) -> Iterator[bytes]:
+        """Yield every actor there is something of."""
+        yield from self.states
+        yield from self.additions
+
+    def merge(self, states: Iterable[tuple[bytes, bytes]], additions: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take in what a commit writes."""
+        own_states, own_additions = self.states, self.additions
+        for actor, state in states:
+            own_states[actor] = state
+            own_additions.pop(actor, None)
+            self.size_bytes += len(state)
+        for actor, addition in additions:
+            known = own_additions.get(actor)
+            if known is not None:
+                own_additions[actor] = known + addition
+            elif actor in own_states:
+                own_states[actor] += addition
+            else:
+                own_additions[actor] = addition
+            self.size_bytes += len(addition)
+
+    def is_much(self, fold_at: int) -> bool:
+        """Tell whether it should be folded: so many actors are in it, or `FOLD_BYTES`."""
+        return len(self.states) + len(self.additions) >= fold_at or self.size_bytes >= FOLD_BYTES
+
+    def state(self, actor: bytes, in_shard: bytes | None) -> bytes | None:
+        """Return an actor's state, given what its shard has."""
+        whole = self.states.get(actor)
+        if whole is not None:
+            return whole
+        addition = self.additions.get(actor)
+        return in_shard if addition is None else (in_shard or b"") + addition
+
+
+def encode_entry(states: Pairs, additions: Pairs) -> bytes:
+    """Return a commit's entry."""
+    return _encode((_flat(states), _flat(additions)))
+
+
+def _flat(pairs: Pairs) -> list[bytes]:
+    return [part for pair in pairs for part in pair]
+
+
+def _pairs(parts: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(parts[::2], parts[1::2], strict=True)
