@@ -110,15 +110,15 @@ class Place:
             for first in range(0, len(keys), 1_000):
                 self.redis.delete(*keys[first : first + 1_000])
 
-    def measure(self, pattern: str) -> tuple[int, int]:
-        """Return how many fields the hashes of this pattern have, and how many bytes they take, keys included."""
+    def measure(self, pattern: str) -> tuple[list[dict[bytes, bytes]], int]:
+        """Return what the hashes of this pattern hold, and how many bytes they take, keys included."""
         keys = list(self.redis.scan_iter(match=pattern, count=5_000))
         with self.redis.pipeline(transaction=False) as questions:
             for key in keys:
-                questions.hlen(key)
+                questions.hgetall(key)
                 questions.memory_usage(key, samples=0)
             answers = questions.execute()
-        return sum(answers[::2]), sum(answers[1::2])
+        return answers[::2], sum(answers[1::2])
 
 
 @contextmanager

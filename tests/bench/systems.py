@@ -16,6 +16,7 @@ from stream.model.funnel import Funnel
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 from stream.stack.ports import free_ports
+from stream.store.journal import Journal, Mark
 
 from . import progress
 from .place import STANDARD, Child, Place, page, sample
@@ -109,9 +110,12 @@ class Worker:
             wrong = [*compare(rollup, analysis.rollup), *broken_laws(rollup)]
             if sum(rollup.verdicts) != expected.topic.events:
                 wrong.append(f"{sum(rollup.verdicts)} records counted of {expected.topic.events}")
-        actors, in_shards = self._place.measure(f"{{{self.name}:*}}:a:*")
-        _, in_journals = self._place.measure(f"{{{self.name}:*}}:journal")
-        return Kept(actors, in_shards + in_journals, wrong)
+        shards, in_shards = self._place.measure(f"{{{self.name}:*}}:a:*")
+        journals, in_journals = self._place.measure(f"{{{self.name}:*}}:journal")
+        actors = {actor for shard in shards for actor in shard}
+        for entries in journals:
+            actors |= {*Journal(Mark(0, 0), {int(number): entry for number, entry in entries.items()}).actors()}
+        return Kept(len(actors), in_shards + in_journals, wrong)
 
     async def _read(self):
         store = open_store(self._settings)
@@ -188,7 +192,8 @@ class Agent:
         found = [int(stored.get(b"%d" % step, 0)) for step in range(len(STEPS))]
         expected = self._expected.plain
         wrong = [] if found == expected else [f"actors that reached each step: {found} instead of {expected}"]
-        return Kept(*self._place.measure(f"{self.name}:states"), wrong)
+        states, state_bytes = self._place.measure(f"{self.name}:states")
+        return Kept(sum(map(len, states)), state_bytes, wrong)
 
     def notes(self) -> dict[str, float]:
         """Say nothing else."""
