@@ -17,6 +17,8 @@ Pairs = Sequence[tuple[bytes, bytes]]
 
 FOLD_STATES = 50_000
 FOLD_BYTES = 4 << 20
+FOLD_NOW = 2.0
+"""Fullness from which on a journal is folded even if others are fuller."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
@@ -72,9 +74,9 @@ class Journal:
                 own_additions[actor] = addition
             self.size_bytes += len(addition)
 
-    def is_much(self, fold_at: int) -> bool:
-        """Tell whether it should be folded: so many actors are in it, or `FOLD_BYTES`."""
-        return len(self.states) + len(self.additions) >= fold_at or self.size_bytes >= FOLD_BYTES
+    def fullness(self, fold_at: int) -> float:
+        """Return how full it is; from 1.0 on it is to be folded: so many actors are in it, or `FOLD_BYTES`."""
+        return max((len(self.states) + len(self.additions)) / fold_at, self.size_bytes / FOLD_BYTES)
 
     def state(self, actor: bytes, in_shard: bytes | None) -> bytes | None:
         """Return an actor's state, given what its shard has."""

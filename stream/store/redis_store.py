@@ -23,7 +23,7 @@ from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
 from stream.store.failures import REDIS_FAILURES, failure_of
 from stream.store.heads import decode_head, encode_head
-from stream.store.journal import FOLD_STATES, Journal, Mark
+from stream.store.journal import FOLD_NOW, FOLD_STATES, Journal, Mark
 from stream.store.keys import Keys, shard_of
 from stream.store.scripts import Script
 
@@ -151,9 +151,14 @@ class RedisStore:
         """Send commits; None stands for one that was not applied because the journal is not the known one."""
         partitions = tuple(commit.partition for commit in commits)
         journals = [self._journals.pop(partition) for partition in partitions]  # until the outcome is known
+        for commit, journal in zip(commits, journals, strict=True):
+            journal.merge(commit.states, commit.additions)
+        # One at a time: partitions fill alike, and all at once they would hold up everything behind them.
+        fullest = max(journals, key=self._fullness)
         calls, following = [], []
         for commit, journal in zip(commits, journals, strict=True):
-            arguments, after = self._written(commit, journal)
+            limit = 1.0 if journal is fullest else FOLD_NOW
+            arguments, after = self._written(commit, journal, limit)
             calls.append(_Call(scripts.COMMIT, *arguments))
             following.append(after)
         replies = await self._run("commit", partitions, calls)
@@ -162,11 +167,15 @@ class RedisStore:
                 self._journals[partition] = after
         return [_result(reply) for reply in replies]
 
-    def _written(self, commit: Commit, journal: Journal) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
-        """Return the arguments of a commit, and the journal after it; what `journal` was is gone."""
-        journal.merge(commit.states, commit.additions)
+    def _written(
+        self, commit: Commit, journal: Journal, limit: float
+    ) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
+        """Return the arguments of a commit that is merged into `journal`, and the journal after it.
+
+        limit: fullness from which on it is folded. What `journal` was is gone.
+        """
         epoch, next_entry = commit.head.epoch, journal.mark.next_entry
-        if journal.is_much(self._fold_at) or any(actor in journal for actor in commit.deleted):
+        if self._fullness(journal) >= limit or any(actor in journal for actor in commit.deleted):
             after = Journal(Mark(epoch, next_entry + bool(journal.entries)))
             return folding_arguments(self._keys, commit, journal), after
         arguments = commit_arguments(self._keys, commit, journal)
@@ -175,6 +184,9 @@ class RedisStore:
             next_entry += 1
         journal.mark = Mark(epoch, next_entry)
         return arguments, journal
+
+    def _fullness(self, journal: Journal) -> float:
+        return journal.fullness(self._fold_at)
 
     async def _read_journals(self, partitions: Iterable[int]) -> None:
         """Read the journals that are not known."""

@@ -62,20 +62,14 @@ def _is_skipped(source: PartitionRecords, batch: Any) -> bool:
 
 
 def _append(columns: Columns, batch: Any) -> None:
-    add_value, add_offset = columns.values.append, columns.offsets.append
-    add_time, add_key = columns.record_times.append, columns.keys.append
+    records = list(batch)
     position = columns.next_offset
-    size = 0
-    for record in batch:
-        offset = record.offset
-        # The broker sends whole record batches: the first may begin before the position.
-        if offset < position:
-            continue
-        value = record.value
-        add_value(value)
-        add_offset(offset)
-        add_time(record.timestamp)
-        add_key(record.key)
-        if value is not None:
-            size += len(value)
-    columns.size_bytes += size
+    # The broker sends whole record batches: the first may begin before the position.
+    if records and records[0].offset < position:
+        records = [record for record in records if record.offset >= position]
+    values = [record.value for record in records]
+    columns.values += values
+    columns.offsets += [record.offset for record in records]
+    columns.record_times += [record.timestamp for record in records]
+    columns.keys += [record.key for record in records]
+    columns.size_bytes += sum([len(value) for value in values if value is not None])

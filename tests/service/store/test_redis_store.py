@@ -181,6 +181,21 @@ async def test_a_small_commit_goes_into_the_journal_and_many_of_them_into_the_sh
     await store.drop_namespace()
 
 
+async def test_of_journals_that_fill_alike_one_is_folded_at_a_time(stack, open_store, namespace, client):
+    store = open_store(stack.redis_url, namespace=namespace, fold_at=2)
+    for partition in range(3):
+        await store.create_head(partition, PartitionHead(0))
+    folded = []
+    for offset, count in enumerate([1, 1, 1, 4]):
+        head, states = PartitionHead(offset + 1), [(actor(10 * offset + number), b"1") for number in range(count)]
+        commits = [Commit(partition, (offset, 0), head, states) for partition in range(3)]
+        assert await store.commit(commits) == [DONE] * 3
+        folded.append([not await client.exists(f"{{{namespace}:{partition}}}:journal") for partition in range(3)])
+    # All have one, then two, which is much; what has twice as much does not wait for its turn.
+    assert [sum(each) for each in folded] == [0, 1, 1, 3]
+    await store.drop_namespace()
+
+
 async def test_a_store_that_has_not_seen_the_journal_reads_it_before_it_writes(stack, open_store, namespace):
     """And so does one that saw an earlier one: two may commit from one position to the same."""
     first, second = (open_store(stack.redis_url, namespace=namespace, fold_at=4) for _ in range(2))

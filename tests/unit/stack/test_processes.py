@@ -62,7 +62,9 @@ def test_a_child_dies_with_its_parent_even_on_kill_9():
     code = (
         "import json, subprocess, sys, time\n"
         "from stream.stack.processes import dying_with_parent\n"
-        f"child = subprocess.Popen(dying_with_parent({SLEEP!r}))\n"
+        "begin = [sys.executable, '-c', 'import time; print(flush=True); time.sleep(600)']\n"
+        "child = subprocess.Popen(dying_with_parent(begin), stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()  # before that the kernel may not have been told yet\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)\n"
     )

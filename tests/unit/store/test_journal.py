@@ -39,12 +39,12 @@ def test_a_state_is_what_the_commits_make_of_the_one_in_the_shard(commits, in_sh
         assert folded == expected
 
 
-def test_it_is_much_by_actors_or_by_bytes():
+def test_it_is_full_by_actors_or_by_bytes():
     journal = Journal(MARK)
     journal.merge([(b"ab", b"1")], [(b"cd", b"1")])
-    assert (journal.is_much(2), journal.is_much(3)) == (True, False)
+    assert [journal.fullness(actors) for actors in (1, 2, 4)] == [2.0, 1.0, 0.5]
     journal.merge([], [(b"cd", bytes(FOLD_BYTES - 2))])
-    assert journal.is_much(3)
+    assert journal.fullness(3) == 1.0
 
 
 def test_entries_are_read_in_the_order_of_their_numbers():
