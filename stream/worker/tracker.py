@@ -17,9 +17,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
-import msgspec
-
-from stream.aggregate.rollup import Shown, merge
+from stream.aggregate.rollup import merge
 from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.admission import Limits
@@ -33,7 +31,9 @@ from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Commit, Done, PartitionHead, Store
-from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set, rules_of, with_rules
+from stream.worker.activation import FunnelSetInactive
+from stream.worker.active_funnels import ActiveFunnels
+from stream.worker.as_of import AsOf
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.envelope import misplaced_text
 from stream.worker.fences import Fences
@@ -42,7 +42,6 @@ from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
 from stream.worker.partition import Counting, Judged, Partition, checksum_of, decode_rollup, encode_rollup
 from stream.worker.resume import check_position, first_head, log_changed, read_from
-from stream.worker.shown import as_numbers, choose, is_over
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class Tracker:
         self._mapping = mapping
         self._store = store
         self._outbox = outbox
-        self._activate = activate
+        self._active = ActiveFunnels(settings, self._funnels, store, activate=activate)
         self._source_lag = source_lag
         self._counting: Counting | None = None
         self._partitions: dict[int, Partition] = {}
@@ -93,13 +92,8 @@ class Tracker:
             settings.rolling,
         )
         self.merged: Rollup | None = None
-        self._active: ActiveSet | None = None
-        self._active_document: bytes | None = None
-        self._shown: Mapping[str, Shown] = as_numbers({}, self._funnels)
+        self._as_of = AsOf()
         self._lag: dict[int, Lag] = {}
-        self._mark_ms: int | None = None
-        self._mark_seen_s = 0.0
-        self._all_caught_up = False
         self._refreshed_s = 0.0
         self._checked_set_s = 0.0
         self._why_not = "not started"
@@ -128,24 +122,11 @@ class Tracker:
         return not reason, reason
 
     async def _activate_funnels(self) -> None:
-        document = await self._store.active_funnel_set()
-        if document is not None and document == self._active_document:
-            return
-        known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
         try:
-            active = next_active_set(self._funnels, known, force=self._activate)
-            active = with_rules(active, rules_of(self._settings.rolling, self._settings.actor_secret))
+            active = await self._active.activate()
         except FunnelSetInactive as error:
             self._why_not = error.reason
             raise
-        self._activate = False  # once: an order given at the start must not fight a later one
-        if active is not known:
-            written = msgspec.json.encode(active)
-            if not await self._store.set_active_funnel_set(written, document):
-                raise FunnelSetInactive("another worker changed the active funnel set at the same time")
-            document = written
-        self._active, self._active_document = active, document
-        self._shown = as_numbers(active.shown, self._funnels)
         settings = self._settings
         counting = self._counting
         # A store that was emptied gives the same set other numbers.
@@ -440,30 +421,11 @@ class Tracker:
         if now_s - self._checked_set_s >= ACTIVE_SET_EVERY_S:
             self._checked_set_s = now_s
             await self._activate_funnels()
-            if 0 in self._partitions:
-                await self._choose_shown()
+            if 0 in self._partitions and self.merged is not None:
+                await self._active.choose_shown(self.merged, int(time.time() * 1000))
         await self._write_rollups(now_s)
         if self._partition_count and now_s - self._refreshed_s >= REFRESH_EVERY_S:
             await self._refresh(now_s)
-
-    async def _choose_shown(self) -> None:
-        """Choose the breakdown values that all workers show; only the owner of partition 0 does."""
-        active, merged = self._active, self.merged
-        if active is None or merged is None:
-            return
-        now_ms = int(time.time() * 1000)
-        anew = not active.shown_ms or is_over(active.shown_ms, active.first_shown_ms, now_ms)
-        choice = choose(active.shown, merged, self._funnels, self._settings.export, anew=anew)
-        if choice == active.shown:
-            return
-        chosen = msgspec.structs.replace(
-            active,
-            shown=choice,
-            shown_ms=now_ms if anew else active.shown_ms,
-            first_shown_ms=active.first_shown_ms or now_ms,
-        )
-        # If another worker was first, the next look shows its choice.
-        await self._store.set_active_funnel_set(msgspec.json.encode(chosen), self._active_document)
 
     async def _write_rollups(self, now_s: float) -> None:
         due = [partition.number for partition in self._partitions.values() if self._is_due(partition, now_s)]
@@ -500,10 +462,10 @@ class Tracker:
         if mark_ms is None or time.monotonic() - partition.rollup_written_s < ROLLUP_EVERY_S:
             return commit
         # While records wait T stands; going back to the watermark would open again what has run out.
-        as_of_ms = max(mark_ms, self._as_of_ms() or mark_ms, commit.head.as_of_ms or mark_ms)
+        as_of_ms = max(mark_ms, self._as_of.ms(time.monotonic()) or mark_ms, commit.head.as_of_ms or mark_ms)
         head = replace(commit.head, as_of_ms=as_of_ms)
         lag = self._lag_records(partition.number)
-        rollup = partition.roll_up(head, as_of_ms, self._shown, int(time.time() * 1000), lag)
+        rollup = partition.roll_up(head, as_of_ms, self._active.shown, int(time.time() * 1000), lag)
         return replace(commit, head=head, rollup=encode_rollup(rollup))
 
     def _lag_records(self, number: int) -> int:
@@ -515,26 +477,12 @@ class Tracker:
         in_sources = 0 if self._source_lag is None else self._source_lag()
         return -1 if own is None or in_sources is None else own.records + in_sources
 
-    def _as_of_ms(self) -> int | None:
-        """Return T: the largest watermark, moved on by the wall clock while nothing waits anywhere."""
-        if self._mark_ms is None or not self._all_caught_up:
-            return self._mark_ms
-        return self._mark_ms + int((time.monotonic() - self._mark_seen_s) * 1000)
-
     async def _refresh(self, now_s: float) -> None:
         blobs = await self._store.load_rollups(self._partition_count)
         by_number = {number: decode_rollup(blob) for number, blob in enumerate(blobs) if blob is not None}
         rollups = list(by_number.values())
         self._refreshed_s = now_s
-        marks = [rollup.watermark_ms for rollup in rollups if rollup.watermark_ms is not None]
-        mark_ms = max(marks, default=None)
-        if mark_ms != self._mark_ms:
-            # T goes on from where it stands, be that ahead of the watermark (a slow clock's event, a restart).
-            stands_ms = max((rollup.as_of_ms for rollup in rollups if rollup.as_of_ms is not None), default=0)
-            ahead_s = max(0, stands_ms - (mark_ms or 0)) / 1000
-            self._mark_ms, self._mark_seen_s = mark_ms, now_s - ahead_s
-        # A partition nobody ever wrote to has no rollup, and nothing that could wait.
-        self._all_caught_up = all(rollup.lag_records == 0 for rollup in rollups)
+        self._as_of.see(rollups, now_s)
         # Before merging: it adds to the first rows in place.
         self.stats.rollup_written_ms = {number: rollup.written_ms for number, rollup in by_number.items()}
         self.merged = merge(rollups)

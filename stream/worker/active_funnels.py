@@ -1,0 +1,69 @@
+"""This worker's funnels as the active set of its namespace, and which breakdown values all workers show.
+
+In:  the funnels, the store's document of the active set, the merged rollup.
+Out: the document with this worker's funnels active; the values to show, as numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from stream.aggregate.rollup import Shown
+from stream.model.funnel import Funnel
+from stream.model.result import Rollup
+from stream.settings.tracker import TrackerSettings
+from stream.store.contract import Store
+from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set, rules_of, with_rules
+from stream.worker.shown import as_numbers, choose, is_over
+
+
+class ActiveFunnels:
+    """Keeps the document up to date; `shown` has the values to show by name@version and breakdown.
+
+    activate: go back to these funnels even if they were replaced, once.
+    """
+
+    def __init__(self, settings: TrackerSettings, funnels: Sequence[Funnel], store: Store, *, activate: bool) -> None:
+        self._settings, self._funnels, self._store, self._activate = settings, funnels, store, activate
+        self._active: ActiveSet | None = None
+        self._document: bytes | None = None
+        self.shown: Mapping[str, Shown] = as_numbers({}, funnels)
+
+    async def activate(self) -> ActiveSet:
+        """Return the active set, which is ours. Raises `FunnelSetInactive`, and `StoreRefused` for other rules."""
+        document = await self._store.active_funnel_set()
+        if self._active is not None and document is not None and document == self._document:
+            return self._active
+        known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
+        active = next_active_set(self._funnels, known, force=self._activate)
+        active = with_rules(active, rules_of(self._settings.rolling, self._settings.actor_secret))
+        self._activate = False  # once: an order given at the start must not fight a later one
+        if active is not known:
+            written = msgspec.json.encode(active)
+            if not await self._store.set_active_funnel_set(written, document):
+                raise FunnelSetInactive("another worker changed the active funnel set at the same time")
+            document = written
+        self._active, self._document = active, document
+        self.shown = as_numbers(active.shown, self._funnels)
+        return active
+
+    async def choose_shown(self, merged: Rollup, now_ms: int) -> None:
+        """Choose the breakdown values that all workers show; only the owner of partition 0 does.
+
+        now_ms: the wall clock.
+        """
+        active = self._active
+        if active is None:
+            return
+        anew = not active.shown_ms or is_over(active.shown_ms, active.first_shown_ms, now_ms)
+        choice = choose(active.shown, merged, self._funnels, self._settings.export, anew=anew)
+        if choice == active.shown:
+            return
+        chosen = msgspec.structs.replace(
+            active,
+            shown=choice,
+            shown_ms=now_ms if anew else active.shown_ms,
+            first_shown_ms=active.first_shown_ms or now_ms,
+        )
+        # If another worker was first, the next look shows its choice.
+        await self._store.set_active_funnel_set(msgspec.json.encode(chosen), self._document)
