@@ -46,7 +46,7 @@ class Journal:
         for number, entry in sorted((entries or {}).items()):
             self.entries.append(number)
             states, additions = _decode(entry)
-            self.merge(_pairs(states), _pairs(additions))
+            self.merge(pairs(states), pairs(additions))
 
     def __contains__(self, actor: object) -> bool:
         """Whether there is something of the actor."""
@@ -96,5 +96,6 @@ def _flat(pairs: Pairs) -> list[bytes]:
     return [part for pair in pairs for part in pair]
 
 
-def _pairs(parts: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def pairs(parts: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield field and value of a flat list, as Redis gives a hash."""
     return zip(parts[::2], parts[1::2], strict=True)

@@ -8,7 +8,7 @@ Nothing is repeated here after an error: its outcome is unknown, and the caller
 reads the head first. Layout, sizes, rights and figures: docs/state.md.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
 from stream.store.failures import REDIS_FAILURES, failure_of
 from stream.store.heads import decode_head, encode_head
-from stream.store.journal import FOLD_NOW, FOLD_STATES, Journal, Mark
+from stream.store.journal import FOLD_NOW, FOLD_STATES, Journal, Mark, pairs
 from stream.store.keys import Keys, shard_of
 from stream.store.scripts import Script
 
@@ -115,7 +115,7 @@ class RedisStore:
         call = _Call(scripts.SCAN_SHARD, [*names, self._keys.actors(partition)[shard]], values)
         (reply,) = await self._run("scan_shard", (partition,), [call])
         journal, (fields,) = self._found(partition, reply)
-        states = dict(_pairs(fields))
+        states = dict(pairs(fields))
         for actor in journal.actors():
             if shard_of(actor, self.shards) == shard:
                 state = journal.state(actor, states.get(actor))
@@ -129,7 +129,7 @@ class RedisStore:
         mark = Mark(int(epoch), int(next_entry))
         known = self._journals.get(partition)
         if known is None or known.mark != mark:
-            known = self._journals[partition] = Journal(mark, {int(n): entry for n, entry in _pairs(entries)})
+            known = self._journals[partition] = Journal(mark, {int(n): entry for n, entry in pairs(entries)})
         return known, rest
 
     async def load_rollups(self, partitions: int) -> list[bytes | None]:
@@ -302,10 +302,6 @@ def _result(reply: Any) -> CommitResult | None:
     if reply == 0:
         return None
     return DONE if reply == 1 else Moved(int(reply[0]), int(reply[1]))
-
-
-def _pairs(parts: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(parts[::2], parts[1::2], strict=True)
 
 
 def _clear(operation: str, partitions: tuple[int, ...], replies: list[Any]) -> list[Any]:
