@@ -8,7 +8,7 @@ Nothing is repeated here after an error: its outcome is unknown, and the caller
 reads the head first. Layout, sizes, rights and figures: docs/state.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -92,17 +92,20 @@ class RedisStore:
 
     async def load_states(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the states of these actors in the order of `keys`, in one round trip."""
+        orders: list[list[int]] = []
+
+        def calls(known: Mark | None) -> list[_Call]:
+            asked = []
+            orders.clear()
+            for first in range(0, max(len(keys), 1), LOAD_ACTORS):
+                names, values, order = load_arguments(self._keys, partition, keys[first : first + LOAD_ACTORS], known)
+                asked.append(_Call(scripts.LOAD_STATES, names, values))
+                orders.append([first + index for index in order])
+            return asked
+
         states: list[bytes | None] = [None] * len(keys)
-        known = self._journals.get(partition)
-        calls, orders = [], []
-        for first in range(0, len(keys), LOAD_ACTORS):
-            some = keys[first : first + LOAD_ACTORS]
-            names, values, order = load_arguments(self._keys, partition, some, None if known is None else known.mark)
-            calls.append(_Call(scripts.LOAD_STATES, names, values))
-            orders.append([first + index for index in order])
-        replies = await self._run("load_states", (partition,), calls)
-        for order, reply in zip(orders, replies, strict=True):
-            journal, in_shards = self._found(partition, reply)
+        found = await self._with_journal("load_states", partition, calls)
+        for order, (journal, in_shards) in zip(orders, found, strict=True):
             # Lua ends an array at trailing nils; what is not there was not found.
             for index, state in zip_longest(order, in_shards):
                 states[index] = journal.state(keys[index], state)
@@ -110,11 +113,12 @@ class RedisStore:
 
     async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
         """Return every state of one shard."""
-        known = self._journals.get(partition)
-        names, values, _ = load_arguments(self._keys, partition, (), None if known is None else known.mark)
-        call = _Call(scripts.SCAN_SHARD, [*names, self._keys.actors(partition)[shard]], values)
-        (reply,) = await self._run("scan_shard", (partition,), [call])
-        journal, (fields,) = self._found(partition, reply)
+
+        def calls(known: Mark | None) -> list[_Call]:
+            names, values, _ = load_arguments(self._keys, partition, (), known)
+            return [_Call(scripts.SCAN_SHARD, [*names, self._keys.actors(partition)[shard]], values)]
+
+        ((journal, (fields,)),) = await self._with_journal("scan_shard", partition, calls)
         states = dict(pairs(fields))
         for actor in journal.actors():
             if shard_of(actor, self.shards) == shard:
@@ -123,14 +127,24 @@ class RedisStore:
                     states[actor] = state
         return states
 
-    def _found(self, partition: int, reply: Sequence[Any]) -> tuple[Journal, Sequence[Any]]:
-        """Return the journal that belongs to a reply, and what else is in it; remembers the journal."""
-        epoch, next_entry, entries, *rest = reply
-        mark = Mark(int(epoch), int(next_entry))
+    async def _with_journal(
+        self, operation: str, partition: int, calls: Callable[[Mark | None], Sequence[_Call]]
+    ) -> list[tuple[Journal, Sequence[Any]]]:
+        """Run calls that name the known journal; return what each answers, with the journal of its instant."""
         known = self._journals.get(partition)
-        if known is None or known.mark != mark:
-            known = self._journals[partition] = Journal(mark, {int(n): entry for n, entry in pairs(entries)})
-        return known, rest
+        mark = None if known is None else known.mark
+        replies = await self._run(operation, (partition,), calls(mark))
+        if known is not None and (self._journals.get(partition) is not known or known.mark != mark):
+            # A commit has begun meanwhile, and what was known is gone.
+            known = mark = None
+            replies = await self._run(operation, (partition,), calls(None))
+        found = []
+        for epoch, next_entry, entries, *rest in replies:
+            at = Mark(int(epoch), int(next_entry))
+            if known is None or at != known.mark:
+                known = self._journals[partition] = Journal(at, {int(n): entry for n, entry in pairs(entries)})
+            found.append((known, rest))
+        return found
 
     async def load_rollups(self, partitions: int) -> list[bytes | None]:
         """Return the rollups of partitions 0..partitions-1, in one round trip."""
@@ -190,13 +204,9 @@ class RedisStore:
 
     async def _read_journals(self, partitions: Iterable[int]) -> None:
         """Read the journals that are not known."""
-        unknown = [partition for partition in partitions if partition not in self._journals]
-        calls = [
-            _Call(scripts.LOAD_STATES, *load_arguments(self._keys, partition, (), None)[:2]) for partition in unknown
-        ]
-        replies = await self._run("load_states", tuple(unknown), calls)
-        for partition, reply in zip(unknown, replies, strict=True):
-            self._found(partition, reply)
+        for partition in partitions:
+            if partition not in self._journals:
+                await self.load_states(partition, ())
 
     async def create_head(self, partition: int, head: PartitionHead) -> bool:
         """Store a first head; False if there is one already."""

@@ -1,5 +1,6 @@
 """A commit in the real Redis: whole, compared, in its own partition, whatever its size."""
 
+import asyncio
 import itertools
 import time
 
@@ -8,6 +9,7 @@ import redis.asyncio
 
 from stream.errors import StoreRefused
 from stream.store.contract import DONE, Commit, Moved, PartitionHead
+from stream.store.keys import shard_of
 
 pytestmark = pytest.mark.service
 RUNS = itertools.count()
@@ -211,3 +213,19 @@ async def test_a_store_that_has_not_seen_the_journal_reads_it_before_it_writes(s
     assert await first.commit([Commit(0, (0, 0), timer, additions=[(two, b"+")])]) == [DONE]
     assert await second.load_states(0, [one, two]) == [None, b"2+"]
     await first.drop_namespace()
+
+
+async def test_states_that_are_asked_for_while_a_commit_begins_are_whole(stack, open_store, namespace):
+    """The answer leaves out a journal that was known when it was asked for, and is not any more."""
+    store = open_store(stack.redis_url, namespace=namespace)
+    await store.create_head(0, PartitionHead(0))
+    one = actor(1)
+    await store.commit([Commit(0, (0, 0), PartitionHead(1), [(one, b"1")])])
+    asked = asyncio.create_task(store.load_states(0, [one]))
+    scanned = asyncio.create_task(store.scan_shard(0, shard_of(one, store.shards)))
+    await asyncio.sleep(0)
+    assert await store.commit([Commit(0, (1, 0), PartitionHead(2), additions=[(one, b"+")])]) == [DONE]
+    assert (await asked)[0] in {b"1", b"1+"}
+    assert (await scanned)[one] in {b"1", b"1+"}
+    assert await store.load_states(0, [one]) == [b"1+"]
+    await store.drop_namespace()
