@@ -135,6 +135,7 @@ class ActorTable:
                 if seal_below_ms is not None and (
                     entries[position - 1][TIME] < seal_below_ms
                     or (len(entries) > MANY and entries[len(entries) // 2][TIME] < seal_below_ms)
+                    or len(entries) > self._bot_cap
                 ):
                     seal_entries(funnel, entries, seal_below_ms)
                     is_new = False

@@ -15,8 +15,9 @@ import msgspec
 
 Pairs = Sequence[tuple[bytes, bytes]]
 
-FOLD_STATES = 50_000
+FOLD_STATES = 20_000
 FOLD_BYTES = 4 << 20
+FOLD_ENTRIES = 1_000
 FOLD_NOW = 2.0
 """Fullness from which on a journal is folded even if others are fuller."""
 
@@ -75,8 +76,12 @@ class Journal:
             self.size_bytes += len(addition)
 
     def fullness(self, fold_at: int) -> float:
-        """Return how full it is; from 1.0 on it is to be folded: so many actors are in it, or `FOLD_BYTES`."""
-        return max((len(self.states) + len(self.additions)) / fold_at, self.size_bytes / FOLD_BYTES)
+        """Return how full it is; from 1.0 on it is to be folded.
+
+        fold_at: actors that are much; so are `FOLD_BYTES` of states and `FOLD_ENTRIES`.
+        """
+        actors = len(self.states) + len(self.additions)
+        return max(actors / fold_at, self.size_bytes / FOLD_BYTES, len(self.entries) / FOLD_ENTRIES)
 
     def state(self, actor: bytes, in_shard: bytes | None) -> bytes | None:
         """Return an actor's state, given what its shard has."""

@@ -157,7 +157,7 @@ class RedisStore:
             left = [index for index, result in enumerate(results) if result is None]
             if not left:
                 return [result for result in results if result is not None]
-            await self._read_journals([commits[index].partition for index in left])
+            await self._read_journals([commits[index] for index in left])
             for index, result in zip(left, await self._commit([commits[index] for index in left]), strict=True):
                 results[index] = result
 
@@ -202,11 +202,13 @@ class RedisStore:
     def _fullness(self, journal: Journal) -> float:
         return journal.fullness(self._fold_at)
 
-    async def _read_journals(self, partitions: Iterable[int]) -> None:
-        """Read the journals that are not known."""
-        for partition in partitions:
-            if partition not in self._journals:
-                await self.load_states(partition, ())
+    async def _read_journals(self, commits: Iterable[Commit]) -> None:
+        """Read the journals that are not known, or known of another epoch than the commit continues from."""
+        for commit in commits:
+            known = self._journals.get(commit.partition)
+            if known is None or known.mark.epoch != commit.expected[1]:
+                self._journals.pop(commit.partition, None)
+                await self.load_states(commit.partition, ())
 
     async def create_head(self, partition: int, head: PartitionHead) -> bool:
         """Store a first head; False if there is one already."""
@@ -227,6 +229,8 @@ class RedisStore:
     async def raise_epoch(self, partition: int) -> int | None:
         """Add one to the epoch and return it; None if there is no head."""
         call = _Call(scripts.RAISE_EPOCH, [self._keys.head(partition)])
+        # What is known may be of another history: the store may have gone back while others had the partition.
+        self._journals.pop(partition, None)
         (epoch,) = await self._run("raise_epoch", (partition,), [call])
         return None if epoch is None else int(epoch)
 
@@ -248,6 +252,7 @@ class RedisStore:
 
         Raises `StoreRefused` if something writes to it meanwhile.
         """
+        self._journals.clear()
         names = await self._names()
         heads = [name for name in names if name.endswith(b"}:head")]
         for doomed in (heads, names):

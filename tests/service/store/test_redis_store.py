@@ -229,3 +229,24 @@ async def test_states_that_are_asked_for_while_a_commit_begins_are_whole(stack, 
     assert (await scanned)[one] in {b"1", b"1+"}
     assert await store.load_states(0, [one]) == [b"1+"]
     await store.drop_namespace()
+
+
+async def test_a_worker_that_takes_a_partition_over_knows_nothing_of_an_earlier_history(
+    stack, open_store, namespace, client
+):
+    """The store goes back, another worker counts on, and then the first one again, with entries of the same numbers."""
+    first, second = (open_store(stack.redis_url, namespace=namespace) for _ in range(2))
+    one, two = actor(1), actor(2)
+    names = [f"{{{namespace}:0}}:head", f"{{{namespace}:0}}:journal"]
+    await first.create_head(0, PartitionHead(0))
+    await first.commit([Commit(0, (0, 0), PartitionHead(1), [(one, b"1")])])
+    kept = {name: await client.dump(name) for name in names}
+    await first.commit([Commit(0, (1, 0), PartitionHead(2), additions=[(one, b"lost")])])
+    for name, dump in kept.items():
+        await client.restore(name, 0, dump, replace=True)
+    assert await second.raise_epoch(0) == 1
+    await second.commit([Commit(0, (1, 1), PartitionHead(2, epoch=1), [(two, b"2")])])
+    assert await first.raise_epoch(0) == 2
+    assert await first.commit([Commit(0, (2, 2), PartitionHead(3, epoch=2))]) == [DONE]
+    assert await first.load_states(0, [one, two]) == [b"1", b"2"]
+    await first.drop_namespace()

@@ -88,6 +88,15 @@ def test_an_actor_of_many_events_is_written_whole_once_half_of_them_are_old(tabl
     assert_stored(table, stored, applied)
 
 
+def test_an_actor_near_the_bot_cap_is_sealed_before_it_would_go_the_slow_way():
+    table = ActorTable(funnel_set("A>B"), str.encode, bot_cap=5)
+    apply(table, " ".join(f"u1:A#a{time}@{time}" for time in range(5)))
+    for time in range(5, 30):
+        apply(table, f"u1:A#a{time}@{time}", seal_below_ms=time - 3)
+        ((_, states),) = table.items()
+        assert len(states[0].entries) <= 6
+
+
 def assert_stored(table, stored, applied):
     """Assert that the store has every actor as the table has it, once what was applied is stored too."""
     stored.update(applied.states)
