@@ -10,6 +10,7 @@ import pytest
 
 from support.sim import faults
 from support.sim.judge import Judge
+from support.sim.store import Fate
 from support.sim.traffic import Case, small_case
 from support.sim.world import Outcome, judge_of, run
 
@@ -26,10 +27,7 @@ AT_TURN = {
     "with a store that lost its tail": faults.lose_tail,
     "with a store that was emptied": faults.flush,
 }
-AT_CALL = {
-    "refused a call": partial(faults.fail_call, is_after=False),
-    "left without the answer to a call": partial(faults.fail_call, is_after=True),
-}
+FAILURES = [fate for fate in Fate if fate is not Fate.ANSWERED]
 
 
 @cache
@@ -65,9 +63,11 @@ def test_a_worker_may_be_hit_at_any_await(kind, workers):
 
 
 @pytest.mark.parametrize("workers", SEEDS)
-@pytest.mark.parametrize("kind", AT_CALL)
-def test_any_call_of_the_store_may_fail(kind, workers):
+@pytest.mark.parametrize("fate", FAILURES, ids=lambda fate: fate.name.lower())
+def test_any_call_of_the_store_may_fail(fate, workers):
     case, judge, usual = known(workers)
     for call in places(usual.calls):
-        outcome = run(case, [(0, partial(AT_CALL[kind], number=call))], judge=judge)
-        assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_PLACE={call} pytest {__file__} -k '{kind}-{workers}'")
+        outcome = run(case, [(0, partial(faults.fail_call, number=call, fate=fate))], judge=judge)
+        assert not outcome.wrong, outcome.story(
+            f"FUNNEL_SIM_PLACE={call} pytest {__file__} -k '{fate.name.lower()}-{workers}'"
+        )

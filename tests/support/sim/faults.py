@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from support.sim.loop import within
-from support.sim.store import USUAL_S
+from support.sim.store import USUAL_S, Fate
 from support.sim.worker import SESSION_S
 from support.sim.world import Fault, World
 
@@ -75,21 +75,17 @@ def store_away(world: World, seconds: float = SHORT_S) -> None:
     _later(world, seconds, lambda: setattr(world.server, "is_away", False))
 
 
-def store_fails(world: World, before: float = 0.3, after: float = 0.3, seconds: float = SHORT_S) -> None:
-    """Let calls of Redis fail, some before and some after they were carried out."""
-    world.note(f"store fails for {seconds:.2f} s: {before:.2f} before, {after:.2f} after")
-    world.server.fails_before, world.server.fails_after = before, after
-
-    def mend() -> None:
-        world.server.fails_before = world.server.fails_after = 0.0
-
-    _later(world, seconds, mend)
+def store_fails(world: World, odds: float = 0.2, seconds: float = SHORT_S) -> None:
+    """Let calls of Redis fail, each in one of the ways there are."""
+    world.note(f"store fails for {seconds:.2f} s: {odds:.2f} in each way")
+    world.server.odds = dict.fromkeys((Fate.LOST, Fate.UNHEARD, Fate.LATE), odds)
+    _later(world, seconds, world.server.odds.clear)
 
 
-def fail_call(world: World, number: int, *, is_after: bool) -> None:
-    """Let the call of Redis with this number fail, before or after it was carried out."""
-    world.note(f"store call {number} fails {'after' if is_after else 'before'} it was carried out")
-    world.server.fails_at = (number, is_after)
+def fail_call(world: World, number: int, fate: Fate) -> None:
+    """Let the call of Redis with this number fail."""
+    world.note(f"store call {number} {fate.value}")
+    world.server.fate_of[number] = fate
 
 
 def store_slow(world: World, slowest_s: float = 0.5, seconds: float = SHORT_S) -> None:
@@ -156,7 +152,7 @@ def _drawn(draw: random.Random, workers: int) -> list[Fault]:
         partial(cut, number=number),
         partial(broker_away, seconds=seconds),
         partial(store_away, seconds=seconds),
-        partial(store_fails, before=draw.random() / 2, after=draw.random() / 2, seconds=seconds),
+        partial(store_fails, odds=draw.random() / 3, seconds=seconds),
         partial(store_slow, slowest_s=slowest_s, seconds=seconds),
         partial(broker_slow, slowest_s=slowest_s, seconds=seconds),
         partial(letters_away, seconds=seconds),

@@ -6,11 +6,12 @@ Out: one line for each number that differs; none if all is well.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from stream.analyze.compare import broken_laws, compare
 from stream.analyze.count import Analysis, LogCount
 from stream.analyze.live import LiveView, read_live
+from stream.ingest.admission import Limits
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.model.result import Rollup
 from stream.model.verdict import DEAD_LETTER_VERDICTS, Verdict
@@ -31,6 +32,8 @@ class Judge:
         self._ends = {number: log.end for number, log in logs.items()}
         self._now = self._analysis(None)
         self._ever = self._analysis(EVER)
+        # A partition without a watermark writes no rollup.
+        self._has_silent = not all(any(_moves(row, case.limits) for row in rows) for rows in self._rows.values())
         self._totals = [self._oracle(shape, window_ms) for shape, window_ms in case.shapes]
 
     def _analysis(self, as_of_ms: int | None) -> Analysis:
@@ -69,6 +72,14 @@ class Judge:
             if as_of_ms == EVER:
                 lines += self._against_oracle(live)
         return lines
+
+    def page_differences(self, name: str, page: Rollup | None) -> list[str]:
+        """Return where the sums that a worker shows on /metrics are not those of the whole log."""
+        found = (0, [0] * len(Verdict)) if page is None else (page.next_offset, page.verdicts)
+        wanted = (sum(self._ends.values()), list(self._now.verdicts))
+        if self._has_silent or found == wanted:
+            return []
+        return [f"{name} shows next offset {found[0]}, verdicts {found[1]}; right is {wanted[0]}, {wanted[1]}"]
 
     def _verdicts(self, view: LiveView) -> list[str]:
         found = [sum(each.head.verdicts[verdict] for each in view.partitions.values()) for verdict in Verdict]
@@ -113,6 +124,11 @@ def _position(number: int, head: object, end: int, rows: int) -> list[str]:
     return lines
 
 
+def _moves(row: Row, limits: Limits) -> bool:
+    record = _read(row)
+    return record is not None and record.event.time <= row.record_ms + limits.max_future_skew_ms
+
+
 def _read(row: Row) -> ORecord | None:
     try:
         fields = json.loads(row.value)
@@ -120,8 +136,3 @@ def _read(row: Row) -> ORecord | None:
         return ORecord(fields["user_id"], event, row.record_ms)
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def read_all(logs: Mapping[int, PartitionLog]) -> Sequence[int]:
-    """Return the number of committed records of each partition."""
-    return [len(log.rows()) for log in logs.values()]

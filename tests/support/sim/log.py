@@ -78,6 +78,12 @@ class PartitionLog:
         """Leave offsets out, as compaction and rolled-back appends do."""
         self.end += count
 
+    def trim(self) -> None:
+        """Forget the first half, as retention does."""
+        if self._batches:
+            self._batches = self._batches[len(self._batches) // 2 :]
+            self.begin = self._batches[0].base
+
     def read(self, offset: int, max_bytes: int) -> tuple[bytes, list[tuple[int, int]]]:
         """Return record batches from the one that holds `offset`, and the aborted transactions among them."""
         parts, size, last = [], 0, offset

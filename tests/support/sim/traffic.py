@@ -28,7 +28,8 @@ START_MS = int(EPOCH_S * 1000)
 class Deed(NamedTuple):
     """What a producer does to a partition, `after_s` from the start.
 
-    kind: "append" `rows` of (key, value), "commit" or "abort" the producer's transaction, "skip" some offsets.
+    kind: "append" `rows` of (key, value), "commit" or "abort" the producer's transaction, "skip" some offsets,
+    "trim" the first half of the log.
     """
 
     after_s: float
@@ -60,6 +61,7 @@ class Case:
     cache_actors: int
     ahead: Ahead
     workers: int
+    is_static: bool
 
     @property
     def funnels(self) -> tuple[Funnel, ...]:
@@ -123,6 +125,7 @@ def random_case(seed: int, records: int, seconds: float) -> Case:
         draw.choice([1, 4, 1_000]),
         Ahead(draw.choice([1, 5, 5_000]), draw.choice([1, 8, 5_000]), draw.choice([1, 6, 2_000])),
         draw.choice([1, 2, 2, 3]),
+        draw.random() < 0.2,
     )
 
 
@@ -135,6 +138,8 @@ def _deeds(draw: random.Random, records: int, seconds: float, partitions: int, l
         while mine:
             part = [mine.pop(0) for _ in range(min(len(mine), draw.choice([1, 1, 2, 5])))]
             if part[-1][0] > seconds / 3:
+                if not after_s and not is_open and draw.random() < 0.2:
+                    yield Deed(0.0, partition, "trim")
                 after_s = part[-1][0]
             record_ms = START_MS + int(part[-1][0] * 1000)
             producer = draw.choice([NOBODY, NOBODY, NOBODY, 1, 2])

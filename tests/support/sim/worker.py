@@ -20,6 +20,7 @@ from stream.worker.outbox import DeadLetter
 from stream.worker.tracker import Tracker
 from stream.worker.tracker_app import TrackerApp, WorkerOptions
 from support.sim.broker import HOST, PORT
+from support.sim.judge import Judge
 from support.sim.loop import Process, VirtualLoop, within
 from support.sim.store import SimServer, SimStore
 from support.sim.traffic import SHARDS, TOPIC, Case
@@ -78,13 +79,12 @@ class Worker:
         *,
         kind: type[MemoryStore] = MemoryStore,
         make: Callable[..., Tracker] = Tracker,
-        instance_id: str = "",
     ) -> None:
         self.name, self.crashes = name, []
         self._case, self._loop, self._server, self._letters = case, loop, server, letters
-        self._kind, self._make, self._instance_id = kind, make, instance_id
+        self._kind, self._make = kind, make
         self.process = Process(name)
-        self.process.kill()
+        self.process.end()
         self.app: TrackerApp | None = None
         self.tracker: Tracker | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -113,7 +113,7 @@ class Worker:
                     "group",
                     (f"{HOST}:{PORT}",),
                     TOPIC,
-                    instance_id=self._instance_id,
+                    instance_id=self.name if case.is_static else "",
                     session_timeout_s=SESSION_S,
                     heartbeat_s=HEARTBEAT_S,
                     limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
@@ -126,6 +126,17 @@ class Worker:
             starting = self._loop.create_task(self.app.start())
         with within(None):
             self._watching = self._loop.create_task(self._watch(process, self.app, starting))
+
+    def unsettled(self, judge: Judge) -> list[str]:
+        """Return what is still wrong with a worker that has partitions: what it shows, or that it is not ready."""
+        if self.process.is_frozen:
+            return [f"{self.name} sleeps"]
+        if not self.is_running or self.app is None or self.tracker is None or not self.tracker._partitions:
+            return []
+        is_ready, reason = self.app.is_ready()
+        return judge.page_differences(self.name, self.tracker.merged) + (
+            [] if is_ready else [f"{self.name} is not ready: {reason}"]
+        )
 
     def kill(self, restart_s: float | None = RESTART_S) -> None:
         """End the process at once; start another one after a while (None: not by itself)."""
@@ -153,7 +164,7 @@ class Worker:
         await asyncio.wait([stopping], timeout=STOP_S)
         if not stopping.done() and not process.is_dead and not process.is_frozen:
             self.crashes.append(TimeoutError("it did not stop"))
-        process.kill()
+        process.end()
 
     async def _watch(self, process: Process, app: TrackerApp, starting: "asyncio.Task[None]") -> None:
         """Do what a supervisor does: a process that ended by itself is started anew."""

@@ -7,12 +7,15 @@ Out: an outcome: what differs in the end, what nobody has caught, how long it to
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
+from aiokafka import client
+
 from stream.store.memory import MemoryStore
-from stream.worker import agent, fences, tracker
+from stream.worker import agent, fences, tracker, transport
 from stream.worker.tracker import Tracker
 from support.sim.broker import Broker
 from support.sim.judge import Judge
@@ -38,19 +41,18 @@ class Outcome:
     busy_turns: int
     seconds: float
     calls: int
-    crashes: list[str]
     said: list[str] = field(default_factory=list)
 
     def story(self, again: str) -> str:
         """Return what happened, for people; `again` is the command that makes it happen again."""
-        return "\n".join(["", again, *self.said, *self.crashes, *self.wrong])
+        return "\n".join(["", again, *self.said, *self.wrong])
 
 
 class World:
     """What a fault may lay hands on."""
 
-    def __init__(self, case: Case, kind: type[MemoryStore], make: Callable[..., Tracker]) -> None:
-        self.case = case
+    def __init__(self, case: Case, judge: Judge, kind: type[MemoryStore], make: Callable[..., Tracker]) -> None:
+        self.case, self.judge = case, judge
         self.draw = random.Random(f"world {case.seed}")
         self.loop = VirtualLoop(self.draw)
         self.broker = Broker(self.loop, self.draw, TOPIC, case.partitions)
@@ -58,6 +60,7 @@ class World:
         self.letters = Letters(self.server)
         self.troubles = self.busy_turns = 0
         self.said: list[str] = []
+        self.unsettled: list[str] = []
         self.workers = [
             Worker(f"w{number}", case, self.loop, self.server, self.letters, kind=kind, make=make)
             for number in range(case.workers)
@@ -78,7 +81,7 @@ class World:
         )
 
     async def live(self) -> None:
-        """Produce, count, and go on until everything is counted and all is quiet."""
+        """Produce, count, and go on until everything is counted, shown and quiet."""
         producing = self.loop.create_task(self._produce())
         for worker in self.workers:
             worker.start()
@@ -87,18 +90,22 @@ class World:
         quiet_since = None
         while self.loop.time() < deadline:
             await asyncio.sleep(LOOK_S)
-            if (
-                self.troubles
-                or self.loop.has_alarms
-                or not self.is_caught_up()
-                or any(each.process.is_frozen for each in self.workers)
-            ):
+            self.unsettled = self._unsettled()
+            if self.unsettled:
                 quiet_since = None
             elif quiet_since is None:
                 quiet_since, self.busy_turns = self.loop.time(), self.loop.turns
             elif self.loop.time() - quiet_since > QUIET_S:
                 break
         await asyncio.gather(*[worker.stop() for worker in self.workers])
+
+    def _unsettled(self) -> list[str]:
+        """Return what is not yet as it must be in the end."""
+        if self.troubles or self.loop.has_alarms:
+            return ["faults are still to come"]
+        if not self.is_caught_up():
+            return ["not everything is counted"]
+        return [line for worker in self.workers for line in worker.unsettled(self.judge)]
 
     async def _produce(self) -> None:
         for deed in self.case.deeds:
@@ -111,7 +118,9 @@ class World:
 
 def do(log: PartitionLog, deed: Deed) -> None:
     """Write to a log what a deed says."""
-    if deed.kind == "append":
+    if deed.kind == "trim":
+        log.trim()
+    elif deed.kind == "append":
         log.append(list(deed.rows), deed.record_ms, deed.producer)
     elif deed.kind == "skip":
         log.skip(3)
@@ -136,17 +145,17 @@ def run(
     make: Callable[..., Tracker] = Tracker,
 ) -> Outcome:
     """Let workers count a case; each fault befalls them before the callback with its number."""
-    world = World(case, kind, make)
+    world = World(case, judge or judge_of(case), kind, make)
     for turn, fault in faults:
         world.loop.at_turn(turn, lambda fault=fault: fault(world))
     with _simulated(world):
         world.loop.run(world.live())
-        judge = judge or judge_of(case)
-        wrong = asyncio.run(judge.differences(world.server, world.letters.sent))
-    crashes = [f"{worker.name}: {reason!r}" for worker in world.workers for reason in worker.crashes]
+        wrong = asyncio.run(world.judge.differences(world.server, world.letters.sent))
+    wrong += world.unsettled
+    wrong += [f"{worker.name} ended: {reason!r}" for worker in world.workers for reason in worker.crashes]
     wrong += [f"nobody caught: {_told(error)}" for error in world.loop.errors]
     seconds = world.loop.time() - START_S
-    return Outcome(wrong, world.loop.turns, world.busy_turns, seconds, world.server.calls, crashes, world.said)
+    return Outcome(wrong, world.loop.turns, world.busy_turns, seconds, world.server.calls, world.said)
 
 
 def _told(error: dict[str, object]) -> str:
@@ -155,14 +164,23 @@ def _told(error: dict[str, object]) -> str:
 
 @contextmanager
 def _simulated(world: World) -> Iterator[None]:
-    ahead = world.case.ahead
+    ahead, clients, new_consumer = world.case.ahead, [], transport._new_consumer
+
+    def remembered(*args: Any) -> Any:
+        clients.append(new_consumer(*args))
+        return clients[-1]
+
     with virtual_time(world.loop), ExitStack() as stack:
         for target, name, value in (
             (agent, "AHEAD", ahead.group),
             (tracker, "LOAD_AHEAD", ahead.load),
             (tracker, "COMMIT_STATES", ahead.states),
+            (tracker, "uncollected", nullcontext),  # what is kept from the collector is never given back
             (fences, "FENCE_S", 2 * HEARTBEAT_S),
+            (transport, "_new_consumer", remembered),
+            (client, "create_conn", world.broker.open),
         ):
             stack.enter_context(patch.object(target, name, value))
-        stack.enter_context(patch("aiokafka.client.create_conn", world.broker.open))
         yield
+    for each in clients:
+        each._closed = True  # else those of killed processes complain
