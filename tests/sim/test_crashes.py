@@ -50,7 +50,6 @@ def places(count: int) -> range | list[int]:
 def test_without_any_fault_all_is_well(workers):
     _, _, outcome = known(workers)
     assert not outcome.wrong
-    assert not outcome.crashes
 
 
 @pytest.mark.parametrize("workers", SEEDS)

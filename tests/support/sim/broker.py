@@ -23,7 +23,7 @@ from support.sim.store import USUAL_S
 
 HOST, PORT, NODE = "sim", 9092, 1
 VERSIONS = dict.fromkeys(range(40), (0, 1)) | {1: (4, 4), 2: (2, 2), 8: (3, 3), 9: (3, 3), 11: (5, 5), 14: (3, 3)}
-OFFSET_OUT_OF_RANGE = 1
+OFFSET_OUT_OF_RANGE, NOT_LEADER = 1, 6
 EARLIEST = -2
 
 
@@ -34,7 +34,8 @@ class Broker:
         self.loop, self.draw, self.topic = loop, draw, topic
         self.logs = {number: PartitionLog() for number in range(partitions)}
         self.group = Group()
-        self.is_away = False
+        self.is_away = self.is_confused = False
+        self.garbled = 0
         self.slowest_s = USUAL_S
         self.connections: list[Connection] = []
         self.context = copy_context()
@@ -121,9 +122,14 @@ class Broker:
 
     def _read(self, number: int, offset: int, max_bytes: int) -> tuple[Any, ...]:
         log = self.logs[number]
+        if self.is_confused:
+            return number, NOT_LEADER, -1, -1, [], b""
         if not log.begin <= offset <= log.end:
             return number, OFFSET_OUT_OF_RANGE, -1, -1, [], b""
         data, aborted = log.read(offset, max_bytes)
+        if data and self.garbled:
+            self.garbled -= 1
+            data = data[:-1] + bytes([data[-1] ^ 1])
         return number, 0, log.end, log.stable_end, aborted, data
 
 

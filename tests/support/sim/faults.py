@@ -12,31 +12,39 @@ from functools import partial
 
 from support.sim.loop import within
 from support.sim.store import USUAL_S, Fate
-from support.sim.worker import SESSION_S
+from support.sim.worker import RESTART_S, SESSION_S
 from support.sim.world import Fault, World
 
 SHORT_S, LONG_S = 0.4 * SESSION_S, 2.5 * SESSION_S
 SPANS_S = (0.05, 0.3, SHORT_S, SESSION_S, LONG_S)
-KINDS = 13
+KINDS = 16
 
 
-def kill(world: World, number: int = 0) -> None:
-    """Kill a worker; its supervisor starts it anew."""
-    world.note(f"kill {number}")
+def kill(world: World, number: int = 0, restart_s: float = RESTART_S) -> None:
+    """Kill a worker; its supervisor starts it anew after a while."""
+    world.note(f"kill {number}, start it after {restart_s:.2f} s")
     world.workers[number].kill()
+    _later(world, restart_s, world.workers[number].start)
 
 
-def stop(world: World, number: int = 0) -> None:
+def stop(world: World, number: int = 0, restart_s: float = 0.0) -> None:
     """Stop a worker as a deploy does, and start it anew."""
-    world.note(f"stop {number}")
+    world.note(f"stop {number}, start it after {restart_s:.2f} s")
     worker = world.workers[number]
 
     async def restart() -> None:
         await worker.stop()
-        worker.start()
+        _later(world, restart_s, worker.start)
 
     with within(None):
         world.loop.create_task(restart())
+
+
+def power_cut(world: World, restart_s: float = RESTART_S, share: float = 0.1) -> None:
+    """Kill all workers at once; the store has lost what it wrote last."""
+    for number in range(len(world.workers)):
+        kill(world, number, restart_s)
+    lose_tail(world, share)
 
 
 def freeze(world: World, number: int = 0, seconds: float = LONG_S) -> None:
@@ -59,6 +67,19 @@ def cut(world: World, number: int = 0) -> None:
     world.note(f"cut {number}")
     for connection in [each for each in world.broker.connections if each.owner is world.workers[number].process]:
         connection.break_off()
+
+
+def garble(world: World, count: int = 1) -> None:
+    """Let bits flip in the next answers with records."""
+    world.note(f"{count} fetches are garbled")
+    world.broker.garbled = count
+
+
+def broker_confused(world: World, seconds: float = SHORT_S) -> None:
+    """Let the broker say for a while that it does not lead the partitions."""
+    world.note(f"broker confused for {seconds:.2f} s")
+    world.broker.is_confused = True
+    _later(world, seconds, lambda: setattr(world.broker, "is_confused", False))
 
 
 def broker_away(world: World, seconds: float = SHORT_S) -> None:
@@ -145,11 +166,14 @@ def _drawn(draw: random.Random, workers: int) -> list[Fault]:
     """Return one fault of each kind."""
     number, seconds, slowest_s = draw.randrange(workers), draw.choice(SPANS_S), draw.choice([0.02, 0.3, 2.0])
     return [
-        partial(kill, number=number),
-        partial(stop, number=number),
+        partial(kill, number=number, restart_s=seconds),
+        partial(stop, number=number, restart_s=seconds),
+        partial(power_cut, restart_s=seconds, share=draw.random()),
         partial(freeze, number=number, seconds=seconds),
         partial(expel, number=draw.randrange(9)),
         partial(cut, number=number),
+        partial(garble, count=draw.randrange(1, 4)),
+        partial(broker_confused, seconds=seconds),
         partial(broker_away, seconds=seconds),
         partial(store_away, seconds=seconds),
         partial(store_fails, odds=draw.random() / 3, seconds=seconds),

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import Context, ContextVar
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import Any
 from unittest.mock import patch
 
@@ -102,11 +103,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         finally:
             self.close()
             asyncio.set_event_loop(None)
+            before = logging.root.manager.disable
             logging.disable()
-            for task, process in self._tasks:
+            direct = [(task, None) for task in asyncio.all_tasks(self)]  # Faust makes some without `create_task`
+            for task, process in self._tasks + direct:
                 self._end(task, process)
             self._tasks.clear()
-            logging.disable(logging.NOTSET)
+            logging.disable(before)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> Any:
         """Make a task, and keep it."""
@@ -117,8 +120,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _end(self, task: "asyncio.Task[Any]", process: Process | None) -> None:
         if not task.done():
             task._log_destroy_pending = False
-            with suppress(BaseException):  # what tidies up finds no loop that runs
-                task.get_coro().close()
+            _close(task.get_coro())
         elif task._log_traceback:
             task._log_traceback = False
             is_cut_off = process is not None and process.is_killed
@@ -195,6 +197,14 @@ def within(process: Process | None) -> Iterator[None]:
         yield
     finally:
         CURRENT.reset(token)
+
+
+def _close(coro: Any) -> None:
+    if iscoroutine(coro) and getcoroutinestate(coro) == CORO_CREATED:
+        for argument in filter(iscoroutine, coro.cr_frame.f_locals.values()):
+            _close(argument)  # else it complains that it was never awaited
+    with suppress(BaseException):  # what tidies up finds no loop that runs
+        coro.close()
 
 
 def _name_of(task: Any) -> str:

@@ -109,9 +109,10 @@ def small_case(seed: int, records: int = 40, workers: int = 1) -> Case:
     return replace(case, deeds=deeds, partitions=2, workers=workers, ahead=Ahead(draw.choice([1, 4]), 3, 2))
 
 
-def random_case(seed: int, records: int, seconds: float) -> Case:
-    """Draw a case whose records arrive over `seconds`."""
+def random_case(seed: int, records: int, seconds: float | None = None) -> Case:
+    """Draw a case whose records arrive over `seconds` (None: drawn too)."""
     draw = random.Random(f"case {seed}")
+    seconds = seconds or draw.choice([1.5, 3.0, 8.0])
     partitions = draw.randrange(1, 5)
     limits = Limits(draw.choice([0, 2_000, 600_000]), draw.choice([0, 1_000]))
     shapes = tuple((draw.choice(SHAPES), draw.choice([0, 700, 5_000, 60_000])) for _ in range(draw.choice([1, 1, 2])))

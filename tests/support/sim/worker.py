@@ -67,7 +67,10 @@ class _NoGuard:
 
 
 class Worker:
-    """One worker and its supervisor; `crashes` says why it ended by itself, each time."""
+    """One worker and its supervisor.
+
+    crashes: why it ended by itself, each time. is_stillborn: whether it was killed before it had started.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,8 @@ class Worker:
         self.process.end()
         self.app: TrackerApp | None = None
         self.tracker: Tracker | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self.is_stillborn = False
+        self._starting: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -123,9 +127,9 @@ class Worker:
                 verdicts=lambda: self.tracker.stats.verdicts,
             )
             self.app.health, self.app._guard = _NoServer(), _NoGuard()
-            starting = self._loop.create_task(self.app.start())
+            self._starting = self._loop.create_task(self.app.start())
         with within(None):
-            self._watching = self._loop.create_task(self._watch(process, self.app, starting))
+            self._loop.create_task(self._watch(process, self.app, self._starting))
 
     def unsettled(self, judge: Judge) -> list[str]:
         """Return what is still wrong with a worker that has partitions: what it shows, or that it is not ready."""
@@ -138,12 +142,10 @@ class Worker:
             [] if is_ready else [f"{self.name} is not ready: {reason}"]
         )
 
-    def kill(self, restart_s: float | None = RESTART_S) -> None:
-        """End the process at once; start another one after a while (None: not by itself)."""
+    def kill(self) -> None:
+        """End the process at once."""
+        self.is_stillborn |= self.is_running and self._starting is not None and not self._starting.done()
         self.process.kill()
-        if restart_s is not None:
-            with within(None):
-                self._loop.call_later(restart_s, self.start)
 
     def freeze(self, seconds: float) -> None:
         """Stop the process for a while."""
@@ -174,5 +176,5 @@ class Worker:
                 with suppress(Exception):
                     self.crashes.append(app.crash_reason or starting.exception())
                 await self._stop(process, app)
-                self.kill()
+                self._loop.call_later(RESTART_S, self.start)
                 return

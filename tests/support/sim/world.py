@@ -5,7 +5,9 @@ Out: an outcome: what differs in the end, what nobody has caught, how long it to
 """
 
 import asyncio
+import gc
 import random
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -151,6 +153,10 @@ def run(
     with _simulated(world):
         world.loop.run(world.live())
         wrong = asyncio.run(world.judge.differences(world.server, world.letters.sent))
+    if any(worker.is_stillborn for worker in world.workers):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of coroutines that nobody will ever await
+            gc.collect()
     wrong += world.unsettled
     wrong += [f"{worker.name} ended: {reason!r}" for worker in world.workers for reason in worker.crashes]
     wrong += [f"nobody caught: {_told(error)}" for error in world.loop.errors]
