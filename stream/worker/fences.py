@@ -30,4 +30,6 @@ class Fences:
 
     def standing(self, partitions: Collection[int], now_s: float) -> list[int]:
         """Return those of `partitions` that must not be taken over yet."""
-        return sorted(number for number in partitions if now_s - self._since.get(number, now_s - FENCE_S) < FENCE_S)
+        return sorted(
+            number for number in partitions if number in self._since and now_s - self._since[number] < FENCE_S
+        )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.consumer import Consumer, ensure_TPset
@@ -86,7 +86,9 @@ class BatchConsumer(Consumer):
             is_there = topic in await kafka.topics()
         except KafkaError as error:
             await kafka.stop()
-            raise kafka_error(error, f"connecting to {', '.join(servers)}") from error
+            # `topics` raises the bare class if the broker has gone away since the start; a refusal has one of its own.
+            reason = KafkaConnectionError(str(error)) if type(error) is KafkaError else error
+            raise kafka_error(reason, f"connecting to {', '.join(servers)}") from error
         except BaseException:
             await kafka.stop()
             raise

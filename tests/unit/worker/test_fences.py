@@ -1,5 +1,6 @@
 """A partition that another worker has taken is left alone until Kafka has spoken, or has had the time to."""
 
+from stream.worker import fences as module
 from stream.worker.fences import FENCE_S, Fences
 
 
@@ -17,3 +18,8 @@ def test_kafkas_word_ends_it_at_once():
     fences.put_up(3, 100.0)
     fences.take_down([1, 3])
     assert fences.standing([3], 100.0) == []
+
+
+def test_a_partition_that_nobody_has_taken_is_free_whatever_the_clock_says(monkeypatch):
+    monkeypatch.setattr(module, "FENCE_S", 1.6)  # 1036.69 - (1036.69 - 1.6) is less than that
+    assert Fences().standing([3], 1036.69) == []

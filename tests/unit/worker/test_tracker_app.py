@@ -2,8 +2,11 @@
 
 import logging
 
+import pytest
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+
 from stream.errors import KafkaRefused, KafkaUnavailable
-from stream.worker import takeover
+from stream.worker import takeover, transport
 from stream.worker.tracker_app import RepeatFilter, TrackerApp, WorkerOptions
 
 
@@ -86,3 +89,35 @@ async def test_a_topic_of_somebody_else_is_not_prepared(monkeypatch):
     start.app.prepare_log = None
     await start.run()
     assert start.asked == ["store", "kafka"]
+
+
+class Connected:
+    """A Kafka client that connects, and fails when it is asked for the topics."""
+
+    def __init__(self, error):
+        self.error, self.is_stopped = error, False
+
+    async def start(self):
+        pass
+
+    async def topics(self):
+        raise self.error
+
+    async def stop(self):
+        self.is_stopped = True
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        pytest.param(KafkaError("Unable to get cluster metadata over all known brokers"), KafkaUnavailable, id="away"),
+        pytest.param(TopicAuthorizationFailedError(), KafkaRefused, id="refused"),
+    ],
+)
+async def test_a_broker_that_goes_away_while_it_is_connected_to_is_waited_for(monkeypatch, error, meaning):
+    client = Connected(error)
+    app = TrackerApp(WorkerOptions("g", ("127.0.0.1:1",), "log"), object(), metrics=lambda: b"")
+    monkeypatch.setattr(transport, "_new_consumer", lambda *_: client)
+    with pytest.raises(meaning):
+        await app.consumer._connect()
+    assert client.is_stopped

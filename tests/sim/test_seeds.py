@@ -1,0 +1,24 @@
+"""Random logs, random workers, random faults of every kind: in the end the store holds what the log says.
+
+`FUNNEL_SIM_SEED=N pytest tests/sim/test_seeds.py` runs one seed again; `FUNNEL_SIM=long` runs many (`make fuzz`).
+"""
+
+import os
+
+import pytest
+
+from support.sim.faults import plan
+from support.sim.traffic import random_case
+from support.sim.world import run
+
+RECORDS = 60
+USUAL_TURNS = 2_500  # of a run without faults
+SEEDS = range(3_000) if os.environ.get("FUNNEL_SIM") == "long" else range(40)
+CHOSEN = os.environ.get("FUNNEL_SIM_SEED")
+
+
+@pytest.mark.parametrize("seed", SEEDS if CHOSEN is None else [int(CHOSEN)])
+def test_whatever_happens_every_record_is_counted_once(seed):
+    case = random_case(seed, RECORDS)
+    outcome = run(case, plan(seed, case.workers, USUAL_TURNS))
+    assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_SEED={seed} pytest {__file__}")
