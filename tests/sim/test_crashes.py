@@ -12,7 +12,7 @@ from support.sim import faults
 from support.sim.judge import Judge
 from support.sim.store import Fate
 from support.sim.traffic import Case, small_case
-from support.sim.world import Outcome, judge_of, run
+from support.sim.world import AtTurn, Outcome, judge_of, run
 
 IS_LONG = os.environ.get("FUNNEL_SIM") == "long"
 CHOSEN = os.environ.get("FUNNEL_SIM_PLACE")
@@ -57,7 +57,7 @@ def test_without_any_fault_all_is_well(workers):
 def test_a_worker_may_be_hit_at_any_await(kind, workers):
     case, judge, usual = known(workers)
     for turn in places(usual.busy_turns):
-        outcome = run(case, [(turn, AT_TURN[kind])], judge=judge)
+        outcome = run(case, [(AtTurn(turn), AT_TURN[kind])], judge=judge)
         assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_PLACE={turn} pytest {__file__} -k '{kind}-{workers}'")
 
 
@@ -66,7 +66,7 @@ def test_a_worker_may_be_hit_at_any_await(kind, workers):
 def test_any_call_of_the_store_may_fail(fate, workers):
     case, judge, usual = known(workers)
     for call in places(usual.calls):
-        outcome = run(case, [(0, partial(faults.fail_call, number=call, fate=fate))], judge=judge)
+        outcome = run(case, [(AtTurn(0), partial(faults.fail_call, number=call, fate=fate))], judge=judge)
         assert not outcome.wrong, outcome.story(
             f"FUNNEL_SIM_PLACE={call} pytest {__file__} -k '{fate.name.lower()}-{workers}'"
         )

@@ -12,7 +12,6 @@ from support.sim.traffic import random_case
 from support.sim.world import run
 
 RECORDS = 60
-USUAL_TURNS = 2_500  # of a run without faults
 SEEDS = range(3_000) if os.environ.get("FUNNEL_SIM") == "long" else range(40)
 CHOSEN = os.environ.get("FUNNEL_SIM_SEED")
 
@@ -20,5 +19,5 @@ CHOSEN = os.environ.get("FUNNEL_SIM_SEED")
 @pytest.mark.parametrize("seed", SEEDS if CHOSEN is None else [int(CHOSEN)])
 def test_whatever_happens_every_record_is_counted_once(seed):
     case = random_case(seed, RECORDS)
-    outcome = run(case, plan(seed, case.workers, USUAL_TURNS))
+    outcome = run(case, plan(seed, case.workers))
     assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_SEED={seed} pytest {__file__}")

@@ -1,7 +1,7 @@
 """What may befall workers, broker and store; a fault is a function of the world, called between two callbacks.
 
 In:  a draw.
-Out: faults, each with the number of the callback before which it happens.
+Out: faults, each with its place: the number of the callback, or of the call of the store, before which it happens.
 
 Whatever a fault breaks is put right after a while, so that a run can end.
 """
@@ -13,11 +13,12 @@ from functools import partial
 from support.sim.loop import within
 from support.sim.store import USUAL_S, Fate
 from support.sim.worker import RESTART_S, SESSION_S
-from support.sim.world import Fault, World
+from support.sim.world import AtCall, AtTurn, Fault, Strike, World
 
 SHORT_S, LONG_S = 0.4 * SESSION_S, 2.5 * SESSION_S
 SPANS_S = (0.05, 0.3, SHORT_S, SESSION_S, LONG_S)
 KINDS = 16
+USUAL_CALLS, USUAL_TURNS = 200, 4_000  # a run without faults takes half as many of either
 
 
 def kill(world: World, number: int = 0, restart_s: float = RESTART_S) -> None:
@@ -154,12 +155,19 @@ def _later(world: World, seconds: float, mend: Callable[[], None]) -> None:
         world.loop.call_later(seconds, put_right)
 
 
-def plan(seed: int, workers: int, turns: int) -> list[tuple[int, Fault]]:
-    """Draw what befalls a run that would take so many turns: a few kinds of faults, once or several times."""
+def plan(seed: int, workers: int) -> list[Strike]:
+    """Draw what befalls a run: a few kinds of faults, once or several times, half of them while the store is asked."""
     draw = random.Random(f"faults {seed}")
     kinds = draw.sample(range(KINDS), draw.randrange(1, 5))
     count = draw.choice([1, 2, 4, 8])
-    return [(draw.randrange(1, 2 * turns), _drawn(draw, workers)[draw.choice(kinds)]) for _ in range(count)]
+    strikes = []
+    for _ in range(count):
+        fault = _drawn(draw, workers)[draw.choice(kinds)]
+        place = (
+            AtCall(draw.randrange(1, USUAL_CALLS)) if draw.random() < 0.5 else AtTurn(draw.randrange(1, USUAL_TURNS))
+        )
+        strikes.append((place, fault))
+    return strikes
 
 
 def _drawn(draw: random.Random, workers: int) -> list[Fault]:

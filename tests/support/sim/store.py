@@ -9,6 +9,7 @@ What a worker has sent is carried out even if the worker dies or sleeps meanwhil
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 from contextvars import copy_context
 from enum import Enum
 from typing import Any
@@ -46,7 +47,17 @@ class SimServer(MemoryServer):
         self.odds: dict[Fate, float] = {}
         self.fate_of: dict[int, Fate] = {}
         self.calls = 0
+        self._alarms: dict[int, list[Callable[[], None]]] = {}
         self.history: deque[Any] = deque(maxlen=SNAPSHOTS)
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether some `at_call` is still to come."""
+        return bool(self._alarms)
+
+    def at_call(self, number: int, act: Callable[[], None]) -> None:
+        """Call `act` when the call with this number arrives."""
+        self._alarms.setdefault(number, []).append(act)
 
     def lose_tail(self, share: float) -> None:
         """Go back to an older state: `share` of what is remembered is lost."""
@@ -61,6 +72,8 @@ class SimServer(MemoryServer):
     def fate(self) -> Fate:
         """Decide what becomes of the next call."""
         self.calls += 1
+        for act in self._alarms.pop(self.calls, ()):
+            act()
         if self.is_away:
             return Fate.LOST
         drawn = self.draw.random()

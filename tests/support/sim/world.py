@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from aiokafka import client
@@ -32,6 +33,21 @@ LOOK_S = 0.05
 QUIET_S = 1.2
 
 Fault = Callable[["World"], None]
+
+
+class AtTurn(NamedTuple):
+    """Before the callback with this number."""
+
+    number: int
+
+
+class AtCall(NamedTuple):
+    """When the store is about to carry out the call with this number."""
+
+    number: int
+
+
+Strike = tuple[AtTurn | AtCall, Fault]
 
 
 @dataclass(slots=True)
@@ -103,7 +119,7 @@ class World:
 
     def _unsettled(self) -> list[str]:
         """Return what is not yet as it must be in the end."""
-        if self.troubles or self.loop.has_alarms:
+        if self.troubles or self.loop.has_alarms or self.server.has_alarms:
             return ["faults are still to come"]
         if not self.is_caught_up():
             return ["not everything is counted"]
@@ -140,16 +156,17 @@ def judge_of(case: Case) -> Judge:
 
 def run(
     case: Case,
-    faults: Sequence[tuple[int, Fault]] = (),
+    strikes: Sequence[Strike] = (),
     *,
     judge: Judge | None = None,
     kind: type[MemoryStore] = MemoryStore,
     make: Callable[..., Tracker] = Tracker,
 ) -> Outcome:
-    """Let workers count a case; each fault befalls them before the callback with its number."""
+    """Let workers count a case; each fault befalls them at its place."""
     world = World(case, judge or judge_of(case), kind, make)
-    for turn, fault in faults:
-        world.loop.at_turn(turn, lambda fault=fault: fault(world))
+    for place, fault in strikes:
+        strike_at = world.loop.at_turn if isinstance(place, AtTurn) else world.server.at_call
+        strike_at(place.number, partial(fault, world))
     with _simulated(world):
         world.loop.run(world.live())
         wrong = asyncio.run(world.judge.differences(world.server, world.letters.sent))
