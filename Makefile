@@ -43,7 +43,7 @@ test-chaos: setup ## kills, stops and rebalances, the long form
 	FUNNEL_CHAOS=long $(PYTEST) -m chaos
 
 fuzz: setup ## the laws, with many more random cases
-	HYPOTHESIS_PROFILE=deep $(PYTEST) tests/property
+	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long $(PYTEST) tests/property tests/sim
 
 bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
 	$(BIN)/python -m tests.bench.run

@@ -69,8 +69,9 @@ def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any]) -> N
 def _count_steps(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: int) -> None:
     """Count how long the steps behind the `known` ones took, and what they are worth."""
     if best > 1:
-        previous_ms = chain[2 * known - 2 if known else 0]
-        for step in range(max(known, 1) + 1, best + 1):
+        reached = max(known, 1)
+        previous_ms = chain[2 * reached - 2]
+        for step in range(reached + 1, best + 1):
             time_ms = chain[2 * step - 2]
             _count_duration(cell, step, time_ms - previous_ms, sign)
             previous_ms = time_ms

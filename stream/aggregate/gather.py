@@ -70,8 +70,8 @@ def gather(  # noqa: C901 (one loop, for speed)
     for taken, given, taken_periods, given_periods, corrections in changes:
         if rule is not None:
             rule.count(ages, taken, given)
-        if taken and given and _goes_on(taken[0], given[0], step_count):
-            # Most changes: an attempt got further, so that only its new steps are new.
+        if taken and given and _gets_further_in_its_cell(taken[0], given[0], step_count):
+            # Most changes; only the new steps are to be counted.
             entry_ms, best, chain, entry, _ = given[0]
             slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
             count_progress(still_open[slot, segments], taken[0][1], best, chain)
@@ -86,7 +86,7 @@ def gather(  # noqa: C901 (one loop, for speed)
     return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
 
 
-def _goes_on(old: Attempt, new: Attempt, step_count: int) -> bool:
+def _gets_further_in_its_cell(old: Attempt, new: Attempt, step_count: int) -> bool:
     """Tell whether `new` is `old` with more steps, and both lie in one cell."""
     return old[1] < new[1] < step_count and old[0] == new[0] and old[3] is new[3] and new[2][: 2 * old[1]] == old[2]
 

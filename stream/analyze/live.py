@@ -1,7 +1,8 @@
 """What live has counted, straight from the store, at one instant for all partitions.
 
 In:  a store, the funnels of the settings.
-Out: heads and counts of every partition; rolled up at any `as_of` that is not before the largest watermark.
+Out: heads and counts of every partition; rolled up at any `as_of` that is not before the largest watermark. And a count
+     of the same log that must come to the same.
 
 Only reads. A worker's own rollups are each as old as its last write; here all partitions are
 worked out anew at the same instant, so that their sum is exact.
@@ -16,10 +17,14 @@ import msgspec
 
 from stream.aggregate.rollup import merge, roll_up
 from stream.aggregate.totals import PartitionTotals
+from stream.analyze.count import LogCount
 from stream.engine.match import FunnelSet
 from stream.errors import ReportError, StoreUnavailable
+from stream.ingest.admission import Limits
+from stream.ingest.mapping import Mapping as FieldMapping
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
+from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 from stream.store.connect import RedisOptions
 from stream.store.contract import PartitionHead, Store
@@ -148,6 +153,27 @@ async def _steady(store: Store, number: int) -> tuple[PartitionHead, dict[bytes,
         await asyncio.sleep(STEADY_PAUSE_S)
         head = await store.load_head(number)
     return None
+
+
+def count_as_live(settings: TrackerSettings, funnels: Sequence[Funnel]) -> LogCount:
+    """Return a count that admits, caps and sums up what it takes as live does with the log of these settings."""
+    return LogCount(
+        funnels,
+        log_mapping_of(settings),
+        Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
+        settings.rolling,
+        bot_cap=settings.worker.bot_cap,
+        ages=settings.age_matched,
+    )
+
+
+def log_mapping_of(settings: TrackerSettings) -> FieldMapping:
+    """Return how live reads its log."""
+    if not settings.needs_repartition:
+        return mapping_of(settings.sources[0])
+    from stream.worker.repartition import log_mapping  # noqa: PLC0415 (with it comes all of the Kafka worker)
+
+    return log_mapping(settings)
 
 
 def open_store(settings: TrackerSettings) -> RedisStore:

@@ -17,21 +17,17 @@ import msgspec
 from msgspec import UNSET
 
 from stream.analyze.compare import broken_laws, compare
-from stream.analyze.count import LogCount
 from stream.analyze.document import iso, live_funnels, records
 from stream.analyze.forms import VERSION, HeadDoc, ReportDoc
-from stream.analyze.live import LiveView, open_store, read_live
+from stream.analyze.live import LiveView, count_as_live, open_store, read_live
 from stream.analyze.read_topic import Span, read_topic, topic_spans
 from stream.analyze.show import console, show_report
 from stream.cli.analyze import as_of_ms
 from stream.errors import KafkaRefused, KafkaUnavailable, ReportError
-from stream.ingest.admission import Limits
-from stream.ingest.mapping import Mapping as FieldMapping
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
-from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 
@@ -132,14 +128,7 @@ async def compare_topic(
     """Count the log up to where live is, and return what differs from live's `rollup`, in words."""
     if rollup is None:
         return []
-    count = LogCount(
-        funnels,
-        log_mapping_of(tracker),
-        Limits(tracker.allowed_lateness_ms, tracker.max_future_skew_ms),
-        tracker.rolling,
-        bot_cap=tracker.worker.bot_cap,
-        ages=tracker.age_matched,
-    )
+    count = count_as_live(tracker, funnels)
     until = {number: partition.head.next_offset for number, partition in view.partitions.items()}
     spans = await read_topic(tracker.kafka, tracker.log_topic, count.take, until)
     analyzed = count.finish(rollup.as_of_ms)
@@ -152,15 +141,6 @@ async def compare_topic(
         differences.insert(0, f"live has counted {sum(rollup.verdicts)} records, the topic still holds "
                            f"{sum(analyzed.verdicts)} (partitions begin at {begin})")  # fmt: skip
     return differences
-
-
-def log_mapping_of(tracker: TrackerSettings) -> FieldMapping:
-    """Return how live reads its log."""
-    if not tracker.needs_repartition:
-        return mapping_of(tracker.sources[0])
-    from stream.worker.repartition import log_mapping  # noqa: PLC0415 (with it comes all of the Kafka worker)
-
-    return log_mapping(tracker)
 
 
 def _heads(view: LiveView, spans: Mapping[int, Span]) -> list[HeadDoc]:

@@ -10,18 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stream.analyze.compare import broken_laws, compare
-from stream.analyze.count import LogCount
-from stream.analyze.live import LiveView, open_store, read_live
+from stream.analyze.live import LiveView, count_as_live, open_store, read_live
 from stream.analyze.read_topic import Span, read_topic, topic_spans
 from stream.demo.scrape import Page, Seen, of_page, parse
 from stream.errors import DemoError
-from stream.ingest.admission import Limits
 from stream.metrics import names
 from stream.metrics.collector import FunnelCollector
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
-from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 
 CAUGHT_UP_S = 60.0
@@ -136,14 +133,7 @@ async def _caught_up(
 
 async def _analyze(settings: TrackerSettings, funnels: Sequence[Funnel], as_of_ms: int) -> Rollup | None:
     """Count the whole topic in one go, without any state."""
-    count = LogCount(
-        funnels,
-        mapping_of(settings.sources[0]),
-        Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
-        settings.rolling,
-        bot_cap=settings.worker.bot_cap,
-        ages=settings.age_matched,
-    )
+    count = count_as_live(settings, funnels)
     await read_topic(settings.kafka, settings.log_topic, count.take)
     return count.finish(as_of_ms).rollup
 

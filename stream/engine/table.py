@@ -21,9 +21,10 @@ from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.state import TIME, FunnelState, seal_entries
 from stream.model.verdict import Verdict
 
-MANY = 16
-
 __all__ = ["ActorTable", "AdmittedEvent", "Applied", "ByActor", "by_actor"]
+
+MANY = 16
+"""Entries of an actor from which on it is written as a whole once half of them can be sealed."""
 
 ByActor: TypeAlias = Mapping[str, Sequence[AdmittedEvent]]
 
@@ -128,7 +129,7 @@ class ActorTable:
             record = actors[actor]
             count += len(events)
             changed = advance_actor(record, events, serving, self._bot_cap, applied.changes, refused)
-            is_new = True
+            can_append = True
             for funnel, position in changed.items():
                 entries = record[funnel.slot]
                 # All that was there before, or half of many: an actor is written as a whole once in many events only.
@@ -138,11 +139,11 @@ class ActorTable:
                     or len(entries) > self._bot_cap
                 ):
                     seal_entries(funnel, entries, seal_below_ms)
-                    is_new = False
+                    can_append = False
                 elif position <= 1:
-                    is_new = False
+                    can_append = False
             if write and changed:
-                if is_new:
+                if can_append:
                     applied.additions.append((record[KEY], encode_new(record, changed)))
                 else:
                     applied.states.append((record[KEY], encode_whole(funnels, record)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from stream.store.contract import Commit
 from stream.store.heads import encode_head
-from stream.store.journal import Journal, Mark, encode_entry
+from stream.store.journal import Journal, Mark, encode_entry, flat
 from stream.store.keys import Keys
 
 Argument = bytes | int
@@ -32,8 +32,8 @@ def folding_arguments(keys: Keys, commit: Commit, journal: Journal) -> tuple[lis
         commit,
         journal.mark,
         folded=journal.entries,
-        sets=_states_by_shard(journal.states.items(), keys.shards),
-        additions=_states_by_shard(journal.additions.items(), keys.shards),
+        states=journal.states.items(),
+        additions=journal.additions.items(),
     )
 
 
@@ -44,33 +44,35 @@ def _arguments(  # noqa: PLR0913
     *,
     entry: Sequence[Argument] = (),
     folded: Sequence[int] = (),
-    sets: dict[int, list[bytes]] | None = None,
-    additions: dict[int, list[bytes]] | None = None,
+    states: Iterable[tuple[bytes, bytes]] = (),
+    additions: Iterable[tuple[bytes, bytes]] = (),
 ) -> tuple[list[bytes], list[Argument]]:
     offset, epoch = commit.expected
     partition = commit.partition
-    sets, additions = sets or {}, additions or {}
+    sets, appends = _states_by_shard(states, keys.shards), _states_by_shard(additions, keys.shards)
     deletions = _keys_by_shard(commit.deleted, keys.shards)
     names = keys.actors(partition)
     script_keys = [keys.head(partition), keys.cells(partition), keys.rollup(partition), keys.journal(partition)]
-    script_keys += [names[shard] for runs in (sets, additions, deletions) for shard in runs]
-    cells = [part for cell in commit.cells.items() for part in cell]
+    script_keys += [names[shard] for runs in (sets, appends, deletions) for shard in runs]
+    cells = flat(commit.cells.items())
     head = encode_head(commit.head, keys.shards, mark.next_entry + bool(entry or folded))
     rollup = () if commit.rollup is None else (commit.rollup,)
-    values: list[Argument] = [offset, epoch, keys.shards, mark.next_entry, len(sets), len(additions)]
+    values: list[Argument] = [offset, epoch, keys.shards, mark.next_entry, len(sets), len(appends)]
     _add_runs(values, (head, cells, commit.deleted_cells, rollup, entry, folded))
-    for runs in (sets, additions, deletions):
+    for runs in (sets, appends, deletions):
         _add_runs(values, runs.values())
     return script_keys, values
 
 
-def load_arguments(
-    keys: Keys, partition: int, actors: Sequence[bytes], known: Mark | None
-) -> tuple[list[bytes], list[Argument], list[int]]:
-    """Return KEYS and ARGV of the script that loads states, and the index in `actors` of each state it returns.
+def journal_arguments(keys: Keys, partition: int, known: Mark | None) -> tuple[list[bytes], list[Argument]]:
+    """Return with what KEYS and ARGV of a script begin that reads states; `known`: the journal it need not return."""
+    return [keys.head(partition), keys.journal(partition)], [-1, -1] if known is None else [*known]
 
-    known: the journal that need not be returned.
-    """
+
+def load_arguments(
+    keys: Keys, partition: int, actors: Sequence[bytes]
+) -> tuple[list[bytes], list[Argument], list[int]]:
+    """Return the other KEYS and ARGV of the script that loads states, and the index in `actors` of each it returns."""
     mask = keys.shards - 1
     runs: dict[int, list[int]] = {}
     get = runs.get
@@ -82,13 +84,13 @@ def load_arguments(
         else:
             run.append(index)
     names = keys.actors(partition)
-    values: list[Argument] = [-1, -1] if known is None else [*known]
+    values: list[Argument] = []
     order: list[int] = []
     for run in runs.values():
         values.append(len(run))
         values += [actors[index] for index in run]
         order += run
-    return [keys.head(partition), keys.journal(partition), *[names[shard] for shard in runs]], values, order
+    return [names[shard] for shard in runs], values, order
 
 
 def _add_runs(values: list[Argument], runs: Iterable[Sequence[Argument]]) -> None:

@@ -1,7 +1,7 @@
 """A partition head as the fields of a Redis hash, readable with HGETALL, and back.
 
 Numbers are decimal, None is the empty text. `format` is raised when a field changes
-its meaning; a release reads the format before its own. `shards` stands beside the
+its meaning; another one is refused. `shards` stands beside the
 head so that a worker with another number of shards is refused, not misled; so does `journal`.
 """
 

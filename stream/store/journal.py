@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-Pairs = Sequence[tuple[bytes, bytes]]
+Pairs = Iterable[tuple[bytes, bytes]]
 
 FOLD_STATES = 20_000
 FOLD_BYTES = 4 << 20
@@ -58,7 +58,7 @@ class Journal:
         yield from self.states
         yield from self.additions
 
-    def merge(self, states: Iterable[tuple[bytes, bytes]], additions: Iterable[tuple[bytes, bytes]]) -> None:
+    def merge(self, states: Pairs, additions: Pairs) -> None:
         """Take in what a commit writes."""
         own_states, own_additions = self.states, self.additions
         for actor, state in states:
@@ -94,11 +94,12 @@ class Journal:
 
 def encode_entry(states: Pairs, additions: Pairs) -> bytes:
     """Return a commit's entry."""
-    return _encode((_flat(states), _flat(additions)))
+    return _encode((flat(states), flat(additions)))
 
 
-def _flat(pairs: Pairs) -> list[bytes]:
-    return [part for pair in pairs for part in pair]
+def flat(fields: Pairs) -> list[bytes]:
+    """Return fields and values one after the other, as Redis takes a hash; `pairs` undoes it."""
+    return [part for field in fields for part in field]
 
 
 def pairs(parts: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ Nothing is repeated here after an error: its outcome is unknown, and the caller
 reads the head first. Layout, sizes, rights and figures: docs/state.md.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from stream.errors import StoreRefused
 from stream.store import scripts
-from stream.store.arguments import Argument, commit_arguments, folding_arguments, load_arguments
+from stream.store.arguments import Argument, commit_arguments, folding_arguments, journal_arguments, load_arguments
 from stream.store.audit import audit, probes
 from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
@@ -92,33 +92,21 @@ class RedisStore:
 
     async def load_states(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the states of these actors in the order of `keys`, in one round trip."""
-        orders: list[list[int]] = []
-
-        def calls(known: Mark | None) -> list[_Call]:
-            asked = []
-            orders.clear()
-            for first in range(0, max(len(keys), 1), LOAD_ACTORS):
-                names, values, order = load_arguments(self._keys, partition, keys[first : first + LOAD_ACTORS], known)
-                asked.append(_Call(scripts.LOAD_STATES, names, values))
-                orders.append([first + index for index in order])
-            return asked
-
+        firsts = range(0, max(len(keys), 1), LOAD_ACTORS)
+        asked = [load_arguments(self._keys, partition, keys[first : first + LOAD_ACTORS]) for first in firsts]
+        arguments = [(names, values) for names, values, _ in asked]
+        found = await self._with_journal("load_states", partition, scripts.LOAD_STATES, arguments)
         states: list[bytes | None] = [None] * len(keys)
-        found = await self._with_journal("load_states", partition, calls)
-        for order, (journal, in_shards) in zip(orders, found, strict=True):
+        for first, (_, _, order), (journal, in_shards) in zip(firsts, asked, found, strict=True):
             # Lua ends an array at trailing nils; what is not there was not found.
             for index, state in zip_longest(order, in_shards):
-                states[index] = journal.state(keys[index], state)
+                states[first + index] = journal.state(keys[first + index], state)
         return states
 
     async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
         """Return every state of one shard."""
-
-        def calls(known: Mark | None) -> list[_Call]:
-            names, values, _ = load_arguments(self._keys, partition, (), known)
-            return [_Call(scripts.SCAN_SHARD, [*names, self._keys.actors(partition)[shard]], values)]
-
-        ((journal, (fields,)),) = await self._with_journal("scan_shard", partition, calls)
+        arguments: list[tuple[list[bytes], list[Argument]]] = [([self._keys.actors(partition)[shard]], [])]
+        ((journal, (fields,)),) = await self._with_journal("scan_shard", partition, scripts.SCAN_SHARD, arguments)
         states = dict(pairs(fields))
         for actor in journal.actors():
             if shard_of(actor, self.shards) == shard:
@@ -128,16 +116,21 @@ class RedisStore:
         return states
 
     async def _with_journal(
-        self, operation: str, partition: int, calls: Callable[[Mark | None], Sequence[_Call]]
+        self, operation: str, partition: int, script: Script, asked: Sequence[tuple[list[bytes], list[Argument]]]
     ) -> list[tuple[Journal, Sequence[Any]]]:
-        """Run calls that name the known journal; return what each answers, with the journal of its instant."""
+        """Run a script that reads states, once for each of the arguments; return its answers, each with its journal."""
+
+        async def run(mark: Mark | None) -> list[Any]:
+            first_keys, first_values = journal_arguments(self._keys, partition, mark)
+            calls = [_Call(script, [*first_keys, *names], [*first_values, *values]) for names, values in asked]
+            return await self._run(operation, (partition,), calls)
+
         known = self._journals.get(partition)
         mark = None if known is None else known.mark
-        replies = await self._run(operation, (partition,), calls(mark))
+        replies = await run(mark)
         if known is not None and (self._journals.get(partition) is not known or known.mark != mark):
             # A commit has begun meanwhile, and what was known is gone.
-            known = mark = None
-            replies = await self._run(operation, (partition,), calls(None))
+            known, replies = None, await run(None)
         found = []
         for epoch, next_entry, entries, *rest in replies:
             at = Mark(int(epoch), int(next_entry))

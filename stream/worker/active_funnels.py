@@ -32,7 +32,7 @@ class ActiveFunnels:
     async def activate(self) -> ActiveSet:
         """Return the active set, which is ours. Raises `FunnelSetInactive`, and `StoreRefused` for other rules."""
         document = await self._store.active_funnel_set()
-        if self._active is not None and document is not None and document == self._document:
+        if self._active is not None and document == self._document:
             return self._active
         known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
         active = next_active_set(self._funnels, known, force=self._activate)

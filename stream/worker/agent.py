@@ -365,6 +365,7 @@ def _joined(batches: Sequence[PartitionBatch]) -> PartitionBatch:
         offsets=offsets,
         keys=keys,
         end_offset=last.end_offset,
+        size_bytes=sum(batch.size_bytes for batch in batches),
     )
 
 

@@ -68,6 +68,8 @@ def run(events: list[AdmittedEvent], batch: int, *, touched: bool) -> tuple[floa
         applied = table.apply(batch_by_actor, limit_ms)
         seconds += process_time() - begun
         sizes.update((key, len(blob)) for key, blob in applied.states)
+        for key, addition in applied.additions:
+            sizes[key] += len(addition)
     return seconds, table, sizes
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from stream.analyze.count import Analysis, LogCount
+from stream.analyze.count import Analysis
+from stream.analyze.live import count_as_live
 from stream.analyze.read_topic import read_topic
-from stream.ingest.admission import Limits
 from stream.model.funnel import Funnel
-from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 from stream.simulate.produce import TopicTarget, produce
 from stream.simulate.shop import SimRecord
@@ -122,15 +121,6 @@ def plainly_reached(events: int) -> list[int]:
 
 def analyzed(settings: TrackerSettings, funnels: tuple[Funnel, ...]) -> Analysis:
     """Count the topic with `funnel analyze`'s own count: exact, in order of time, without the worker."""
-    source = settings.sources[0]
-    limits = Limits(source.allowed_lateness_ms, source.max_future_skew_ms)
-    count = LogCount(
-        funnels,
-        mapping_of(source),
-        limits,
-        settings.rolling,
-        bot_cap=settings.worker.bot_cap,
-        ages=settings.age_matched,
-    )
+    count = count_as_live(settings, funnels)
     asyncio.run(read_topic(settings.kafka, settings.log_topic, count.take))
     return count.finish()

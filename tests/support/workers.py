@@ -16,15 +16,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stream.analyze.compare import broken_laws, compare
-from stream.analyze.count import LogCount
-from stream.analyze.live import open_store, read_live
+from stream.analyze.live import count_as_live, open_store, read_live
 from stream.analyze.read_topic import read_topic, topic_spans
-from stream.ingest.admission import Limits
 from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
-from stream.settings.sources import mapping_of
 from stream.stack.processes import dying_with_parent
-from stream.worker.repartition import log_mapping
 from support import shop
 
 ROOT = Path(__file__).parents[2]
@@ -234,15 +230,7 @@ class Site:
         view = await self.view()
         as_of_ms = max(int(time.time() * 1000), view.watermark_ms or 0) + AHEAD_MS
         live = view.roll_up(as_of_ms)
-        limits = Limits(self.settings.allowed_lateness_ms, self.settings.max_future_skew_ms)
-        count = LogCount(
-            self.funnels,
-            log_mapping(self.settings) if self.settings.needs_repartition else mapping_of(self.settings.sources[0]),
-            limits,
-            self.settings.rolling,
-            bot_cap=self.settings.worker.bot_cap,
-            ages=self.settings.age_matched,
-        )
+        count = count_as_live(self.settings, self.funnels)
         await read_topic(self.settings.kafka, self.settings.log_topic, count.take)
         analysis = count.finish(as_of_ms)
         lines = compare(live, analysis.rollup) + broken_laws(live)

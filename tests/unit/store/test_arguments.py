@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.store.arguments import commit_arguments, folding_arguments, load_arguments
+from stream.store.arguments import commit_arguments, folding_arguments, journal_arguments, load_arguments
 from stream.store.contract import Commit, PartitionHead
 from stream.store.heads import encode_head
 from stream.store.journal import Journal, Mark, encode_entry
@@ -74,9 +74,9 @@ def test_folding_writes_all_of_the_journal_and_removes_its_entries(states, addit
 
 @given(st.lists(actors))
 def test_loaded_states_find_their_way_back_to_who_asked(asked):
-    names, values, order = load_arguments(KEYS, 2, asked, Mark(3, 4))
-    runs = runs_of(values[2:])
-    assert (names[:2], values[:2]) == ([KEYS.head(2), KEYS.journal(2)], [3, 4])
-    assert [{KEYS.actors(2)[shard_of(key, 4)] for key in run} for run in runs] == [{name} for name in names[2:]]
+    assert journal_arguments(KEYS, 2, Mark(3, 4)) == ([KEYS.head(2), KEYS.journal(2)], [3, 4])
+    names, values, order = load_arguments(KEYS, 2, asked)
+    runs = runs_of(values)
+    assert [{KEYS.actors(2)[shard_of(key, 4)] for key in run} for run in runs] == [{name} for name in names]
     assert [key for run in runs for key in run] == [asked[index] for index in order]
     assert sorted(order) == list(range(len(asked)))
