@@ -150,7 +150,7 @@ class Store(Protocol):
         """Return the states of these actors in the order of `keys`, in one round trip."""
 
     async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
-        """Return every state of one shard, for the sweep of expired ones."""
+        """Return the states of one shard, for the sweep of expired ones; those written lately may be left out."""
 
     async def load_rollups(self, partitions: int) -> list[bytes | None]:
         """Return the rollups of partitions 0..partitions-1, in one round trip."""

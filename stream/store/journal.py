@@ -18,8 +18,11 @@ Pairs = Iterable[tuple[bytes, bytes]]
 FOLD_STATES = 20_000
 FOLD_BYTES = 4 << 20
 FOLD_ENTRIES = 1_000
+FOLD_APART = 0.5
+"""How much fuller all journals together have to become from one folding to the next: partitions fill alike, and
+all folded at once would hold up everything behind them."""
 FOLD_NOW = 2.0
-"""Fullness from which on a journal is folded even if others are fuller."""
+"""Fullness from which on a journal does not wait for that."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
@@ -52,11 +55,6 @@ class Journal:
     def __contains__(self, actor: object) -> bool:
         """Whether there is something of the actor."""
         return actor in self.states or actor in self.additions
-
-    def actors(self) -> Iterator[bytes]:
-        """Yield every actor there is something of."""
-        yield from self.states
-        yield from self.additions
 
     def merge(self, states: Pairs, additions: Pairs) -> None:
         """Take in what a commit writes."""

@@ -23,8 +23,8 @@ from stream.store.connect import RedisOptions, open_client
 from stream.store.contract import DEFAULT_SHARDS, DONE, Commit, CommitResult, Moved, PartitionHead
 from stream.store.failures import REDIS_FAILURES, failure_of
 from stream.store.heads import decode_head, encode_head
-from stream.store.journal import FOLD_NOW, FOLD_STATES, Journal, Mark, pairs
-from stream.store.keys import Keys, shard_of
+from stream.store.journal import FOLD_APART, FOLD_NOW, FOLD_STATES, Journal, Mark, pairs
+from stream.store.keys import Keys
 from stream.store.scripts import Script
 
 # Actors of one LOAD_STATES call: holds Redis for about 20 ms; more are split, still in one round trip.
@@ -63,6 +63,7 @@ class RedisStore:
         self._client = open_client(options)
         self._fold_at = fold_at
         self._journals: dict[int, Journal] = {}  # as they were when last seen
+        self._filled = 0.0  # how much fuller all journals have become since one was folded
 
     @property
     def shards(self) -> int:
@@ -104,16 +105,10 @@ class RedisStore:
         return states
 
     async def scan_shard(self, partition: int, shard: int) -> dict[bytes, bytes]:
-        """Return every state of one shard."""
+        """Return the states of one shard, without those that the journal has something of."""
         arguments: list[tuple[list[bytes], list[Argument]]] = [([self._keys.actors(partition)[shard]], [])]
         ((journal, (fields,)),) = await self._with_journal("scan_shard", partition, scripts.SCAN_SHARD, arguments)
-        states = dict(pairs(fields))
-        for actor in journal.actors():
-            if shard_of(actor, self.shards) == shard:
-                state = journal.state(actor, states.get(actor))
-                if state is not None:
-                    states[actor] = state
-        return states
+        return {actor: state for actor, state in pairs(fields) if actor not in journal}
 
     async def _with_journal(
         self, operation: str, partition: int, script: Script, asked: Sequence[tuple[list[bytes], list[Argument]]]
@@ -158,14 +153,12 @@ class RedisStore:
         """Send commits; None stands for one that was not applied because the journal is not the known one."""
         partitions = tuple(commit.partition for commit in commits)
         journals = [self._journals.pop(partition) for partition in partitions]  # until the outcome is known
-        for commit, journal in zip(commits, journals, strict=True):
-            journal.merge(commit.states, commit.additions)
-        # One at a time: partitions fill alike, and all at once they would hold up everything behind them.
-        fullest = max(journals, key=self._fullness)
         calls, following = [], []
         for commit, journal in zip(commits, journals, strict=True):
-            limit = 1.0 if journal is fullest else FOLD_NOW
-            arguments, after = self._written(commit, journal, limit)
+            before = self._fullness(journal)
+            journal.merge(commit.states, commit.additions)
+            self._filled += self._fullness(journal) - before
+            arguments, after = self._written(commit, journal)
             calls.append(_Call(scripts.COMMIT, *arguments))
             following.append(after)
         replies = await self._run("commit", partitions, calls)
@@ -174,15 +167,16 @@ class RedisStore:
                 self._journals[partition] = after
         return [_result(reply) for reply in replies]
 
-    def _written(
-        self, commit: Commit, journal: Journal, limit: float
-    ) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
+    def _written(self, commit: Commit, journal: Journal) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
         """Return the arguments of a commit that is merged into `journal`, and the journal after it.
 
-        limit: fullness from which on it is folded. What `journal` was is gone.
+        What `journal` was is gone.
         """
         epoch, next_entry = commit.head.epoch, journal.mark.next_entry
-        if self._fullness(journal) >= limit or any(actor in journal for actor in commit.deleted):
+        fullness = self._fullness(journal)
+        limit = 1.0 if self._filled >= FOLD_APART else FOLD_NOW
+        if fullness >= limit or any(actor in journal for actor in commit.deleted):
+            self._filled = 0.0
             after = Journal(Mark(epoch, next_entry + bool(journal.entries)))
             return folding_arguments(self._keys, commit, journal), after
         arguments = commit_arguments(self._keys, commit, journal)

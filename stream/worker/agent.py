@@ -27,6 +27,7 @@ FEW = 16  # less than this fraction of what may be in flight is no room
 AHEAD = (
     5_000  # records that are worth counting while the group before is being stored; fewer are joined with what follows
 )
+GATHER_S = 0.1  # from one group to the next while few records come: a group costs much more than a record
 ON_THE_WAY_S = 0.01  # Faust's stream takes 50 us a batch; one it has dropped must not hold up the others for long
 
 
@@ -85,6 +86,7 @@ class Committer:
         self._turn = asyncio.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._storing: deque[_Counted] = deque()  # at most one while no other is being counted
+        self._counted_s = 0.0  # when counting the last group began
         self._news = asyncio.Event()  # a batch has arrived, or a group is stored
         self._has_room = asyncio.Event()
         self._in_flight: dict[tuple[int, int, int], tuple[int, int]] = {}  # records and bytes of a batch
@@ -221,6 +223,7 @@ class Committer:
                 if not self._waiting and not self._is_stored() and pause > 0:
                     self._news.clear()
                     await _first(self._news, pause)
+                await self._gather()
                 await self._let_arrive()
                 async with self._turn:
                     await self._go_on()
@@ -236,12 +239,24 @@ class Committer:
     async def _go_on(self) -> None:
         """Count the next group and take in the one before it; only a large one is counted before that is stored."""
         try:
-            if self._is_stored() or 0 < sum(len(item.batch.values) for item in self._waiting) < AHEAD:
+            if self._is_stored() or 0 < self._waiting_records() < AHEAD:
                 await self._settle(0)
             await self._count_next()
             await self._settle(1)
         except (StoreUnavailable, KafkaUnavailable) as error:
             await self._lose(error)
+
+    async def _gather(self) -> None:
+        """Wait for more records if only few are there and others have just been counted."""
+        while self._waiting and self._waiting_records() < AHEAD:
+            pause = self._counted_s + GATHER_S - time.monotonic()
+            if pause <= 0:
+                return
+            self._news.clear()
+            await _first(self._news, pause)
+
+    def _waiting_records(self) -> int:
+        return sum(len(item.batch.values) for item in self._waiting)
 
     async def _let_arrive(self) -> None:
         """Wait for what was read together with the first batch: it is on its way through Faust's stream."""
@@ -257,6 +272,7 @@ class Committer:
         group = self._next_group()
         if not group:
             return
+        self._counted_s = time.monotonic()
         batches = [_joined([item.batch for item in items]) for items in group.values()]
         stored = await self.sink.count(batches)
         stored.add_done_callback(lambda _: self._news.set())

@@ -95,6 +95,7 @@ class Tracker:
         self._as_of = AsOf()
         self._lag: dict[int, Lag] = {}
         self._refreshed_s = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
         self._checked_set_s = 0.0
         self._why_not = "not started"
         self._letters_wait = ""
@@ -230,6 +231,7 @@ class Tracker:
                         if size >= COMMIT_STATES:
                             sending.append(self._begin_sending(waiting))
                             waiting, size = [], 0
+                            self._begin_refresh(time.monotonic())
                             await asyncio.sleep(0)  # the store writes this while the next partition is counted
         except BaseException:
             await asyncio.gather(*sending, return_exceptions=True)
@@ -424,8 +426,8 @@ class Tracker:
             if 0 in self._partitions and self.merged is not None:
                 await self._active.choose_shown(self.merged, int(time.time() * 1000))
         await self._write_rollups(now_s)
-        if self._partition_count and now_s - self._refreshed_s >= REFRESH_EVERY_S:
-            await self._refresh(now_s)
+        self._begin_refresh(now_s)
+        await self._end_refresh()
 
     async def _write_rollups(self, now_s: float) -> None:
         due = [partition.number for partition in self._partitions.values() if self._is_due(partition, now_s)]
@@ -476,6 +478,18 @@ class Tracker:
         own = self._lag.get(number)
         in_sources = 0 if self._source_lag is None else self._source_lag()
         return -1 if own is None or in_sources is None else own.records + in_sources
+
+    def _begin_refresh(self, now_s: float) -> None:
+        """Read the rollups if that is due, also while a large group is being counted."""
+        is_free = self._refreshing.done() and not self._refreshing.exception() if self._refreshing else True
+        if is_free and self._partition_count and now_s - self._refreshed_s >= REFRESH_EVERY_S:
+            self._refreshing = asyncio.create_task(self._refresh(now_s))
+
+    async def _end_refresh(self) -> None:
+        """Wait for the rollups that are being read, if any; raises the `StoreUnavailable` that ended it."""
+        refreshing, self._refreshing = self._refreshing, None
+        if refreshing is not None:
+            await refreshing
 
     async def _refresh(self, now_s: float) -> None:
         blobs = await self._store.load_rollups(self._partition_count)

@@ -114,7 +114,8 @@ class Worker:
         journals, in_journals = self._place.measure(f"{{{self.name}:*}}:journal")
         actors = {actor for shard in shards for actor in shard}
         for entries in journals:
-            actors |= {*Journal(Mark(0, 0), {int(number): entry for number, entry in entries.items()}).actors()}
+            journal = Journal(Mark(0, 0), {int(number): entry for number, entry in entries.items()})
+            actors |= journal.states.keys() | journal.additions.keys()
         return Kept(len(actors), in_shards + in_journals, wrong)
 
     async def _read(self):

@@ -30,7 +30,7 @@ def test_a_state_is_what_the_commits_make_of_the_one_in_the_shard(commits, in_sh
     expected = plainly(commits, in_shards)
     written = {actor for commit in commits for part in commit for actor, _ in part}
     for journal in (merged, read):
-        assert {*journal.actors()} == written == {actor for actor in (b"ab", b"cd", b"ef") if actor in journal}
+        assert written == {actor for actor in (b"ab", b"cd", b"ef") if actor in journal}
         for actor in (b"ab", b"cd", b"ef"):
             assert journal.state(actor, in_shards.get(actor)) == expected.get(actor)
         folded = {**in_shards, **journal.states}
