@@ -15,8 +15,8 @@ import msgspec
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
-FOLD_STATES = 20_000
-FOLD_BYTES = 4 << 20
+FOLD_STATES = 50_000
+FOLD_BYTES = 8 << 20
 FOLD_ENTRIES = 1_000
 FOLD_APART = 0.5
 """How much fuller all journals together have to become from one folding to the next: partitions fill alike, and
