@@ -27,8 +27,8 @@ from stream.aggregate.gather import gather
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
-from stream.engine.batch import AdmittedEvent
 from stream.engine.match import CompiledFunnel
+from stream.model.event import AdmittedEvent, Kind
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
@@ -38,7 +38,7 @@ KEPT_PERIODS = 3
 
 WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
 
-Serving = Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]]
+Serving = Mapping[Kind, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode

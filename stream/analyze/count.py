@@ -25,10 +25,10 @@ from stream.engine.advance import NO_CAP, Change
 from stream.engine.attempts import Fold
 from stream.engine.match import FunnelSet
 from stream.engine.periods import PeriodOf
-from stream.engine.table import AdmittedEvent
 from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
+from stream.model.event import AdmittedEvent
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -98,7 +98,7 @@ class LogCount:
         self._bot_cap = bot_cap
         self._ages = ages
         self._logs: dict[int, _Log] = {}
-        self._shared: dict[str, str] = {}
+        self._shared: dict[Any, Any] = {}
 
     def take(  # noqa: PLR0913, PLR0917
         self,
@@ -125,6 +125,7 @@ class LogCount:
             self._limits,
             log.watermark_ms,
             origin,
+            kinds=self._funnels.kinds,
         )
         if log.totals is not None:
             log.totals.note(admitted.events, self._funnels.serving)

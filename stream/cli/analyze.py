@@ -31,8 +31,8 @@ from stream.engine.periods import period_of
 from stream.errors import AnalyzeError
 from stream.ingest.admission import UNLIMITED, Limits
 from stream.ingest.mapping import PRESETS, Mapping
-from stream.ingest.times import to_ms
 from stream.model.funnel import Funnel, Period, PeriodUnit
+from stream.model.times import to_ms
 from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker, tracker_path
 from stream.settings.sources import mapping_of

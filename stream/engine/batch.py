@@ -18,12 +18,8 @@ from stream.engine.attempts import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel
 from stream.engine.state import ATTEMPT, CLOSED, EMPTY_BASE, PERIODS, Entry, FunnelState
+from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
-
-# (actor, time_ms, event id, name, properties in the order of FunnelSet.property_paths, limit_ms), where
-# limit_ms is watermark - allowed lateness at its record; `ingest.admission` makes these
-AdmittedEvent = tuple[str, int, str, str, Sequence[Any], int]
-
 
 # [key, entries, entries, ...]: the key the actor is stored under, then by `CompiledFunnel.slot` the entries
 # of its state in each funnel of the set, None where it has none. A bare list, because what an event
@@ -35,7 +31,7 @@ KEY: Final = 0
 def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed)
     record: ActorRecord,
     events: Sequence[AdmittedEvent],
-    serving: Mapping[str, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]],
+    serving: Mapping[Kind, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]],
     bot_cap: int,
     changes: list[tuple[CompiledFunnel, Change]],
     refused: list[Verdict],
@@ -49,8 +45,8 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
     told: dict[CompiledFunnel, int] = {}  # how many of the funnel's entries are accounted for in `changes`
     in_order = True
     plain = True  # whether no attempt was closed and no period border passed
-    for _, time_ms, event_id, name, properties, limit_ms in events:
-        funnels = serving[name]
+    for _, time_ms, event_id, kind, properties, limit_ms in events:
+        funnels = serving[kind]
         refusals: list[Verdict] | None = None
         for funnel, steps in funnels:
             entries: list[Entry] | None = record[funnel.slot]

@@ -5,12 +5,14 @@ Out: for an event name, the funnels and steps it can serve; for an event, its to
      (breakdown values and step values), or None where it has nothing to say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from stream.engine.periods import period_of
+from stream.engine.predicates import test_of
+from stream.model.event import Kind, KindOf
 from stream.model.funnel import Funnel
 
 NO_VALUE = "__none__"
@@ -50,6 +52,7 @@ class CompiledFunnel:
                 if index not in self.steps_of.get(name, ()):
                     self.steps_of[name] = (*self.steps_of.get(name, ()), index)
         column = {path: index for index, path in enumerate(property_paths)}
+        self.tests = {index: test_of(step.where, column) for index, step in enumerate(funnel.steps) if step.where}
         self._breakdowns = tuple(
             tuple(column[path] for path in breakdown.properties) for breakdown in funnel.breakdowns
         )
@@ -155,12 +158,66 @@ def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
     return NO_VALUE
 
 
+Served: TypeAlias = "tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]"
+
+
+class Serving(dict[Kind, Served]):
+    """Which steps of which funnels an event of a kind serves.
+
+    Kinds of names whose steps have conditions are worked out when they are first asked for.
+    """
+
+    def __init__(self, funnels: Iterable[CompiledFunnel]) -> None:
+        super().__init__()
+        self._places: dict[str, list[tuple[CompiledFunnel, int]]] = {}
+        self.kinds: dict[str, KindOf] = {}
+        for funnel in funnels:
+            for name, steps in funnel.steps_of.items():
+                self._places.setdefault(name, []).extend((funnel, step) for step in steps)
+        for name, places in self._places.items():
+            if any(step in funnel.tests for funnel, step in places):
+                self.kinds[name] = _kind_of(name, places)
+            else:
+                self[name] = _served(places)
+
+    def __missing__(self, kind: Kind) -> Served:
+        """Work out what an event serves that meets the conditions of these places."""
+        name, met = kind if isinstance(kind, tuple) else (kind, 0)
+        served = _served([place for bit, place in enumerate(self._places.get(name, ())) if met >> bit & 1])
+        if not served:
+            raise KeyError(kind)
+        self[kind] = served
+        return served
+
+
+def _served(places: Iterable[tuple[CompiledFunnel, int]]) -> Served:
+    steps: dict[CompiledFunnel, tuple[int, ...]] = {}
+    for funnel, step in places:
+        steps[funnel] = (*steps.get(funnel, ()), step)
+    return tuple(steps.items())
+
+
+def _kind_of(name: str, places: Sequence[tuple[CompiledFunnel, int]]) -> KindOf:
+    tests = [(1 << bit, funnel.tests[step]) for bit, (funnel, step) in enumerate(places) if step in funnel.tests]
+    always = sum(1 << bit for bit, (funnel, step) in enumerate(places) if step not in funnel.tests)
+
+    def kind_of(properties: Sequence[Any]) -> Kind | None:
+        met = always
+        for bit, test in tests:
+            if test(properties):
+                met |= bit
+        return (name, met) if met else None
+
+    return kind_of
+
+
 class FunnelSet:
     """All funnels on one stream: names any of them can use, and each funnel compiled.
 
     `property_paths` is what the decoder must hand over, in this order. `numbers` gives each
-    `name@version` the number under which its state is stored. `serving`: for an event name, each
-    funnel it serves and the steps of it.
+    `name@version` the number under which its state is stored. `serving`: for an event's kind, each
+    funnel it serves and the steps of it. An event's kind is its name; where a step of that name has conditions,
+    `kinds` tells it by the properties, None where it serves nothing.
     """
 
     def __init__(self, funnels: Sequence[Funnel], numbers: dict[str, int] | None = None) -> None:
@@ -173,7 +230,12 @@ class FunnelSet:
             for slot, funnel in enumerate(funnels, start=1)
         )
         self.by_number = {compiled.number: compiled for compiled in self.funnels}
-        self.serving: dict[str, tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]] = {}
-        for compiled in self.funnels:
-            for name, steps in compiled.steps_of.items():
-                self.serving[name] = (*self.serving.get(name, ()), (compiled, steps))
+        self.serving = Serving(self.funnels)
+        self.kinds = self.serving.kinds
+
+    def served(self, name: str, properties: Sequence[Any]) -> Served:
+        """Return which steps of which funnels an event serves; () if none."""
+        if name in self.kinds:
+            kind = self.kinds[name](properties)
+            return () if kind is None else self.serving[kind]
+        return self.serving.get(name, ())

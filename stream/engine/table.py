@@ -15,13 +15,14 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.batch import KEY, ActorRecord, AdmittedEvent, advance_actor
+from stream.engine.batch import KEY, ActorRecord, advance_actor
 from stream.engine.codec import decode_states, encode_new, encode_whole
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.state import TIME, FunnelState, seal_entries
+from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
 
-__all__ = ["ActorTable", "AdmittedEvent", "Applied", "ByActor", "by_actor"]
+__all__ = ["ActorTable", "Applied", "ByActor", "by_actor"]
 
 MANY = 16
 """Entries of an actor from which on it is written as a whole once half of them can be sealed."""

@@ -7,12 +7,13 @@ Out: a verdict for each record that has one already, the events still to be deci
 No clock is read here, so replaying the same offsets gives the same verdicts, wherever batches are cut.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stream.ingest.decode import EventDecoder, Invalid
 from stream.ingest.identify import fallback_id, key_names_actor
+from stream.model.event import AdmittedEvent, Kind, KindOf
 from stream.model.verdict import Verdict
 
 NO_LIMIT_MS = -(1 << 62)  # the limit before the first valid record: below every time
@@ -36,7 +37,7 @@ UNLIMITED = Limits(allowed_lateness_ms=1 << 62, max_future_skew_ms=1 << 62)
 class Admitted(NamedTuple):
     """What one batch of records comes to.
 
-    `events`: (actor, time ms, id, name, properties, limit ms) in log order, duplicate, bot or accepted not yet
+    `events`: (actor, time ms, id, kind, properties, limit ms) in log order, duplicate, bot or accepted not yet
     decided; the limit is watermark - allowed lateness before that record, `NO_LIMIT_MS` before the first.
     `counts`: records by `Verdict`; together with the length of `events` they add up to the batch.
     `rejects`: (index in the batch, verdict, reason) of what goes to the dead-letter topic.
@@ -44,30 +45,32 @@ class Admitted(NamedTuple):
     `misplaced`: index of the first event whose record key is not its actor; None if none, or keys not given.
     """
 
-    events: list[tuple[str, int, str, str, tuple[Any, ...], int]]
+    events: list[AdmittedEvent]
     counts: list[int]
     rejects: list[tuple[int, Verdict, str]]
     watermark_ms: int | None
     misplaced: int | None
 
 
-def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns, for speed)
+def admit_batch(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop over parallel columns, for speed)
     values: Sequence[bytes | None],
     record_times: Sequence[int | None],
     offsets: Sequence[int | str],
     decoder: EventDecoder,
-    served_names: Container[str],
+    served: Container[Kind],
     limits: Limits,
     watermark_ms: int | None,
     origin: str,
     keys: Sequence[bytes | None] | None = None,
+    kinds: Mapping[str, KindOf] | None = None,
 ) -> Admitted:
     """Admit the records of one partition, given as parallel columns in offset order.
 
-    `record_times` are the broker's stamps in ms; None or negative (Kafka's -1) is none. `served_names` are the
-    event names that serve any funnel: the others are unmatched, but move the watermark. An event without id gets
-    `origin` + its offset (`shop/3/` + 17); where each record has coordinates of its own, pass these as `offsets`
-    and an empty origin. With `keys`, events whose key is not their actor are looked for.
+    `record_times` are the broker's stamps in ms; None or negative (Kafka's -1) is none. An event's kind is its name if
+    that is in `served`; where the name is in `kinds`, what that says of its properties (`engine.match.Serving`). One
+    that has none is unmatched, but moves the watermark. An event without id gets `origin` + its offset
+    (`shop/3/` + 17); where each record has coordinates of its own, pass these as `offsets` and an empty origin. With
+    `keys`, events whose key is not their actor are looked for.
 
     The clear form is `tests/support/clear_admission.py`, which a property holds equal to this one; decoding
     included a record of 200 bytes costs 1.4 us with three properties, 1.0 us unmatched
@@ -77,7 +80,7 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
     lateness_ms, skew_ms = limits.allowed_lateness_ms, limits.max_future_skew_ms
     mark = NO_LIMIT_MS if watermark_ms is None else watermark_ms
     limit = NO_LIMIT_MS if watermark_ms is None else watermark_ms - lateness_ms
-    events: list[tuple[str, int, str, str, tuple[Any, ...], int]] = []
+    events: list[AdmittedEvent] = []
     rejects: list[tuple[int, Verdict, str]] = []
     unmatched = 0
     misplaced: int | None = None
@@ -94,14 +97,21 @@ def admit_batch(  # noqa: C901, PLR0913, PLR0917 (one loop over parallel columns
                 continue
             # A clock that is fast within the skew must not make everyone else late.
             seen_ms = record_ms
-        if name not in served_names:
+        held: tuple[Any, ...] | None = None
+        kind: Kind | None = name
+        if kinds and name in kinds:
+            held = properties(parsed)
+            kind = kinds[name](held)
+        elif name not in served:
+            kind = None
+        if kind is None:
             unmatched += 1
         elif time_ms < limit:
             rejects.append((index, Verdict.LATE, LATE_REASON))
         else:
             if event_id is None:
                 event_id = fallback_id(origin, offsets[index])
-            events.append((actor, time_ms, event_id, name, properties(parsed), limit))
+            events.append((actor, time_ms, event_id, kind, properties(parsed) if held is None else held, limit))
             # A key that is the actor's text is the rule, so that this is asked before the call that asks it again.
             if (
                 keys is not None

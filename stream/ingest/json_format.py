@@ -20,7 +20,7 @@ import msgspec
 from stream.ingest.json_tree import Columns, Path, Slots, Tree, walk
 from stream.ingest.mapping import Mapping, split_path
 from stream.ingest.outcome import INVALID, UNREADABLE, Core, Invalid, Reason, core_of
-from stream.ingest.times import MAX_MS, MIN_MS, TimeUnit, time_reader
+from stream.model.times import MAX_MS, MIN_MS, TimeUnit, time_reader
 
 # Deeper records are invalid. Parsers recurse, and where they give up depends on the caller's stack: live and
 # replay could differ. 256 levels leave room on any stack, and no known event format comes near.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from stream.errors import MappingError
-from stream.ingest.times import TimeUnit
+from stream.model.times import TimeUnit
 
 _DOT = re.compile(r"(?<!\\)\.")
 

@@ -1,6 +1,7 @@
-"""A record as Kafka delivers it, and the event it means after mapping."""
+"""A record as Kafka delivers it, the event it means after mapping, and that event once it is admitted."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 
 class Record(NamedTuple):
@@ -28,3 +29,13 @@ class Event(NamedTuple):
     name: str
     event_id: str | None
     properties: tuple[Any, ...]
+
+
+# What an event is to funnels: its name; where steps of that name have conditions, the name and which of them it meets.
+Kind: TypeAlias = str | tuple[str, int]
+# Tells an event's kind by its properties, None if it serves nothing.
+KindOf: TypeAlias = Callable[[Sequence[Any]], Kind | None]
+
+# (actor, time_ms, event id, kind, properties in the order of FunnelSet.property_paths, limit_ms), where
+# limit_ms is watermark - allowed lateness at its record; `ingest.admission` makes these
+AdmittedEvent: TypeAlias = tuple[str, int, str, Kind, Sequence[Any], int]

@@ -6,6 +6,9 @@ Out: frozen definitions that engine, aggregate and metrics read.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
 
 
 class PeriodUnit(StrEnum):
@@ -38,9 +41,36 @@ class ValueRule:
     currency: str = ""
 
 
+class Operator(StrEnum):
+    """How a property is compared, by the word that a funnel file uses."""
+
+    EQUALS = "equals"
+    IN = "in"
+    CONTAINS = "contains"
+    REGEX = "regex"
+    LESS = "less_than"
+    AT_MOST = "at_most"
+    MORE = "more_than"
+    AT_LEAST = "at_least"
+    EXISTS = "exists"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A condition on the event property at the path `property`; `negated`: it must not hold.
+
+    `values`: what it is compared with; one, several for `in`, none for `exists`.
+    """
+
+    property: str
+    operator: Operator
+    values: tuple[Scalar, ...] = ()
+    negated: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One numbered part of a funnel; any of `events` (event names) serves it.
+    """One numbered part of a funnel; any of `events` (event names) serves it if all of `where` holds.
 
     `stage` and `group` place it in the funnel's stage model (`intent`, `middle`); empty where it names none.
     """
@@ -50,6 +80,7 @@ class Step:
     stage: str = ""
     value: ValueRule | None = None
     group: str = ""
+    where: tuple[Predicate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,7 @@ class Funnel:
         """Property paths that counting this funnel reads, sorted, without repeats."""
         paths = {path for breakdown in self.breakdowns for path in breakdown.properties}
         for step in self.steps:
+            paths |= {predicate.property for predicate in step.where}
             if step.value is not None:
                 paths.add(step.value.property)
                 if step.value.currency_property is not None:

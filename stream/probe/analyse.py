@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stream.engine.match import FunnelSet
 from stream.ingest.decode import EventDecoder, Invalid
 from stream.ingest.identify import key_names_actor
 from stream.ingest.mapping import Mapping
@@ -53,7 +54,8 @@ def analyse(sample: Sample, known: Known, now_ms: int, *, show_values: bool = Fa
         table.add(record)
     tried = candidates(table, records, known.configured)
     best = tried[0]
-    decode = EventDecoder(best.mapping).decode
+    funnels = FunnelSet(known.funnels)
+    decode = EventDecoder(best.mapping, funnels.property_paths).decode
     invalid: Counter[str] = Counter()
     runs: list[list[_Read]] = []
     for run in sample.runs:
@@ -79,7 +81,7 @@ def analyse(sample: Sample, known: Known, now_ms: int, *, show_values: bool = Fa
         invalid=dict(invalid.most_common()),
         fields=_fields(table, best.mapping, show_values=show_values),
         names=_shown_names(names, show_values=show_values),
-        funnels=[_matches(funnel, names, show_values=show_values) for funnel in known.funnels],
+        funnels=_matches(funnels, reads, names, show_values=show_values),
         key_is_actor_share=_key_share(reads) if sample.is_topic else None,
         key_field=_key_field(table) if sample.is_topic else None,
         duplicate_share=_duplicate_share(reads),
@@ -134,15 +136,27 @@ def _shown_names(names: Counter[str], *, show_values: bool) -> dict[str, int]:
     return dict(sorted(shown.items(), key=lambda item: (-item[1], item[0]))[:MAX_NAMES])
 
 
-def _matches(funnel: Funnel, names: Counter[str], *, show_values: bool) -> FunnelMatches:
+def _matches(
+    funnels: FunnelSet, reads: Sequence[_Read], names: Counter[str], *, show_values: bool
+) -> list[FunnelMatches]:
     known = [name for name, _ in names.most_common(MAX_NAMES) if _shown_name(name, show_values=show_values) == name]
+    counts: Counter[tuple[int, int]] = Counter()
+    for read in reads:
+        for funnel, steps in funnels.served(read.event.name, read.event.properties):
+            counts.update((funnel.slot, step) for step in steps)
 
-    def matches(step: Step) -> StepMatches:
-        count = sum(names[event] for event in step.events)
-        guesses = [guess for event in step.events if count == 0 and (guess := closest(event, known))]
-        return StepMatches(step.name, list(step.events), count, list(dict.fromkeys(guesses)))
+    def matches(slot: int, index: int, step: Step) -> StepMatches:
+        absent = [event for event in step.events if not names[event]]
+        guesses = [guess for event in absent if len(absent) == len(step.events) and (guess := closest(event, known))]
+        return StepMatches(step.name, list(step.events), counts[slot, index], list(dict.fromkeys(guesses)))
 
-    return FunnelMatches(funnel.key, [matches(step) for step in funnel.steps])
+    return [
+        FunnelMatches(
+            funnel.definition.key,
+            [matches(funnel.slot, index, step) for index, step in enumerate(funnel.definition.steps)],
+        )
+        for funnel in funnels.funnels
+    ]
 
 
 def _key_share(reads: Sequence[_Read]) -> float | None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from stream.ingest.times import TimeUnit, iso_ms
 from stream.model.event import Record
+from stream.model.times import TimeUnit, iso_ms
 
 MAX_DEPTH = 6
 MAX_PATHS = 300  # a record with ids as keys has no end of them

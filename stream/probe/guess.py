@@ -11,8 +11,8 @@ from typing import Any
 
 from stream.ingest.decode import EventDecoder, Invalid
 from stream.ingest.mapping import PRESETS, Mapping
-from stream.ingest.times import TimeUnit
 from stream.model.event import Record
+from stream.model.times import TimeUnit
 from stream.probe.fields import FieldStats, FieldTable
 
 CORE = ("actor", "time", "name", "id")

@@ -7,7 +7,7 @@ Out: YAML that `funnel check` takes.
 import json
 from typing import Any
 
-from stream.ingest.times import TimeUnit
+from stream.model.times import TimeUnit
 from stream.probe.findings import Findings
 
 

@@ -27,6 +27,37 @@ _VALUE = mapping(
     ("property",),
 )
 
+_SCALAR: Schema = {
+    "description": "text, a number, true or false",
+    "anyOf": [text("text", minLength=0), setting("number", "a number"), setting("boolean", "true or false")],
+}
+
+
+def _quantity(meaning: str) -> Schema:
+    forms = [setting("number", "a number"), text("a number, or a time in ISO 8601 form")]
+    return {"description": meaning, "anyOf": forms}
+
+
+_CONDITION_WORDS: dict[str, Schema] = {
+    "property": path_text("event property; one that is missing meets no condition"),
+    "equals": {**_SCALAR, "description": "the property is this: numbers as numbers, all else as text"},
+    "in": list_of("the property is one of these", _SCALAR),
+    "contains": text("the property's text contains this, in upper or lower case"),
+    "regex": text("the property's text contains a match of this regular expression (RE2)", maxLength=1000),
+    "less_than": _quantity("the property is less than this number, or before this time"),
+    "at_most": _quantity("the property is this number or less, this time or before"),
+    "more_than": _quantity("the property is more than this number, or after this time"),
+    "at_least": _quantity("the property is this number or more, this time or after"),
+    "exists": setting("boolean", "true: the property is there, whatever it is"),
+}
+_CONDITION = mapping(
+    "a property and one condition on it, or `not` and such a one",
+    {
+        **_CONDITION_WORDS,
+        "not": mapping("a condition that must not hold, as it does not if the property is missing", _CONDITION_WORDS),
+    },
+)
+
 _STEP = mapping(
     "one step; steps are reached in the order in which they stand",
     {
@@ -35,13 +66,13 @@ _STEP = mapping(
         "events": list_of("event names, any of which serves the step", text("event name"), uniqueItems=True),
         "stage": text("stage of the stage model that the step stands for"),
         "value": _VALUE,
+        "where": list_of("conditions on the event's properties, all of which must hold", _CONDITION),
     },
     later=(
         "within",
         "not_before",
         "optional",
         "open",
-        "where",
         "predicates",
         "match",
         "exclusions",

@@ -4,11 +4,13 @@ In:  a document whose form `stream.settings.validate` has looked at.
 Out: more problems, or a definition.
 """
 
+import math
 import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
-from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.engine.predicates import ORDERED, compile_regex, quantity
+from stream.model.funnel import Breakdown, Funnel, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
 from stream.settings import durations, texts
 from stream.settings.stages import STAGE_MODELS
 from stream.settings.yaml_file import Document, KeyPath
@@ -21,6 +23,7 @@ def check_funnel(document: Document) -> None:
     if not isinstance(document.tree, dict):
         return
     _check_steps(document)
+    _check_conditions(document)
     _check_stages(document)
     _check_breakdowns(document)
     check_zone(document)
@@ -78,6 +81,50 @@ def _check_steps(document: Document) -> None:
             text = f"{texts.shown(name)} is already the name of steps[{first_at[name]}] (try name: {name}-{index + 1})"
             document.report(("steps", index, key), text)
         first_at.setdefault(name, index)
+
+
+def _check_conditions(document: Document) -> None:
+    for index, step in _mappings(document.tree.get("steps")):
+        for place, condition in _mappings(step.get("where")):
+            path: KeyPath = ("steps", index, "where", place)
+            if "not" not in condition:
+                _check_condition(document, path, condition)
+                continue
+            if len(condition) > 1:
+                document.report(path, "has more than `not` (move it below `not`, or into an entry of its own)")
+            if isinstance(condition["not"], dict):
+                _check_condition(document, (*path, "not"), condition["not"])
+
+
+def _check_condition(document: Document, path: KeyPath, condition: dict[str, Any]) -> None:
+    if "property" not in condition:
+        document.report(path, 'names no property (add property: ..., such as "plan")')
+    words = [word for word in Operator if word.value in condition]
+    if len(words) != 1:
+        count = "no" if not words else "more than one"
+        document.report(path, f"has {count} condition (keep one of: {', '.join(Operator)})")
+    for word in words:
+        wanted = condition[word.value]
+        for each in wanted if isinstance(wanted, list) else (wanted,):
+            problem = _wrong_operand(word, each)
+            if problem:
+                document.report((*path, word.value), problem)
+
+
+def _wrong_operand(word: Operator, wanted: Any) -> str:
+    """Say what is wrong with what a property is compared with, "" if nothing is."""
+    if isinstance(wanted, float) and not math.isfinite(wanted):
+        return f"{wanted} is not a number that a property can be compared with"
+    if wanted is False and word is Operator.EXISTS:
+        return "is false (put `exists: true` below `not`)"
+    if word is Operator.REGEX and isinstance(wanted, str):
+        try:
+            compile_regex(wanted)
+        except ValueError as error:
+            return f"{texts.shown(wanted)} is not a regular expression: {error}"
+    if word in ORDERED and isinstance(wanted, str) and quantity(wanted) is None:
+        return f'{texts.shown(wanted)} is neither a number nor a time (try 100 or "2026-01-31T12:00:00Z")'
+    return ""
 
 
 def _check_stages(document: Document) -> None:
@@ -154,7 +201,16 @@ def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
         stage=stage,
         value=None if value is None else ValueRule(**value),
         group=stages.get(stage, ""),
+        where=tuple(_predicate(each) for each in step.get("where", [])),
     )
+
+
+def _predicate(condition: dict[str, Any]) -> Predicate:
+    inner = condition.get("not", condition)
+    (operator,) = (word for word in Operator if word.value in inner)
+    wanted = inner[operator.value]
+    values = () if operator is Operator.EXISTS else tuple(wanted) if operator is Operator.IN else (wanted,)
+    return Predicate(inner["property"], operator, values, negated="not" in condition)
 
 
 def _breakdown(written: Any) -> Breakdown:

@@ -46,7 +46,7 @@ def check_tracker(document: Document) -> None:
     _check_ages(document)
     check_zone(document)
     secret = document.tree.get("actor_secret")
-    if isinstance(secret, str) and len(secret.encode()) > _ACTOR_SECRET_BYTES:
+    if isinstance(secret, str) and len(secret.encode(errors="surrogatepass")) > _ACTOR_SECRET_BYTES:
         text = f"has {len(secret.encode())} bytes, at most {_ACTOR_SECRET_BYTES} (give a shorter one)"
         document.report(("actor_secret",), text)
 

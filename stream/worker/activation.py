@@ -11,6 +11,7 @@ an old worker in the middle of a rolling deploy undoes nothing.
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -61,7 +62,18 @@ class FunnelSetInactive(StoreUnavailable):
 
 def funnel_set_id(funnels: Sequence[Funnel]) -> str:
     """Return the digest of a set of definitions, whatever their order."""
-    return _digest(sorted(f"{funnel.key} {_digest(msgspec.to_builtins(funnel))}" for funnel in funnels))
+    return _digest(sorted(f"{funnel.key} {definition_id(funnel)}" for funnel in funnels))
+
+
+def definition_id(funnel: Funnel) -> str:
+    """Return the digest of a definition; an option that it does not use does not change it."""
+    return _digest(_without_empty(msgspec.to_builtins(funnel)))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(inner) for key, inner in value.items() if inner not in (None, "", False, (), [])}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _digest(value: object) -> str:
@@ -81,7 +93,7 @@ def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, forc
     definition was changed without a new version.
     """
     own = funnel_set_id(funnels)
-    digests = {funnel.key: _digest(msgspec.to_builtins(funnel)) for funnel in funnels}
+    digests = {funnel.key: definition_id(funnel) for funnel in funnels}
     if stored is None:
         numbers = {key: number for number, key in enumerate(sorted(digests))}
         return ActiveSet(own, numbers, digests, next_number=len(numbers))

@@ -123,6 +123,7 @@ class Partition:
             self.head.watermark_ms,
             f"{counting.topic}/{self.number}/",
             batch.keys if counting.must_be_keyed_by_actor else None,
+            counting.funnels.kinds,
         )
         return Judged(admitted, by_actor(admitted.events))
 

@@ -13,7 +13,8 @@ from time import process_time
 from zlib import crc32
 
 from stream.engine.match import FunnelSet
-from stream.engine.table import ActorTable, AdmittedEvent, by_actor
+from stream.engine.table import ActorTable, by_actor
+from stream.model.event import AdmittedEvent
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
 
 EVENTS = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 from stream.ingest.admission import FUTURE_REASON, LATE_REASON, Limits
 from stream.ingest.mapping import PRESETS
 from stream.ingest.outcome import Reason
-from stream.ingest.times import TimeUnit, to_ms
+from stream.model.times import TimeUnit, to_ms
 from stream.model.verdict import DEAD_LETTER_VERDICTS, Verdict
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")

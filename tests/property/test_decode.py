@@ -10,8 +10,8 @@ from stream.ingest import json_format
 from stream.ingest.decode import EventDecoder, Invalid
 from stream.ingest.mapping import PRESETS, Mapping, split_path
 from stream.ingest.outcome import Reason
-from stream.ingest.times import TimeUnit, time_reader
 from stream.model.event import Event
+from stream.model.times import TimeUnit, time_reader
 
 KEYS = ["user_id", "time", "event", "id", "properties", "context", "a", "b", "a.b", "\u00e9", "userId", "anonymousId"]
 PATHS = ["user_id", "event", "context.id", "a", "a.b", "context", "b", r"a\.b", "\u00e9", "properties.a"]

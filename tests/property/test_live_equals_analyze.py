@@ -31,7 +31,7 @@ from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
-from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Breakdown, Funnel, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
 from stream.model.result import Rollup
 from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings
@@ -80,6 +80,7 @@ class Case:
     hourly: bool
     seed: int
     ages: tuple[Age, ...] = ()
+    has_conditions: bool = False
 
 
 def funnels_of(case: Case) -> tuple[Funnel, ...]:
@@ -89,7 +90,12 @@ def funnels_of(case: Case) -> tuple[Funnel, ...]:
             f"f{number}",
             1,
             tuple(
-                Step(f"s{k}", tuple(names), value=ValueRule("amount", "currency", "EUR"))
+                Step(
+                    f"s{k}",
+                    tuple(names),
+                    value=ValueRule("amount", "currency", "EUR"),
+                    where=(Predicate("device", Operator.IN, ("phone", "desk")[k % 2 :]),) * case.has_conditions,
+                )
                 for k, names in enumerate(shape.split(">"))
             ),
             window_ms,
@@ -273,7 +279,7 @@ def check(case: Case) -> int:
         assert found.verdicts == list(expected.verdicts) == expected.rollup.verdicts
         assert sum(found.verdicts) == len(case.arrivals) == found.next_offset == expected.rollup.next_offset
         assert found.watermark_ms == expected.rollup.watermark_ms == mark_ms
-    if case.bot_cap == NO_CAP:
+    if case.bot_cap == NO_CAP and not case.has_conditions:
         check_oracle(case, live)
         check_ages(case, live)
     return len({arrival.actor for arrival in case.arrivals})
@@ -467,6 +473,11 @@ def test_twenty_thousand_random_actors_come_out_live_as_analyzed_and_as_the_orac
     compared = sum(check(random_case(rng, ACTORS_PER_BULK_CASE)) for _ in range(BULK_CASES // 4))
     assert compared * 4 >= 20_000
     assert all(SEEN[age.name] for ages in AGES for age in ages)
+
+
+def test_steps_with_conditions_come_out_live_as_analyzed():
+    rng = random.Random("conditions")
+    assert sum(check(replace(random_case(rng, 40), has_conditions=True)) for _ in range(25)) > 500
 
 
 @st.composite

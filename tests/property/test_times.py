@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.ingest.times import MAX_MS, MIN_MS, _any_iso_ms, iso_ms, to_ms
+from stream.model.times import MAX_MS, MIN_MS, _any_iso_ms, iso_ms, to_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=1)

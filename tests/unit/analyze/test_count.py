@@ -9,8 +9,8 @@ from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS
 from stream.engine.advance import NO_CAP
 from stream.ingest.admission import UNLIMITED, Limits
 from stream.ingest.mapping import Mapping
-from stream.ingest.times import MAX_MS, MIN_MS
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
+from stream.model.times import MAX_MS, MIN_MS
 from stream.model.verdict import Verdict
 from stream.model.window import RollingWindow
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stream.engine.batch import AdmittedEvent
 from stream.engine.match import FunnelSet
 from stream.engine.table import ActorTable, by_actor
+from stream.model.event import AdmittedEvent
 from stream.model.funnel import Funnel, Step
 
 NO_LIMIT = -(10**9)

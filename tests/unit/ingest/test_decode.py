@@ -8,8 +8,8 @@ import pytest
 from stream.errors import MappingError
 from stream.ingest.decode import EventDecoder, Invalid, Reason
 from stream.ingest.mapping import Mapping
-from stream.ingest.times import TimeUnit
 from stream.model.event import Event
+from stream.model.times import TimeUnit
 
 FLAT = EventDecoder(Mapping())
 GOOD = {"user_id": "u1", "time": 1000, "event": "buy", "id": "e1"}

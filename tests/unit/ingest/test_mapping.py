@@ -8,8 +8,8 @@ from stream.errors import MappingError
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import PRESETS, Mapping, split_path
 from stream.ingest.outcome import Invalid, Reason
-from stream.ingest.times import TimeUnit
 from stream.model.event import Event
+from stream.model.times import TimeUnit
 
 AT = "2025-11-24T16:00:00.123Z"
 AT_MS = 1_764_000_000_123

@@ -5,7 +5,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from stream.errors import SettingsError
-from stream.model.funnel import Breakdown, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Breakdown, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
 from stream.settings.load import load_funnels
 from stream.settings.schema import FUNNEL_SCHEMA
 
@@ -81,7 +81,7 @@ STAGES = "awareness, interest, consideration, intent, evaluation, action"
             {"steps": steps({"event": "c", "name": "b"})},
             'steps[2].name: "b" is already the name of steps[1] (try name: b-3)',
         ),
-        ({"steps": steps("c")}, 'steps[2]: "c" is text, not a mapping with name, event, events, stage, value'),
+        ({"steps": steps("c")}, 'steps[2]: "c" is text, not a mapping with name, event, events, stage, value, where'),
         (
             {"steps": steps({"event": "c", "stage": "intent"})},
             "steps[2].stage: names a stage, but the funnel has no stage_model (add stage_model: six)",
@@ -146,10 +146,9 @@ def test_the_default_of_a_later_option_may_be_written_down(load, option):
         {"time_granularity": "1s"},
         {"open": True},
         {"events": ["x"]},
-        {"steps": steps({"event": "c", "within": "1h"})},
         {"steps": steps({"event": "c", "not_before": "1h"})},
         {"steps": steps({"event": "c", "optional": True})},
-        {"steps": steps({"event": "c", "where": {}})},
+        {"steps": steps({"event": "c", "within": "1h"})},
         {"steps": steps({"event": "c", "predicates": []})},
         {"breakdowns": [{"name": "x", "properties": ["x"], "attribution": "last_touch"}]},
     ],
@@ -228,3 +227,65 @@ def test_the_limits_of_the_window_are_allowed(load, window, expected_ms):
 def test_what_loads_passes_the_published_schema(load, changes):
     load(**changes)
     assert Draft202012Validator(FUNNEL_SCHEMA).is_valid({**GOOD, **changes})
+
+
+def where(*conditions):
+    """Change the steps to three, the last with conditions."""
+    return {"steps": steps({"event": "c", "where": list(conditions)})}
+
+
+OPERATORS = "equals, in, contains, regex, less_than, at_most, more_than, at_least, exists"
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"property": "p"}, f": has no condition (keep one of: {OPERATORS})"),
+        ({"equals": 1}, ': names no property (add property: ..., such as "plan")'),
+        ({"property": "p", "equals": 1, "exists": True}, f": has more than one condition (keep one of: {OPERATORS})"),
+        ({"not": {"property": "p"}}, f".not: has no condition (keep one of: {OPERATORS})"),
+        (
+            {"not": {"property": "p", "exists": True}, "property": "q", "equals": 1},
+            ": has more than `not` (move it below `not`, or into an entry of its own)",
+        ),
+        ({"not": {"not": {"property": "p"}}}, None),
+        ({"property": "p", "equal": 1}, None),
+        ({"property": "p", "equals": None}, ".equals: null is nothing, not text or a number or true or false"),
+        ({"property": "p", "equals": [1]}, None),
+        ({"property": "p", "in": []}, ".in: has 0 entries, needs at least 1"),
+        ({"property": "p", "contains": ""}, ".contains: is empty, not text"),
+        ({"property": "p", "exists": False}, ".exists: is false (put `exists: true` below `not`)"),
+        ({"property": "p", "regex": "a("}, '.regex: "a(" is not a regular expression: missing ): a('),
+        ({"property": "p", "regex": "(?=a)"}, None),
+        (
+            {"property": "p", "at_least": "soon"},
+            '.at_least: "soon" is neither a number nor a time (try 100 or "2026-01-31T12:00:00Z")',
+        ),
+        ({"property": "", "exists": True}, ".property: is empty, not a property path"),
+    ],
+)
+def test_a_wrong_condition_is_told(problems, condition, expected):
+    found = problems(**where(condition))
+    assert found
+    assert all(text.startswith("steps[2].where[0]") for text in found)
+    if expected is not None:
+        assert found == ["steps[2].where[0]" + expected]
+
+
+def test_conditions_become_predicates(load):
+    conditions = [
+        {"property": "a.b", "equals": "x"},
+        {"property": "n", "in": [1, "two", True]},
+        {"not": {"property": "f", "exists": True}},
+        {"property": "t", "at_least": "2026-01-31"},
+        {"property": "r", "regex": "^a+$"},
+    ]
+    funnel = load(**where(*conditions))
+    assert funnel.steps[2].where == (
+        Predicate("a.b", Operator.EQUALS, ("x",)),
+        Predicate("n", Operator.IN, (1, "two", True)),
+        Predicate("f", Operator.EXISTS, (), negated=True),
+        Predicate("t", Operator.AT_LEAST, ("2026-01-31",)),
+        Predicate("r", Operator.REGEX, ("^a+$",)),
+    )
+    assert funnel.needed_properties == ("a.b", "f", "n", "r", "t")

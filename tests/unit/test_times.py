@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from stream.ingest.times import MAX_MS, MIN_MS, TimeUnit, time_reader, to_ms
+from stream.model.times import MAX_MS, MIN_MS, TimeUnit, time_reader, to_ms
 
 NOON = 1_764_000_000_123  # 2025-11-24T16:00:00.123Z
 

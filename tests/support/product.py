@@ -1,0 +1,62 @@
+"""The oracle's funnels and events in the product's own words, and what the product makes of them.
+
+In:  an `OptionFunnel` of options the product has; events in log order, by actor.
+Out: the product's funnel; its counts over these events as a file, in the oracle's form.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from stream.aggregate.rings import WHOLE
+from stream.analyze.count import LogCount
+from stream.ingest.admission import UNLIMITED
+from stream.ingest.mapping import Mapping as FieldMapping
+from stream.model.funnel import Funnel, Operator, Predicate, Step
+from support.options.funnels import OMatch, OptionFunnel
+from support.oracle import OEvent
+
+
+class Numbers(NamedTuple):
+    """Attempts by outcome; those that did not convert by the step at which they stopped; actors by depth."""
+
+    converted: int
+    dropped_at: tuple[int, ...]
+    pending_at: tuple[int, ...]
+    actors_at: tuple[int, ...]
+
+
+def product_funnel(defined: OptionFunnel) -> Funnel:
+    """Return the product's definition of the oracle's funnel."""
+    steps = [
+        Step(f"s{number}", tuple(sorted(step.names)), where=_where(step))
+        for number, step in enumerate(defined.steps, start=1)
+    ]
+    return Funnel("f", 1, tuple(steps), defined.window)
+
+
+def _where(match: OMatch) -> tuple[Predicate, ...]:
+    return () if match.where is None else (Predicate(match.where[0], Operator.EQUALS, (match.where[1],)),)
+
+
+def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of_ms: int) -> Numbers:
+    """Return what `funnel analyze` counts."""
+    count = LogCount([product_funnel(defined)], FieldMapping(), UNLIMITED)
+    lines = [
+        json.dumps(
+            {"user_id": actor, "time": event.time, "event": event.name, "id": event.id, **event.properties}
+        ).encode()
+        for actor, events in actors.items()
+        for event in events
+    ]
+    count.take(0, lines, [None] * len(lines), range(len(lines)), "file:")
+    (report,) = count.finish(as_of_ms).reports
+    last = len(defined.steps)
+    attempts, actors_at = report.attempts.get((None, WHOLE)), [0] * last
+    depths = report.actors.get((None, WHOLE))
+    if depths is not None:
+        stopped = [a + b for a, b in zip(depths.dropped, depths.pending, strict=True)]
+        actors_at = [*stopped, depths.converted]
+    if attempts is None:
+        return Numbers(0, (0,) * (last - 1), (0,) * (last - 1), tuple(actors_at))
+    return Numbers(attempts.converted, tuple(attempts.dropped), tuple(attempts.pending), tuple(actors_at))
