@@ -45,6 +45,7 @@ class CompiledFunnel:
         self.slot = slot
         self.window_ms = funnel.window_ms
         self.step_count = len(funnel.steps)
+        self.strict_time = funnel.strict_time
         self.period_of = period_of(funnel.period)
         self.steps_of: dict[str, tuple[int, ...]] = {}
         for index, step in enumerate(funnel.steps):

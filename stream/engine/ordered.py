@@ -67,7 +67,8 @@ def _extend_by_group(
     new = list(levels)
     top, top_path, extends = 0, None, False
     for level in range(1, funnel.step_count + 1):
-        below = range(min(level, len(bases)))
+        # All that is below was there before this instant: one step further is the next one in time.
+        below = range(level - 1 if funnel.strict_time else 0, min(level, len(bases)))
         lowest = next((b for b in below if bases[b] is not None and _assign(ordered, b, level)), None)
         if lowest is None:
             continue

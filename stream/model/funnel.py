@@ -93,7 +93,10 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """A definition under `name` and `version`; a changed definition is a new version."""
+    """A definition under `name` and `version`; a changed definition is a new version.
+
+    `strict_time`: whether the times of a chain must increase, so that events of one instant do not follow each other.
+    """
 
     name: str
     version: int
@@ -103,6 +106,7 @@ class Funnel:
     breakdowns: tuple[Breakdown, ...] = ()
     period: Period = Period()
     stage_model: str = ""
+    strict_time: bool = False
 
     @property
     def key(self) -> str:

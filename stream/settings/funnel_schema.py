@@ -141,6 +141,9 @@ FUNNEL_SCHEMA: Schema = {
                     "any",
                 ),
             ),
+            "strict_time": setting(
+                "boolean", "whether each step must be later than the one before, not of the same instant", default=False
+            ),
             "entry": text(
                 "which first-step events may start a chain; only `every` in this version",
                 enum=["every"],
@@ -156,7 +159,6 @@ FUNNEL_SCHEMA: Schema = {
         },
         ("funnel", "window", "steps"),
         later=(
-            "strict_time",
             "exclusions",
             "exclusion_effect",
             "hold_constant",

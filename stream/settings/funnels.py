@@ -54,6 +54,7 @@ def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
         breakdowns=tuple(_breakdown(each) for each in tree.get("breakdowns", [])),
         period=period_of(tree, default_period),
         stage_model=model,
+        strict_time=tree.get("strict_time", False),
     )
 
 

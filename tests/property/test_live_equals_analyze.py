@@ -80,7 +80,7 @@ class Case:
     hourly: bool
     seed: int
     ages: tuple[Age, ...] = ()
-    has_conditions: bool = False
+    has_options: bool = False
 
 
 def funnels_of(case: Case) -> tuple[Funnel, ...]:
@@ -94,13 +94,14 @@ def funnels_of(case: Case) -> tuple[Funnel, ...]:
                     f"s{k}",
                     tuple(names),
                     value=ValueRule("amount", "currency", "EUR"),
-                    where=(Predicate("device", Operator.IN, ("phone", "desk")[k % 2 :]),) * case.has_conditions,
+                    where=(Predicate("device", Operator.IN, ("phone", "desk")[k % 2 :]),) * case.has_options,
                 )
                 for k, names in enumerate(shape.split(">"))
             ),
             window_ms,
             breakdowns=(Breakdown("device", ("device",)), Breakdown("either", ("missing", "device")))[: number % 3],
             period=period,
+            strict_time=case.has_options and number % 2 == 0,
         )
         for number, (shape, window_ms) in enumerate(case.shapes)
     )
@@ -279,7 +280,7 @@ def check(case: Case) -> int:
         assert found.verdicts == list(expected.verdicts) == expected.rollup.verdicts
         assert sum(found.verdicts) == len(case.arrivals) == found.next_offset == expected.rollup.next_offset
         assert found.watermark_ms == expected.rollup.watermark_ms == mark_ms
-    if case.bot_cap == NO_CAP and not case.has_conditions:
+    if case.bot_cap == NO_CAP and not case.has_options:
         check_oracle(case, live)
         check_ages(case, live)
     return len({arrival.actor for arrival in case.arrivals})
@@ -475,9 +476,9 @@ def test_twenty_thousand_random_actors_come_out_live_as_analyzed_and_as_the_orac
     assert all(SEEN[age.name] for ages in AGES for age in ages)
 
 
-def test_steps_with_conditions_come_out_live_as_analyzed():
-    rng = random.Random("conditions")
-    assert sum(check(replace(random_case(rng, 40), has_conditions=True)) for _ in range(25)) > 500
+def test_funnels_with_options_come_out_live_as_analyzed():
+    rng = random.Random("options")
+    assert sum(check(replace(random_case(rng, 40), has_options=True)) for _ in range(25)) > 500
 
 
 @st.composite

@@ -1,18 +1,23 @@
 """Each option of a funnel means what the exhaustive oracle says, for attempts and for actors."""
 
 import random
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.clickhouse import window_funnel
+from support.notation import path
 from support.options.actors import actor_results
 from support.options.attempts import attempts
 from support.options.cases import random_case, random_events
+from support.options.notation import funnel
 from support.options.totals import totals
+from support.oracle import OFunnel
 from support.product import Numbers, counted
 
-OPTIONS = ("where",)
+OPTIONS = ("where", "strict_time")
 ALWAYS = (-(10**6), 10**6)
 
 
@@ -41,3 +46,19 @@ def hold(rng, chosen):
 @given(st.integers(0, 2**32))
 def test_an_option_alone_counts_as_the_oracle_says(option, seed):
     hold(random.Random(seed), [] if option is None else [option])
+
+
+@pytest.mark.parametrize("pair", list(combinations(OPTIONS, 2)), ids="+".join)
+@settings(max_examples=2_000)
+@given(st.integers(0, 2**32))
+def test_two_options_together_count_as_the_oracle_says(pair, seed):
+    hold(random.Random(seed), pair)
+
+
+def test_an_earlier_start_is_not_forgotten_for_one_of_the_same_instant():
+    """ClickHouse's strict_increase forgets it."""
+    defined = funnel("A>B/10 strict_time")
+    own = path("A@0 A@1 B@1")
+    assert counted(defined, {"u": own}, 1).converted == 1
+    plain = OFunnel(tuple(step.names for step in defined.steps), 10)
+    assert window_funnel({"u": own}, plain, "strict_increase") == {"u": 1}

@@ -32,7 +32,7 @@ def product_funnel(defined: OptionFunnel) -> Funnel:
         Step(f"s{number}", tuple(sorted(step.names)), where=_where(step))
         for number, step in enumerate(defined.steps, start=1)
     ]
-    return Funnel("f", 1, tuple(steps), defined.window)
+    return Funnel("f", 1, tuple(steps), defined.window, strict_time=defined.strict_time)
 
 
 def _where(match: OMatch) -> tuple[Predicate, ...]:

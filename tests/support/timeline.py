@@ -17,7 +17,7 @@ from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
 from stream.settings.load import load_funnels
 
-LEFT, RIGHT, TOP, LANE, WIDTH = 70, 90, 34, 64, 760
+LEFT, RIGHT, TOP, LANE, WIDTH, RADIUS = 70, 90, 34, 64, 760, 9
 
 
 def picture(example: Path) -> str:
@@ -39,10 +39,15 @@ def picture(example: Path) -> str:
         y = TOP + LANE * lane
         parts.append(f'<text x="8" y="{y + 4}" font-weight="bold">{escape(actor)}</text>')
         parts.append(f'<line x1="{LEFT - 20}" y1="{y}" x2="{WIDTH - 10}" y2="{y}" stroke="#999"/>')
-        for event, record in events:
-            if event.actor == actor:
-                x = round(LEFT + (WIDTH - LEFT - RIGHT) * (event.time_ms - first) / span)
-                parts += _dot(x, y, _steps(funnels, event), event.name, _shown(record))
+        own = [(event, record) for event, record in events if event.actor == actor]
+        for time_ms in dict.fromkeys(event.time_ms for event, _ in own):
+            tied = [(event, record) for event, record in own if event.time_ms == time_ms]
+            x = round(LEFT + (WIDTH - LEFT - RIGHT) * (time_ms - first) / span)
+            for place, (event, _) in enumerate(tied):
+                parts += _dot(x + 2 * RADIUS * place, y, _steps(funnels, event))
+            middle = x + RADIUS * (len(tied) - 1)
+            parts.append(_label(middle, y - 14, " + ".join(event.name for event, _ in tied)))
+            parts.append(_label(middle, y + 24, _shown([record for _, record in tied]), ' fill="#555" font-size="10"'))
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -51,19 +56,25 @@ def _steps(funnels: FunnelSet, event) -> str:
     return "/".join(str(step + 1) for _, steps in served for step in steps)
 
 
-def _dot(x: int, y: int, steps: str, name: str, shown: str) -> Iterator[str]:
+def _dot(x: int, y: int, steps: str) -> Iterator[str]:
     fill, ink = ("#1f6feb", "#fff") if steps else ("#fff", "#1f6feb")
-    yield f'<circle cx="{x}" cy="{y}" r="9" fill="{fill}" stroke="#1f6feb"/>'
-    yield f'<text x="{x}" y="{y + 4}" text-anchor="middle" fill="{ink}">{steps}</text>'
-    yield f'<text x="{x}" y="{y - 14}" text-anchor="middle">{escape(name)}</text>'
-    yield f'<text x="{x}" y="{y + 24}" text-anchor="middle" fill="#555" font-size="10">{escape(shown)}</text>'
+    yield f'<circle cx="{x}" cy="{y}" r="{RADIUS}" fill="{fill}" stroke="#1f6feb"/>'
+    yield _label(x, y + 4, steps, f' fill="{ink}"')
 
 
-def _shown(record: dict) -> str:
-    """Write an event's time and properties."""
-    own = {key: value for key, value in record.items() if key not in {"user_id", "id", "time", "event"}}
-    flat = [f"{key}: {json.dumps(value)}" for key, value in _flat(own)]
-    return ", ".join([str(record["time"])[11:16], *flat])
+def _label(x: int, y: int, text: str, look: str = "") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="middle"{look}>{escape(text)}</text>'
+
+
+def _shown(records: list[dict]) -> str:
+    """Write the time of events of one instant, and their properties."""
+    properties = [
+        f"{key}: {json.dumps(value)}"
+        for record in records
+        for key, value in _flat(record)
+        if key not in {"user_id", "id", "time", "event"}
+    ]
+    return ", ".join([str(records[0]["time"])[11:19].removesuffix(":00"), *properties])
 
 
 def _flat(tree: dict, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -139,7 +139,6 @@ def test_the_default_of_a_later_option_may_be_written_down(load, option):
         {"order": "strict"},
         {"order": "any"},
         {"entry": "first"},
-        {"strict_time": True},
         {"exclusions": []},
         {"hold_constant": ["x"]},
         {"session": {}},
@@ -227,6 +226,10 @@ def test_the_limits_of_the_window_are_allowed(load, window, expected_ms):
 def test_what_loads_passes_the_published_schema(load, changes):
     load(**changes)
     assert Draft202012Validator(FUNNEL_SCHEMA).is_valid({**GOOD, **changes})
+
+
+def test_an_option_is_off_unless_it_is_named(load):
+    assert (load().strict_time, load(strict_time=True).strict_time) == (False, True)
 
 
 def where(*conditions):
