@@ -102,8 +102,17 @@ def _assign(hits: list[Hit], base: int, level: int) -> list[Hit]:
 
     `hits` are in order of id. Returns them in step order, or [] if there is no such assignment.
     """
-    if level - base > len(hits):
+    count = level - base
+    if count > len(hits):
         return []
+    if all(len(hit[2]) >= count and set(hit[2]).issuperset(range(base, level)) for hit in hits):
+        return hits[count - 1 :: -1]  # whichever: they serve all of these steps
+    if all(len(hit[2]) == 1 for hit in hits):
+        first: dict[int, Hit] = {}
+        for hit in hits:
+            first.setdefault(hit[2][0], hit)
+        found = [first[step] for step in range(base, level) if step in first]
+        return found if len(found) == count else []
     chosen: list[Hit] = []
     left = hits
     for step in range(level - 1, base - 1, -1):

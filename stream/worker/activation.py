@@ -72,8 +72,12 @@ def definition_id(funnel: Funnel) -> str:
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_empty(inner) for key, inner in value.items() if inner not in (None, "", False, (), [])}
+        return {key: _without_empty(inner) for key, inner in value.items() if not _is_unset(inner)}
     return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, str | list | tuple) and not value)
 
 
 def _digest(value: object) -> str:

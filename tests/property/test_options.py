@@ -14,7 +14,7 @@ from support.options.attempts import attempts
 from support.options.cases import random_case, random_events
 from support.options.notation import funnel
 from support.options.totals import totals
-from support.oracle import OFunnel
+from support.oracle import OEvent, OFunnel
 from support.product import Numbers, counted
 
 OPTIONS = ("where", "strict_time")
@@ -62,3 +62,15 @@ def test_an_earlier_start_is_not_forgotten_for_one_of_the_same_instant():
     assert counted(defined, {"u": own}, 1).converted == 1
     plain = OFunnel(tuple(step.names for step in defined.steps), 10)
     assert window_funnel({"u": own}, plain, "strict_increase") == {"u": 1}
+
+
+@pytest.mark.parametrize("names", [[f"E{number}" for number in range(64)], ["A"] * 64])
+def test_sixty_four_steps_are_as_good_as_two(names):
+    defined = funnel(">".join(names) + "/1000")
+    actors = {
+        "one by one": [OEvent(number, f"i{number}", name) for number, name in enumerate(names)],
+        "all at once": [OEvent(5, f"i{number}", name) for number, name in enumerate(names)],
+        "all but one": [OEvent(5, f"i{number}", name) for number, name in enumerate(names[:-1])],
+    }
+    found = counted(defined, actors, 10_000)
+    assert (found.converted, found.dropped_at[62], sum(found.dropped_at)) == (2, 1, 1)

@@ -1,11 +1,14 @@
 """Which funnels may write: the newest set, under numbers that are never used twice."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from stream.errors import StoreRefused
-from stream.model.funnel import Funnel, Step
+from stream.model.funnel import Funnel, Operator, Predicate, Step
 from stream.model.window import RollingWindow
-from stream.worker.activation import FunnelSetInactive, next_active_set, rules_of, with_rules
+from stream.worker.activation import FunnelSetInactive, definition_id, next_active_set, rules_of, with_rules
 
 
 def funnel(name, version=1, window_ms=1_000):
@@ -33,6 +36,20 @@ def test_a_changed_definition_needs_a_new_version():
     active = next_active_set([funnel("x")], None)
     with pytest.raises(FunnelSetInactive, match="x@1 is counted with another definition"):
         next_active_set([funnel("x", window_ms=2_000)], active)
+
+
+def test_an_option_changes_the_definition_of_those_only_that_use_it():
+    plain = funnel("x")
+    equals = [(Predicate("p", Operator.EQUALS, values),) for values in ((0,), (False,), ("",), (), ("", ""))]
+    others = [
+        replace(plain, strict_time=True),
+        *(replace(plain, steps=(replace(plain.steps[0], where=where), plain.steps[1])) for where in equals),
+        replace(plain, steps=(replace(plain.steps[0], where=(replace(equals[0][0], negated=True),)), plain.steps[1])),
+    ]
+    assert len({definition_id(each) for each in [plain, *others]}) == 1 + len(others)
+    written = msgspec.to_builtins(plain)
+    assert {"strict_time", "breakdowns"} <= written.keys()
+    assert definition_id(plain) == definition_id(replace(plain, strict_time=False, breakdowns=()))
 
 
 def test_a_number_is_never_used_twice():

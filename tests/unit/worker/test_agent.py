@@ -146,6 +146,19 @@ async def test_batches_that_pile_up_while_the_store_is_slow_are_joined_in_order(
     assert world.acked == [(0, 2), (0, 4), (0, 5)]
 
 
+async def test_few_records_wait_for_more_after_a_group_and_many_do_not(world, monkeypatch):
+    monkeypatch.setattr(agent, "GATHER_S", 60.0)
+    monkeypatch.setattr(agent, "AHEAD", 10)
+    world.arrive(world.read(0, 0, 1))
+    await until(lambda: world.acked)
+    world.arrive(world.read(0, 1, 2))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    world.arrive(world.read(0, 2, 11))
+    await until(lambda: len(world.acked) == 3)
+    assert world.sink.counted == [[(0, 0, [0])], [(0, 1, list(range(1, 11)))]]
+
+
 async def test_what_is_read_and_not_counted_is_bounded(world):
     world.sink.gate.clear()
     world.arrive(world.read(2, 0, 1))
