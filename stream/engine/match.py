@@ -162,6 +162,10 @@ def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
 Served: TypeAlias = "tuple[tuple[CompiledFunnel, tuple[int, ...]], ...]"
 
 
+MAX_KINDS = 10_000
+"""Kinds whose steps are remembered; what more there are is worked out anew for each event."""
+
+
 class Serving(dict[Kind, Served]):
     """Which steps of which funnels an event of a kind serves.
 
@@ -187,7 +191,8 @@ class Serving(dict[Kind, Served]):
         served = _served([place for bit, place in enumerate(self._places.get(name, ())) if met >> bit & 1])
         if not served:
             raise KeyError(kind)
-        self[kind] = served
+        if len(self) < MAX_KINDS:
+            self[kind] = served
         return served
 
 

@@ -4,22 +4,31 @@ In:  predicates of a definition, and the place of each property in what the deco
 Out: one test for an event's properties.
 
 A property that is missing fails every predicate, so that `not` holds then. Numbers are compared with numbers as
-such, all else as text, where true is `true`. Regular expressions are RE2's: linear in the text, so that none
-can hold up the stream.
+such, all else as text, where true is `true`. Regular expressions are RE2's, linear in the text, and bounded in size as
+the text they look at is, so that none can hold up the stream.
 """
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import re2
 
 from stream.model.funnel import Operator, Predicate, Scalar
-from stream.model.times import iso_ms
+from stream.model.times import NUMBER, iso_ms
 
 ORDERED = (Operator.LESS, Operator.AT_MOST, Operator.MORE, Operator.AT_LEAST)
 """Operators that compare numbers, or times."""
+
+PLAIN_DIGITS = 30
+"""Digits before or after the point up to which a number is written without an exponent."""
+
+SEARCHED = 4_096
+"""Characters of a property, from its first on, in which `regex` looks."""
+
+REGEX_BYTES = 1 << 20
+"""What a compiled expression may take; with `SEARCHED` it bounds a search: 0.15 s for the worst that was tried."""
 
 Test: TypeAlias = Callable[[Sequence[Any]], bool]
 _Check: TypeAlias = Callable[[Any], bool]
@@ -49,6 +58,7 @@ def compile_regex(pattern: str) -> Any:
     """Return what searches for `pattern`; raises `ValueError` with RE2's word if it is none."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = REGEX_BYTES
     try:
         return re2.compile(pattern, options=options)
     except re2.error as error:
@@ -68,7 +78,7 @@ def _check(predicate: Predicate) -> _Check:
             return lambda value: part in text_of(value).casefold()
         case Operator.REGEX:
             search = compile_regex(str(wanted[0])).search
-            return lambda value: search(text_of(value)) is not None
+            return lambda value: search(text_of(value)[:SEARCHED]) is not None
         case _:
             return _compared(predicate.operator, wanted[0])
 
@@ -100,9 +110,13 @@ def quantity(value: Any) -> Decimal | int | None:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as text."""
+    """Return a value as text; a number without an exponent, unless that would be long."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        value = Decimal(str(value))
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= PLAIN_DIGITS:
+        return format(value, "f")
     try:
         return str(value)
     except ValueError:  # an integer of more than 4300 digits
@@ -121,8 +135,4 @@ def _amount(value: Any) -> Decimal | int | None:
     """Return a number, also one written as text."""
     if not isinstance(value, str):
         return _number(value)
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Decimal(value) if NUMBER.fullmatch(value) else None

@@ -36,7 +36,7 @@ class TimeUnit(StrEnum):
 
 _POWER_TO_MS = {TimeUnit.S: 3, TimeUnit.MS: 0, TimeUnit.US: -3, TimeUnit.NS: -6}
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
+NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
 _ISO = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}(?:-[1-7])?|[0-9]{4}W[0-9]{2}[1-7]?)"
     r"(?:[Tt ](?P<hour>[0-9]{2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?)?"
@@ -137,7 +137,7 @@ def _epoch_reader(power: int) -> Callable[[Any], int | None]:
     def read(value: Any) -> int | None:
         if type(value) is str:
             if not (len(value) <= _LARGEST_EXPONENT and value.isascii() and value.isdigit()):
-                return _decimal_ms(Decimal(value), power) if _NUMBER.fullmatch(value) else iso_ms(value)
+                return _decimal_ms(Decimal(value), power) if NUMBER.fullmatch(value) else iso_ms(value)
             value = int(value)
         if type(value) is int:
             ms = value * up // down

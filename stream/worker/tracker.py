@@ -114,6 +114,7 @@ class Tracker:
 
     async def stop(self) -> None:
         """Let go of the connections."""
+        await self._forget_refresh()
         await self._outbox.close()
         await self._store.close()
 
@@ -157,6 +158,7 @@ class Tracker:
         standing = self._fences.standing(partitions, time.monotonic())
         if standing:
             raise _overtaken("assign", standing)
+        await self._forget_refresh()
         await self._activate_funnels()
         counting = self._counting
         assert counting is not None  # noqa: S101 - set by _activate_funnels
@@ -490,6 +492,13 @@ class Tracker:
         refreshing, self._refreshing = self._refreshing, None
         if refreshing is not None:
             await refreshing
+
+    async def _forget_refresh(self) -> None:
+        """Let the reading of rollups that is under way end, and what came of it be of no matter."""
+        refreshing, self._refreshing = self._refreshing, None
+        if refreshing is not None:
+            await asyncio.wait([refreshing])
+            refreshing.exception()
 
     async def _refresh(self, now_s: float) -> None:
         blobs = await self._store.load_rollups(self._partition_count)

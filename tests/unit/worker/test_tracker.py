@@ -1,5 +1,6 @@
 """The tracker over a store in memory: who may write, from where it goes on, and what it says while it cannot."""
 
+import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from stream.settings.tracker import SourceSettings, TrackerSettings, WorkerSetti
 from stream.store.contract import PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker import fences
+from stream.worker import tracker as tracker_module
 from stream.worker.activation import ActiveSet, FunnelSetInactive
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.partition import decode_rollup
@@ -537,3 +539,33 @@ async def test_more_partitions_than_were_ever_assigned_do_no_harm(world):
     await tracker.revoke([5])
     await tracker.tick({5: Lag(1, 0.0)})
     assert tracker.is_ready() == (False, "no partitions assigned yet")
+
+
+async def test_rollups_that_could_not_be_read_meanwhile_are_forgotten_once_all_is_assigned_anew(world, monkeypatch):
+    monkeypatch.setattr(tracker_module, "COMMIT_STATES", 1)
+    world.write(0, "A", "B")
+    world.write(1, "A", "B")
+    tracker = await world.worker()
+    read = tracker.store.load_rollups
+    gate = asyncio.Event()
+
+    async def away(_count):
+        await gate.wait()
+        raise StoreUnavailable("load_rollups", (), "away")
+
+    async def count():
+        offsets = await tracker.assign({number: world.state(number) for number in (0, 1)})
+        await (await tracker.count([world.batch(number, offset) for number, offset in offsets.items()]))
+
+    def running():
+        return [task for task in asyncio.all_tasks() if "_refresh" in repr(task.get_coro())]
+
+    monkeypatch.setattr(tracker.store, "load_rollups", away)
+    await count()
+    assert running()
+    gate.set()
+    monkeypatch.setattr(tracker.store, "load_rollups", read)
+    await count()
+    await tracker.tick({})
+    await tracker.stop()
+    assert not running()
