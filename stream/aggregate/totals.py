@@ -27,7 +27,7 @@ from stream.aggregate.gather import gather
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
-from stream.engine.match import CompiledFunnel
+from stream.engine.match import CompiledFunnel, Served
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.window import Age, RollingWindow
 
@@ -37,8 +37,6 @@ SLOTS_PER_LEDGER = 1000
 KEPT_PERIODS = 3
 
 WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
-
-Serving = Mapping[Kind, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode
@@ -244,7 +242,7 @@ class PartitionTotals:
     ) -> None:
         self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
 
-    def note(self, events: Iterable[AdmittedEvent], serving: Serving) -> None:
+    def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
             for funnel, steps in serving[name]:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from stream.engine.advance import Change, advance, change_of, progress
 from stream.engine.attempts import advance_fold
 from stream.engine.in_order import next_entry
-from stream.engine.match import CompiledFunnel
+from stream.engine.match import CompiledFunnel, Served
 from stream.engine.state import ATTEMPT, CLOSED, EMPTY_BASE, PERIODS, Entry, FunnelState
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
@@ -31,7 +31,7 @@ KEY: Final = 0
 def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed)
     record: ActorRecord,
     events: Sequence[AdmittedEvent],
-    serving: Mapping[Kind, Sequence[tuple[CompiledFunnel, tuple[int, ...]]]],
+    serving: Mapping[Kind, Served],
     bot_cap: int,
     changes: list[tuple[CompiledFunnel, Change]],
     refused: list[Verdict],

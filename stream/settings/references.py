@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stream.settings.yaml_file import Document, KeyPath
+from stream.settings.yaml_file import Document, KeyPath, is_broken
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
@@ -30,7 +30,10 @@ def _resolved(document: Document, env: Mapping[str, str], value: Any, path: KeyP
         return [_resolved(document, env, inner, (*path, index)) for index, inner in enumerate(value)]
     if isinstance(value, str) and "${" in value:
         document.written[path] = value
-        return _REFERENCE.sub(lambda found: _text(document, env, found[1], path), value)
+        text = _REFERENCE.sub(lambda found: _text(document, env, found[1], path), value)
+        if is_broken(text) and not is_broken(value):  # bytes of an environment variable that are no UTF-8
+            document.report(path, "is not text in UTF-8 (give another one)")
+        return text
     return value
 
 

@@ -46,18 +46,9 @@ def check_tracker(document: Document) -> None:
     _check_ages(document)
     check_zone(document)
     secret = document.tree.get("actor_secret")
-    if not isinstance(secret, str):
-        return
-    size = len(secret.encode(errors="surrogatepass"))
+    size = len(secret.encode(errors="surrogatepass")) if isinstance(secret, str) else 0
     if size > _ACTOR_SECRET_BYTES:
         document.report(("actor_secret",), f"has {size} bytes, at most {_ACTOR_SECRET_BYTES} (give a shorter one)")
-    elif ("actor_secret",) in document.written and _is_broken(secret):
-        document.report(("actor_secret",), "is not text in UTF-8 (give another one)")
-
-
-def _is_broken(text: str) -> bool:
-    """Whether a text holds what UTF-8 has no bytes for, as bytes of an environment variable may become."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def tracker_of(document: Document) -> TrackerSettings:

@@ -170,10 +170,15 @@ class _Reader:
             self._document.give_up(path, f"{text[:20]}... is not a number that fits")
             return None
         self._expect_tag(node, "str", path)
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if is_broken(text):
             self._document.report(path, "holds half of a surrogate pair, which is not text")
         return text
 
     def _expect_tag(self, node: yaml.Node, kind: str, path: KeyPath) -> None:
         if node.tag not in (_TAG + kind, "!"):
             self._document.report(path, f"tags ({node.tag}) are not used here (remove it)")
+
+
+def is_broken(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, for which UTF-8 has no bytes."""
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -155,9 +155,6 @@ class RedisStore:
         journals = [self._journals.pop(partition) for partition in partitions]  # until the outcome is known
         calls, following = [], []
         for commit, journal in zip(commits, journals, strict=True):
-            before = self._fullness(journal)
-            journal.merge(commit.states, commit.additions)
-            self._filled += self._fullness(journal) - before
             arguments, after = self._written(commit, journal)
             calls.append(_Call(scripts.COMMIT, *arguments))
             following.append(after)
@@ -168,12 +165,12 @@ class RedisStore:
         return [_result(reply) for reply in replies]
 
     def _written(self, commit: Commit, journal: Journal) -> tuple[tuple[list[bytes], list[Argument]], Journal]:
-        """Return the arguments of a commit that is merged into `journal`, and the journal after it.
-
-        What `journal` was is gone.
-        """
+        """Merge a commit into `journal`, what it was being gone; return its arguments, and the journal after it."""
         epoch, next_entry = commit.head.epoch, journal.mark.next_entry
-        fullness = self._fullness(journal)
+        before = journal.fullness(self._fold_at)
+        journal.merge(commit.states, commit.additions)
+        fullness = journal.fullness(self._fold_at)
+        self._filled += fullness - before
         limit = 1.0 if self._filled >= FOLD_APART else FOLD_NOW
         if fullness >= limit or any(actor in journal for actor in commit.deleted):
             self._filled = 0.0
@@ -185,9 +182,6 @@ class RedisStore:
             next_entry += 1
         journal.mark = Mark(epoch, next_entry)
         return arguments, journal
-
-    def _fullness(self, journal: Journal) -> float:
-        return journal.fullness(self._fold_at)
 
     async def _read_journals(self, commits: Iterable[Commit]) -> None:
         """Read the journals that are not known, or known of another epoch than the commit continues from."""

@@ -3,7 +3,7 @@ import pytest
 from stream.settings.references import resolve_references
 from stream.settings.yaml_file import Document
 
-ENV = {"USER": "ada", "EMPTY": "", "TRICKY": "${env:USER}"}
+ENV = {"USER": "ada", "EMPTY": "", "TRICKY": "${env:USER}", "BROKEN": "a\udcff"}
 
 
 @pytest.fixture
@@ -32,6 +32,11 @@ def test_a_reference_becomes_its_value(resolve, written, value):
     document = resolve({"list": [{"key": written}], "number": 3})
     assert document.tree == {"list": [{"key": value}], "number": 3}
     assert document.problems == []
+
+
+def test_bytes_of_the_environment_that_are_no_text_are_named_and_not_shown(resolve):
+    (problem,) = resolve({"list": [{"key": "x${env:BROKEN}"}]}).problems
+    assert (problem.path, problem.text) == ("list[0].key", "is not text in UTF-8 (give another one)")
 
 
 @pytest.mark.parametrize(
