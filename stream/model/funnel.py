@@ -68,11 +68,53 @@ class Predicate:
     negated: bool = False
 
 
+class Order(StrEnum):
+    """How the events of a chain follow one another (SPEC sections 3 and 4)."""
+
+    ORDERED = "ordered"
+    STRICT = "strict"
+    ANY = "any"
+
+
+class Effect(StrEnum):
+    """What an exclusion does to whom it hits: the attempt ends, or it counts nowhere."""
+
+    END_ATTEMPT = "end_attempt"
+    REMOVE_ACTOR = "remove_actor"
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What must not happen strictly between the events of two steps: any of `events` if all of `where` holds.
+
+    `first`, `last`: numbers of these steps, from 1.
+    """
+
+    events: tuple[str, ...]
+    first: int
+    last: int
+    where: tuple[Predicate, ...] = ()
+    effect: Effect = Effect.END_ATTEMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Counts each session by itself: by the id at the path `property`, or by a gap without any event of the actor.
+
+    One of both is set; a gap of exactly `gap_ms` is none.
+    """
+
+    property: str = ""
+    gap_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One numbered part of a funnel; any of `events` (event names) serves it if all of `where` holds.
 
     `stage` and `group` place it in the funnel's stage model (`intent`, `middle`); empty where it names none.
+    `optional`: a chain may skip it. `within_ms`, `not_before_ms`: how long after the chain's previous event it may
+    be at most and must be at least; both inclusive.
     """
 
     name: str
@@ -81,6 +123,9 @@ class Step:
     value: ValueRule | None = None
     group: str = ""
     where: tuple[Predicate, ...] = ()
+    optional: bool = False
+    within_ms: int | None = None
+    not_before_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +141,10 @@ class Funnel:
     """A definition under `name` and `version`; a changed definition is a new version.
 
     `strict_time`: whether the times of a chain must increase, so that events of one instant do not follow each other.
+    `is_open`: whether an event that no chain waits for may start one at its own step. `breaking`: in strict order, the
+    events that break a chain besides those of the steps; None for all. `hold`: properties whose values are the same
+    in all events of a chain. `entry_first`: whether only the first step-1 event of a period starts a chain.
+    `granularity_ms`: times are floored to it before steps are matched.
     """
 
     name: str
@@ -107,6 +156,14 @@ class Funnel:
     period: Period = Period()
     stage_model: str = ""
     strict_time: bool = False
+    order: Order = Order.ORDERED
+    is_open: bool = False
+    exclusions: tuple[Exclusion, ...] = ()
+    breaking: tuple[str, ...] | None = None
+    hold: tuple[str, ...] = ()
+    entry_first: bool = False
+    session: Session | None = None
+    granularity_ms: int = 1
 
     @property
     def key(self) -> str:
@@ -117,6 +174,11 @@ class Funnel:
     def needed_properties(self) -> tuple[str, ...]:
         """Property paths that counting this funnel reads, sorted, without repeats."""
         paths = {path for breakdown in self.breakdowns for path in breakdown.properties}
+        paths |= {*self.hold}
+        if self.session is not None and self.session.property:
+            paths.add(self.session.property)
+        for exclusion in self.exclusions:
+            paths |= {predicate.property for predicate in exclusion.where}
         for step in self.steps:
             paths |= {predicate.property for predicate in step.where}
             if step.value is not None:
