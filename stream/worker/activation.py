@@ -9,6 +9,7 @@ new version). A set that was replaced does not come back by itself, so that a re
 an old worker in the middle of a rolling deploy undoes nothing.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -67,17 +68,14 @@ def funnel_set_id(funnels: Sequence[Funnel]) -> str:
 
 def definition_id(funnel: Funnel) -> str:
     """Return the digest of a definition; an option that it does not use does not change it."""
-    return _digest(_without_empty(msgspec.to_builtins(funnel)))
+    return _digest(_used(funnel))
 
 
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_empty(inner) for key, inner in value.items() if not _is_unset(inner)}
-    return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _is_unset(value: Any) -> bool:
-    return value is None or value is False or (isinstance(value, str | list | tuple) and not value)
+def _used(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        every = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {field.name: _used(own) for field, own in every if own != field.default}
+    return [_used(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def _digest(value: object) -> str:
