@@ -67,7 +67,7 @@ class AgeRule:
 
     def _count(self, counts: Mapping[Segments, defaultdict[int, int]], attempt: Attempt, sign: int, known: int) -> None:
         """Count how an attempt came to its steps behind the `known` ones (about 0.5 us a step)."""
-        _, best, chain, entry, firsts = attempt
+        _, best, chain, entry, firsts, _ = attempt
         ages_ms, slot_ms, codes, last = self.ages_ms, self.slot_ms, self.codes, self.step_count - 1
         ages = len(ages_ms)
         own = counts[() if entry is None else entry[0]]

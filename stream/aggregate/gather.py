@@ -52,7 +52,7 @@ def gather(  # noqa: C901 (one loop, for speed)
     ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(none_by_age)
 
     def count_attempts(attempts: Sequence[Attempt], sign: int) -> None:
-        for entry_ms, best, chain, entry, _ in attempts:
+        for entry_ms, best, chain, entry, _, _ in attempts:
             slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
             if best < step_count:
                 cell = still_open[slot, segments]
@@ -72,7 +72,7 @@ def gather(  # noqa: C901 (one loop, for speed)
             rule.count(ages, taken, given)
         if taken and given and _gets_further_in_its_cell(taken[0], given[0], step_count):
             # Most changes; only the new steps are to be counted.
-            entry_ms, best, chain, entry, _ = given[0]
+            entry_ms, best, chain, entry, _, _ = given[0]
             slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
             count_progress(still_open[slot, segments], taken[0][1], best, chain)
             count_attempts(taken[1:], -1)

@@ -53,7 +53,7 @@ class Tally:
     def take(self, change: Change) -> None:
         """Add one change of the actor table."""
         for attempts, sign in ((change.taken, -1), (change.given, 1)):
-            for entry_ms, best, chain, entry, _ in attempts:
+            for entry_ms, best, chain, entry, _, _ in attempts:
                 start_ms = self._trend_of(entry_ms)[0]
                 for split in splits_of(entry):
                     count_result(self._cell(self._attempts, None, split), best, chain, sign)

@@ -65,7 +65,7 @@ def _goes_on(old: Attempt, new: Attempt) -> bool:
 
 
 def _add(times: Columns, attempt: Attempt, after: int = 1) -> None:
-    _, best, chain, entry, _ = attempt
+    _, best, chain, entry, _, _ = attempt
     if best <= after:
         return
     splits = splits_of(entry)

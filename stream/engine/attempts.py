@@ -18,11 +18,15 @@ from typing import TypeAlias
 from stream.engine.match import CompiledFunnel, Hit, Touch
 from stream.engine.ordered import Extension, Levels, Path, alive, extend
 
-# (entry_ms, best, chain, entry, firsts): t0, the earliest start of the chains alive when it opened; the
+# What an exclusion did to an attempt: (is it taken out of everything, when it was closed). While no time is
+# given, its best level was cleared and not reached again, which is its outcome once its window has run out.
+Fate: TypeAlias = tuple[bool, int | None]
+
+# (entry_ms, best, chain, entry, firsts, fate): t0, the earliest start of the chains alive when it opened; the
 # deepest level; the reported chain of that level; the touch of the event at t0; when it first had each
-# level 1..best, None where that is when the chain's own events happened. Converted iff `best` is the
-# number of steps. A run-out window changes nothing in it.
-Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[int, ...] | None]
+# level 1..best, None where that is when the chain's own events happened; its fate, None for most.
+# Converted iff `best` is the number of steps. A run-out window changes nothing in it.
+Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[int, ...] | None, Fate | None]
 
 SHARED = True
 """A period's levels are the attempts' levels."""
@@ -52,8 +56,10 @@ def advance_fold(
     extension = extend(funnel, levels, time_ms, hits, may_start=True)
     new_levels, top, path, extends = extension
     if path is not None and top == funnel.step_count:
-        converted = (path[0], top, path, path[1], None) if attempt is None else deepen(attempt, time_ms, top, path)
-        closed = (*closed, converted)
+        if attempt is None:
+            closed = (*closed, (path[0], top, path, path[1], None, None))
+        else:
+            closed = (*closed, deepen(attempt, time_ms, top, path))
         attempt = None
         new_levels = ()
     elif attempt is None:
@@ -68,7 +74,7 @@ def advance_fold(
 def open_attempt(levels: Levels) -> Attempt:
     """Open an attempt at the deepest chain alive: starts never increase with the level, so it is the earliest."""
     path = levels[-1]
-    return path[0], len(levels), path, path[1], None
+    return path[0], len(levels), path, path[1], None, None
 
 
 def deepen(attempt: Attempt, time_ms: int, top: int, path: Path) -> Attempt:
@@ -77,7 +83,7 @@ def deepen(attempt: Attempt, time_ms: int, top: int, path: Path) -> Attempt:
     The deeper chain may be another one than that by which the attempt had its levels so far.
     """
     firsts = (*first_times(attempt), *[time_ms] * (top - attempt[1]))
-    return attempt[0], top, path, attempt[3], None if firsts == path[::2] else firsts
+    return attempt[0], top, path, attempt[3], None if firsts == path[::2] else firsts, None
 
 
 def first_times(attempt: Attempt) -> tuple[int, ...]:

@@ -96,7 +96,7 @@ def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
     written_attempt: tuple[Any, ...] | None = None
     written_periods: tuple[Any, ...] = periods
     if attempt is not None:
-        entry_ms, best, chain, entry, firsts = attempt
+        entry_ms, best, chain, entry, firsts, _ = attempt
         if len(periods) == 1 and periods[0][4] is chain:
             start_ms, end_ms, own, deepest, _ = periods[0]
             written_periods = ((start_ms, end_ms, own, deepest, 0),)
@@ -162,7 +162,7 @@ def _base(state: WrittenState) -> Entry:
     written = state.attempt
     if written is not None:
         chain: Any = levels[written.best - 1] if written.chain == 0 else written.chain
-        attempt = (written.entry_ms, written.best, chain, written.entry, written.firsts)
+        attempt = (written.entry_ms, written.best, chain, written.entry, written.firsts, None)
         if len(periods) == 1 and periods[0][4] == 0:
             periods = ((*periods[0][:4], chain),)
     return EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))

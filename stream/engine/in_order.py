@@ -37,7 +37,7 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
         if len(levels) < 2 or time_ms - levels[1][0] > window_ms:
             levels = (path,)
             if attempt is None:
-                attempt = (time_ms, 1, path, touch, None)
+                attempt = (time_ms, 1, path, touch, None, None)
         else:
             levels = (path, *levels[1:])
             if attempt is None:  # an older, deeper chain is alive: the attempt enters there
@@ -68,9 +68,9 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
         if own is not DONE:
             periods = ((start_ms, end_ms, DONE, top, path),)
         if attempt is None:
-            converted: Attempt = (path[0], top, path, path[1], None)
+            converted: Attempt = (path[0], top, path, path[1], None, None)
         elif attempt[2] is before and attempt[4] is None:
-            converted = (attempt[0], top, path, attempt[3], None)
+            converted = (attempt[0], top, path, attempt[3], None, None)
         else:
             converted = deepen(attempt, time_ms, top, path)
         return (time_ms, event_id, steps, touch, (), None, periods, (*closed, converted))
@@ -79,7 +79,7 @@ def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
         levels = (*levels[:step], path, *levels[top:])
         if attempt is not None and top > attempt[1]:
             if attempt[2] is before and attempt[4] is None:  # the same chain goes on
-                attempt = (attempt[0], top, path, attempt[3], None)
+                attempt = (attempt[0], top, path, attempt[3], None, None)
             else:
                 attempt = deepen(attempt, time_ms, top, path)
         if own is not DONE and top > best:

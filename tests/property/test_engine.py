@@ -290,7 +290,7 @@ def chain_of_oracle(chain: Sequence[OEvent], shape: Shape) -> tuple:
 
 
 def attempt_of_engine(attempt: tuple) -> tuple:
-    entry_ms, best, chain, entry, _ = attempt
+    entry_ms, best, chain, entry, _, _ = attempt
     segment = None if entry is None else entry[0][0]
     return entry_ms, best, chain_of_engine(chain), segment, first_times(attempt)
 

@@ -23,7 +23,7 @@ def attempt(*firsts: int, device: str = "phone", chain: tuple[int, ...] = ()) ->
     """Return an attempt that first reached its steps at `firsts`, with the reported chain at `chain`, else at them."""
     touch = ((device,), ())
     path = tuple(item for time_ms in chain or firsts for item in (time_ms, touch))
-    return firsts[0], len(firsts), path, touch, firsts if chain else None
+    return firsts[0], len(firsts), path, touch, firsts if chain else None, None
 
 
 def totals_of(*changes: Change, windows=(MINUTE,), ages=(AGE,)) -> PartitionTotals:

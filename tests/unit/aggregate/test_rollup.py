@@ -26,7 +26,7 @@ MINUTE = (RollingWindow("1m", 60_000),)
 def attempt(time_ms: int, best: int = 1, device: str = "phone", pace_ms: int = 1_000) -> tuple:
     touch = ((device,), ())
     chain = tuple(item for step in range(best) for item in (time_ms + step * pace_ms, touch if not step else None))
-    return time_ms, best, chain, touch, None
+    return time_ms, best, chain, touch, None, None
 
 
 def totals_of(*attempts: tuple, periods: tuple = (), windows=MINUTE):

@@ -29,12 +29,12 @@ def new_totals(ages: tuple[Age, ...] = AGES) -> PartitionTotals:
 
 def entered(time_ms: int, device: str = "phone") -> tuple:
     touch = ((device,), ())
-    return time_ms, 1, (time_ms, touch), touch, None
+    return time_ms, 1, (time_ms, touch), touch, None, None
 
 
 def bought(time_ms: int, after_ms: int, device: str = "phone", amount: str = "2.50") -> tuple:
     touch = ((device,), ())
-    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch, None
+    return time_ms, 2, (time_ms, touch, time_ms + after_ms, ((), ((2, "EUR", amount),))), touch, None, None
 
 
 def period(time_ms: int, *, best: int = 1, device: str = "phone") -> tuple:
