@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from stream.engine.advance import NO_CAP, Change, FunnelState, advance, empty_state, seal
 from stream.engine.attempts import Fold
-from stream.engine.match import CompiledFunnel, FunnelSet, Hit
+from stream.engine.match import CompiledFunnel, FunnelSet
+from stream.engine.roles import Hit
 from stream.engine.table import ActorTable, by_actor
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict

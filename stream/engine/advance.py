@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stream.engine.attempts import Attempt, PeriodFold, first_times
-from stream.engine.match import CompiledFunnel, Hit
+from stream.engine.match import CompiledFunnel
+from stream.engine.roles import Hit
 from stream.engine.state import (
     ATTEMPT,
     CLOSED,
@@ -93,16 +94,22 @@ def advance(  # noqa: PLR0913, PLR0917
 
 
 def _judge(entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
-    time_ms, event_id = hit[0], hit[1]
+    if has_hit(entries, hit[0], hit[1]):
+        return Verdict.DUPLICATE
+    if len(entries) - 1 > bot_cap and len(entries) - bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:
+        return Verdict.BOT
+    return Verdict.ACCEPTED
+
+
+def has_hit(entries: list[Entry], time_ms: int, event_id: str) -> bool:
+    """Tell whether an event of that time and id is among the entries."""
     if time_ms <= entries[-1][TIME]:
         for index in range(bisect_left(entries, time_ms, 1, key=time_of), len(entries)):
             if entries[index][TIME] != time_ms:
                 break
             if entries[index][1] == event_id:
-                return Verdict.DUPLICATE
-    if len(entries) - 1 > bot_cap and len(entries) - bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:
-        return Verdict.BOT
-    return Verdict.ACCEPTED
+                return True
+    return False
 
 
 def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> list[Entry]:

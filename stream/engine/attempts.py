@@ -13,10 +13,10 @@ The values are plain tuples, because a named one costs five times as much to mak
 one event makes several (`make bench`); their items are listed at each type.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from stream.engine.match import CompiledFunnel, Hit, Touch
-from stream.engine.ordered import Extension, Levels, Path, alive, extend
+from stream.engine.ordered import Extension, FoldRules, Levels, Path, alive, extend
+from stream.engine.roles import Hit, Touch
 
 # What an exclusion did to an attempt: (is it taken out of everything, when it was closed). While no time is
 # given, its best level was cleared and not reached again, which is its outcome once its window has run out.
@@ -26,26 +26,28 @@ Fate: TypeAlias = tuple[bool, int | None]
 # deepest level; the reported chain of that level; the touch of the event at t0; when it first had each
 # level 1..best, None where that is when the chain's own events happened; its fate, None for most.
 # Converted iff `best` is the number of steps. A run-out window changes nothing in it.
-Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[int, ...] | None, Fate | None]
+Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[Any, ...] | None, Fate | None]
 
 SHARED = True
 """A period's levels are the attempts' levels."""
 DONE = None
 """Nothing can deepen a period's chain any more: the funnel was completed in it."""
 
-# (start_ms, end_ms, levels, best, chain): the deepest chain that starts in [start_ms, end_ms)
-PeriodFold: TypeAlias = tuple[int, int, Levels | bool | None, int, Path]
+# (start_ms, end_ms, levels, best, chain): the deepest chain that starts in [start_ms, end_ms); levels: its own
+# `Levels`, `SHARED` or `DONE`; in a funnel with options what `option_fold` keeps, or `DONE`
+PeriodFold: TypeAlias = tuple[int, int, Any, int, Path]
 
-# (levels, open attempt, period folds by start): an actor's whole standing after some instant
-Fold: TypeAlias = tuple[Levels, Attempt | None, tuple[PeriodFold, ...]]
+# (levels, open attempt, period folds by start): an actor's whole standing after some instant; levels: its
+# `Levels`, or in a funnel with options an `option_fold.Standing`
+Fold: TypeAlias = tuple[Any, Attempt | None, tuple[PeriodFold, ...]]
 
 
 NOTHING: Fold = ((), None, ())
 """The standing of an actor that has done nothing."""
 
 
-def advance_fold(
-    funnel: CompiledFunnel, fold: Fold, time_ms: int, hits: tuple[Hit, ...]
+def advance_plain(
+    funnel: FoldRules, fold: Fold, time_ms: int, hits: tuple[Hit, ...]
 ) -> tuple[Fold, tuple[Attempt, ...]]:
     """Take in one tie group; returns the fold after it and the attempts that it closed."""
     levels, attempt, periods = fold
@@ -86,14 +88,17 @@ def deepen(attempt: Attempt, time_ms: int, top: int, path: Path) -> Attempt:
     return attempt[0], top, path, attempt[3], None if firsts == path[::2] else firsts, None
 
 
-def first_times(attempt: Attempt) -> tuple[int, ...]:
-    """Return when an attempt first had each level 1..best, in ms; never before the level above, the first at t0."""
-    times: tuple[int, ...] = attempt[2][::2] if attempt[4] is None else attempt[4]
+def first_times(attempt: Attempt) -> tuple[Any, ...]:
+    """Return when an attempt first had each level 1..best, in ms; never before the level above, the first at t0.
+
+    None for those below the entry of an open funnel's chain.
+    """
+    times: tuple[Any, ...] = attempt[2][::2] if attempt[4] is None else attempt[4]
     return times
 
 
 def _advance_periods(  # noqa: PLR0913, PLR0917
-    funnel: CompiledFunnel,
+    funnel: FoldRules,
     fold: Fold,
     time_ms: int,
     hits: tuple[Hit, ...],
@@ -115,7 +120,7 @@ def _advance_periods(  # noqa: PLR0913, PLR0917
             after, top, path, _ = extension
         else:
             own = old_levels if levels is SHARED else levels
-            after, top, path, _ = extend(funnel, own, time_ms, hits, may_start=here)  # type: ignore[arg-type] # not a bool
+            after, top, path, _ = extend(funnel, own, time_ms, hits, may_start=here)
         if path is not None and top > best:
             best, chain = top, path
         if best == funnel.step_count:
@@ -131,7 +136,7 @@ def _advance_periods(  # noqa: PLR0913, PLR0917
 
 
 def _open_period(
-    funnel: CompiledFunnel, time_ms: int, hits: tuple[Hit, ...], new_levels: Levels
+    funnel: FoldRules, time_ms: int, hits: tuple[Hit, ...], new_levels: Levels
 ) -> tuple[Levels, PeriodFold | None]:
     """Open the fold of a period that this instant enters, if it enters one.
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stream.engine.advance import Change, advance, change_of, progress
-from stream.engine.attempts import advance_fold
+from stream.engine.fold import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, Served
+from stream.engine.optioned import take_event
 from stream.engine.state import ATTEMPT, CLOSED, EMPTY_BASE, PERIODS, Entry, FunnelState
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
@@ -45,10 +46,20 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
     told: dict[CompiledFunnel, int] = {}  # how many of the funnel's entries are accounted for in `changes`
     in_order = True
     plain = True  # whether no attempt was closed and no period border passed
-    for _, time_ms, event_id, kind, properties, limit_ms in events:
+    with_options: dict[CompiledFunnel, int] = {}
+    for event in events:
+        _, time_ms, event_id, kind, properties, limit_ms = event
         funnels = serving[kind]
         refusals: list[Verdict] | None = None
         for funnel, steps in funnels:
+            if funnel.options is not None:
+                verdict, own_changes, position = take_event(record, funnel, steps, event, bot_cap)
+                changes += [(funnel, change) for change in own_changes]
+                if verdict is Verdict.ACCEPTED:
+                    with_options[funnel] = min(position, with_options.get(funnel, position))
+                else:
+                    refusals = [verdict] if refusals is None else [*refusals, verdict]
+                continue
             entries: list[Entry] | None = record[funnel.slot]
             if entries is None:
                 entries = record[funnel.slot] = [EMPTY_BASE]
@@ -85,6 +96,8 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
             refused.append(min(refusals))
     for funnel, count in told.items():
         _tell(funnel, record[funnel.slot], count, changes, plain=plain)
+    if with_options:
+        return {**(told if in_order else dict.fromkeys(told, 0)), **with_options}
     return told if in_order else dict.fromkeys(told, 0)
 
 

@@ -4,7 +4,9 @@ In:  an actor's record, as `engine.batch` advances and `engine.state.seal_entrie
 Out: chunks of bytes: a whole one, or one with what is new, to be appended to what is stored.
 
 A chunk is its length (4 bytes, big-endian) and msgpack `[version, state, state, ...]`. A state is
-`[number, hits]`, or in a whole chunk `[number, hits, levels, attempt, periods]` where anything is sealed:
+`[number, hits]`, or in a whole chunk `[number, hits, levels, attempt, periods]` where anything is sealed, and for a
+funnel with options `[number, hits, [], nil, [], fold]` or, where it counts units,
+`[number, [], [], nil, [], [[[unit, hits, fold], ...], shared]]`:
 `number` names the funnel (`CompiledFunnel.number`), a hit is `[time_ms, id, steps, touch]`, and levels, attempt and
 periods are those of `attempts.Fold`. The hits of a funnel are those of all chunks together. An actor's bytes are
 a whole chunk and what was appended since, so that an actor with many events that may still change costs no more
@@ -26,9 +28,11 @@ import msgspec
 
 from stream.engine.attempts import Attempt
 from stream.engine.in_order import next_entry
-from stream.engine.match import CompiledFunnel, Touch
+from stream.engine.match import CompiledFunnel
+from stream.engine.optioned import UnitStates
 from stream.engine.ordered import Levels
-from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, TIME, Entry, FunnelState, base_of, refold
+from stream.engine.roles import Touch
+from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, TIME, Entry, FunnelState, base_of, fold_of, refold
 from stream.errors import UnreadableState
 
 CODEC_VERSION = 3
@@ -56,6 +60,7 @@ class WrittenState(msgspec.Struct, array_like=True):
     levels: tuple[WrittenPath, ...] = ()
     attempt: WrittenAttempt | None = None
     periods: tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...] = ()
+    options: Any = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,7 +72,13 @@ def encode_whole(funnels: Iterable[CompiledFunnel], record: Sequence[Any]) -> by
     parts: list[Any] = [CODEC_VERSION]
     for funnel in funnels:
         entries = record[funnel.slot]
-        if entries is not None:
+        if entries is None:
+            continue
+        if funnel.units is not None:
+            parts.append((funnel.number, (), (), None, (), _written_units(entries)))
+        elif funnel.options is not None:
+            parts.append(_written_with_options(funnel, entries))
+        else:
             parts.append(_written(funnel, entries))
     return _chunk(parts)
 
@@ -107,23 +118,42 @@ def _written(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
     return funnel.number, hits, levels, written_attempt, written_periods
 
 
-def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState]:
+def _written_with_options(funnel: CompiledFunnel, entries: list[Entry]) -> tuple[Any, ...]:
+    hits = [entry[:4] for entry in entries[1:]]
+    if entries[0] is EMPTY_BASE:
+        return funnel.number, hits
+    return funnel.number, hits, (), None, (), fold_of(entries[0])
+
+
+def _written_units(states: UnitStates) -> tuple[Any, ...]:
+    units = [
+        (unit, [entry[:4] for entry in entries[1:]], None if entries[0] is EMPTY_BASE else fold_of(entries[0]))
+        for unit, entries in states.entries.items()
+    ]
+    return units, states.shared
+
+
+def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState | UnitStates]:
     """Return states by funnel number; a funnel no longer in `funnels` is left out.
 
     Raises UnreadableState if the bytes are of another codec version, or no state at all.
     """
+    units: dict[int, UnitStates] = {}
     bases: dict[int, Entry] = {}
     hits: dict[int, list[WrittenHit]] = {}
     for state in _states(blob):
         funnel = funnels.get(state.number)
         if funnel is None:
             continue
-        if state.number in hits:
+        if funnel.units is not None:
+            units[state.number] = _units(funnel, state.options)
+        elif state.number in hits:
             hits[state.number] += state.hits
         else:
             bases[state.number] = _base(state)
             hits[state.number] = [*state.hits]
-    return {number: FunnelState(_folded(funnels[number], base, hits[number])) for number, base in bases.items()}
+    folded = {number: FunnelState(_folded(funnels[number], base, hits[number])) for number, base in bases.items()}
+    return {**folded, **units}
 
 
 def _states(blob: bytes) -> Iterator[WrittenState]:
@@ -155,7 +185,19 @@ def _version_of(chunk: bytes) -> object:
     return None if version == CODEC_VERSION else version
 
 
+def _units(funnel: CompiledFunnel, written: Any) -> UnitStates:
+    units, shared = _tuples(written)
+    entries = {unit: _folded(funnel, EMPTY_BASE if fold is None else base_of(fold), hits) for unit, hits, fold in units}
+    return UnitStates(entries, list(shared))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple([_tuples(each) for each in value]) if isinstance(value, list) else value
+
+
 def _base(state: WrittenState) -> Entry:
+    if state.options is not None:
+        return base_of(_tuples(state.options))
     levels: Levels = state.levels
     attempt: Attempt | None = None
     periods: Any = state.periods
@@ -168,13 +210,13 @@ def _base(state: WrittenState) -> Entry:
     return EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))
 
 
-def _folded(funnel: CompiledFunnel, base: Entry, hits: list[WrittenHit]) -> list[Entry]:
+def _folded(funnel: CompiledFunnel, base: Entry, hits: Sequence[WrittenHit]) -> list[Entry]:
     """Return the entries that follow from `base` and hits in the order of writing."""
     entries = [base]
     for time_ms, event_id, steps, touch in hits:
         last = entries[-1]
         entry = None
-        if time_ms > last[TIME] and len(steps) == 1:
+        if time_ms > last[TIME] and len(steps) == 1 and funnel.options is None:
             entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
         if entry is None:
             entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]

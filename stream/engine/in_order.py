@@ -10,15 +10,15 @@ only freedom it takes is to forget levels that have left the window.
 """
 
 from stream.engine.attempts import DONE, SHARED, Attempt, deepen, open_attempt
-from stream.engine.match import CompiledFunnel, Touch
-from stream.engine.ordered import Path, alive
+from stream.engine.ordered import FoldRules, Path, alive
+from stream.engine.roles import Touch
 from stream.engine.state import ATTEMPT, LEVELS, PERIODS, Entry
 
 NONE_CLOSED: tuple[Attempt, ...] = ()
 
 
 def next_entry(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
-    funnel: CompiledFunnel, last: Entry, time_ms: int, event_id: str, steps: tuple[int, ...], touch: Touch | None
+    funnel: FoldRules, last: Entry, time_ms: int, event_id: str, steps: tuple[int, ...], touch: Touch | None
 ) -> Entry | None:
     """Return the entry that follows `last`; None means: ask `advance_fold`."""
     if len(steps) > 1:

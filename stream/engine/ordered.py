@@ -14,7 +14,10 @@ latest start, then the earliest event of each step, then the smallest ids.
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from stream.engine.match import CompiledFunnel, Hit
+from stream.engine.periods import period_of
+from stream.engine.roles import Hit
+from stream.engine.ties import assign, useful
+from stream.model.funnel import Funnel
 
 # (time_ms, touch, time_ms, touch, ...), one pair per step
 Path: TypeAlias = tuple[Any, ...]
@@ -27,6 +30,16 @@ Levels: TypeAlias = tuple[Path, ...]
 Extension: TypeAlias = tuple[Levels, int, Path | None, bool]
 
 
+class FoldRules:
+    """What the fold of a funnel looks up: window (ms), number of steps, the entry period of an instant."""
+
+    def __init__(self, funnel: Funnel) -> None:
+        self.window_ms = funnel.window_ms
+        self.step_count = len(funnel.steps)
+        self.strict_time = funnel.strict_time
+        self.period_of = period_of(funnel.period)
+
+
 def alive(levels: Levels, time_ms: int, window_ms: int) -> Levels:
     """Return the levels that an event at `time_ms` could still extend: the first ones, as starts never increase."""
     count = len(levels)
@@ -36,7 +49,7 @@ def alive(levels: Levels, time_ms: int, window_ms: int) -> Levels:
 
 
 def extend(  # noqa: PLR0911 (one for each case)
-    funnel: CompiledFunnel, levels: Levels, time_ms: int, hits: tuple[Hit, ...], *, may_start: bool
+    funnel: FoldRules, levels: Levels, time_ms: int, hits: tuple[Hit, ...], *, may_start: bool
 ) -> Extension:
     """Take in one tie group. `may_start`: whether its hits may be first events of a chain."""
     if len(hits) > 1 or len(hits[0][2]) > 1:
@@ -59,17 +72,17 @@ def extend(  # noqa: PLR0911 (one for each case)
 
 
 def _extend_by_group(
-    funnel: CompiledFunnel, levels: Levels, time_ms: int, hits: Iterable[Hit], *, may_start: bool
+    funnel: FoldRules, levels: Levels, time_ms: int, hits: Iterable[Hit], *, may_start: bool
 ) -> Extension:
     """Extend by several hits of one instant, each serving at most one step of a chain."""
     bases: list[Path | None] = [() if may_start else None, *alive(levels, time_ms, funnel.window_ms)]
-    ordered = _useful(hits, funnel.step_count)
+    ordered = useful(hits, funnel.step_count)
     new = list(levels)
     top, top_path, extends = 0, None, False
     for level in range(1, funnel.step_count + 1):
         # All that is below was there before this instant: one step further is the next one in time.
         below = range(level - 1 if funnel.strict_time else 0, min(level, len(bases)))
-        lowest = next((b for b in below if bases[b] is not None and _assign(ordered, b, level)), None)
+        lowest = next((b for b in below if bases[b] is not None and assign(ordered, range(b, level))), None)
         if lowest is None:
             continue
         extends = True
@@ -79,68 +92,8 @@ def _extend_by_group(
         # Of levels with that start, the deepest has the earliest events.
         base = max(b for b in below if b == lowest or (b and bases[b][0] == start))  # type: ignore[index]
         head: Path = bases[base]  # type: ignore[assignment]
-        path = head + tuple(item for hit in _assign(ordered, base, level) for item in (time_ms, hit[3]))
+        path = head + tuple(item for hit in assign(ordered, range(base, level)) for item in (time_ms, hit[3]))
         if level < funnel.step_count:
             new[level - 1 : level] = [path]
         top, top_path = level, path
     return tuple(new) if top else levels, top, top_path, extends
-
-
-def _useful(hits: Iterable[Hit], step_count: int) -> list[Hit]:
-    """Return the hits by id, of those that serve the same steps only as many as a chain could use."""
-    useful: list[Hit] = []
-    seen: dict[tuple[int, ...], int] = {}
-    for hit in sorted(hits, key=lambda hit: hit[1]):
-        count = seen[hit[2]] = seen.get(hit[2], 0) + 1
-        if count <= step_count:
-            useful.append(hit)
-    return useful
-
-
-def _assign(hits: list[Hit], base: int, level: int) -> list[Hit]:
-    """Give steps base..level-1 (from 0) a hit each, smallest ids from the last step backwards.
-
-    `hits` are in order of id. Returns them in step order, or [] if there is no such assignment.
-    """
-    count = level - base
-    if count > len(hits):
-        return []
-    if all(len(hit[2]) >= count and set(hit[2]).issuperset(range(base, level)) for hit in hits):
-        return hits[count - 1 :: -1]  # whichever: they serve all of these steps
-    if all(len(hit[2]) == 1 for hit in hits):
-        first: dict[int, Hit] = {}
-        for hit in hits:
-            first.setdefault(hit[2][0], hit)
-        found = [first[step] for step in range(base, level) if step in first]
-        return found if len(found) == count else []
-    chosen: list[Hit] = []
-    left = hits
-    for step in range(level - 1, base - 1, -1):
-        earlier = range(base, step)
-        for index, hit in enumerate(left):
-            others = left[:index] + left[index + 1 :]
-            if step in hit[2] and _is_matchable(others, earlier):
-                chosen.append(hit)
-                left = others
-                break
-        else:
-            return []
-    chosen.reverse()
-    return chosen
-
-
-def _is_matchable(hits: list[Hit], steps: range) -> bool:
-    """Whether each step can have a hit of its own (augmenting paths)."""
-    holder: dict[int, int] = {}
-
-    def place(step: int, tried: set[int]) -> bool:
-        for index, hit in enumerate(hits):
-            if index in tried or step not in hit[2]:
-                continue
-            tried.add(index)
-            if index not in holder or place(holder[index], tried):
-                holder[index] = step
-                return True
-        return False
-
-    return all(place(step, set()) for step in steps)

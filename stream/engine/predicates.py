@@ -40,9 +40,15 @@ _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-def test_of(predicates: Sequence[Predicate], column: Mapping[str, int]) -> Test:
-    """Return whether properties, in the order of `column`, meet all of `predicates`."""
+def test_of(predicates: Sequence[Predicate], column: Mapping[str, int], needed: Sequence[str]) -> Test | None:
+    """Return whether properties, in the order of `column`, meet all of `predicates` and have those at `needed`.
+
+    None if all do.
+    """
+    if not predicates and not needed:
+        return None
     checks = tuple((column[each.property], _check(each), each.negated) for each in predicates)
+    checks += tuple((column[path], _is_plain, False) for path in needed)
 
     def test(properties: Sequence[Any]) -> bool:
         for place, holds, negated in checks:
@@ -121,6 +127,20 @@ def text_of(value: Any) -> str:
         return str(value)
     except ValueError:  # an integer of more than 4300 digits
         return ""
+
+
+def same_text(value: Any) -> str | None:
+    """Return a text that is the same for equal values, equal numbers among them; None for what is no plain value."""
+    number = _number(value)
+    if isinstance(number, int):
+        return text_of(number)
+    if number is not None and number.adjusted() <= PLAIN_DIGITS and number == int(number):
+        return str(int(number))
+    return text_of(value) if isinstance(value, str | bool | float | Decimal) else None
+
+
+def _is_plain(value: Any) -> bool:
+    return same_text(value) is not None
 
 
 def _number(value: Any) -> Decimal | int | None:

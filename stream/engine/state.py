@@ -12,9 +12,11 @@ is below every event that may still come.
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodFold, advance_fold
-from stream.engine.match import CompiledFunnel, Touch
-from stream.engine.ordered import Levels, alive
+from stream.engine.attempts import NOTHING, Attempt, Fold, PeriodFold
+from stream.engine.fold import advance_fold, ends, is_over
+from stream.engine.match import CompiledFunnel
+from stream.engine.ordered import Levels, Path
+from stream.engine.roles import Touch
 
 # (time_ms, event id, steps, touch, levels, open attempt, period folds, closed): an accepted event as in
 # `match.Hit`, the fold after it as in `attempts.Fold`, and the attempts that were closed by its instant.
@@ -102,6 +104,8 @@ def seal(funnel: CompiledFunnel, state: FunnelState, limit_ms: int) -> None:
 
 def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
     """Do what `seal` does to the entries of a state."""
+    if funnel.options is not None:
+        limit_ms -= limit_ms % funnel.options.granularity_ms
     count = len(entries)
     first_open = 1
     while first_open < count and entries[first_open][TIME] < limit_ms:
@@ -115,18 +119,18 @@ def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) ->
 
 def _forget_periods(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
     """Drop the folds of periods that are over and that no event can deepen any more."""
-    levels, _, periods = fold_of(entries[0])
-    gone = {
-        start_ms
-        for start_ms, end_ms, own, _, _ in periods
-        if end_ms <= limit_ms
-        and (own is DONE or not alive(levels if own is SHARED else own, limit_ms, funnel.window_ms))  # type: ignore[arg-type] # not a bool
-    }
+    base = fold_of(entries[0])
+    # A result that no event can change is the same in all entries.
+    gone = {_result(period) for period in base[2] if is_over(funnel, base, period, limit_ms)}
     if gone:
         entries[:] = [
-            (*entry[:PERIODS], tuple([period for period in entry[PERIODS] if period[0] not in gone]), entry[CLOSED])
+            (*entry[:PERIODS], tuple([each for each in entry[PERIODS] if _result(each) not in gone]), entry[CLOSED])
             for entry in entries
         ]
+
+
+def _result(period: PeriodFold) -> tuple[int, int, Path]:
+    return period[0], period[3], period[4]
 
 
 def expires_ms(funnel: CompiledFunnel, state: FunnelState) -> int | None:
@@ -136,13 +140,6 @@ def expires_ms(funnel: CompiledFunnel, state: FunnelState) -> int | None:
     """
     if len(state.entries) > 1:
         return None
-    levels, attempt, periods = state.fold
-    starts = [path[0] for path in levels]
-    if attempt is not None:
-        starts.append(attempt[0])
-    for _, _, own, _, _ in periods:
-        if own is not SHARED and own is not DONE:
-            starts += [path[0] for path in own]  # type: ignore[union-attr] # not a bool
-    ends = [end_ms for _, end_ms, _, _, _ in periods]
-    ends += [start + funnel.window_ms for start in starts]
-    return max(ends, default=BEFORE_ALL_TIME)
+    # A time is floored to the granularity, and so is the limit.
+    floored_ms = 0 if funnel.options is None else funnel.options.granularity_ms - 1
+    return max(ends(funnel, state.fold), default=BEFORE_ALL_TIME) + floored_ms

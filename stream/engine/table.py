@@ -18,6 +18,7 @@ from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, advance_actor
 from stream.engine.codec import decode_states, encode_new, encode_whole
 from stream.engine.match import CompiledFunnel, FunnelSet
+from stream.engine.optioned import seal_units
 from stream.engine.state import TIME, FunnelState, seal_entries
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
@@ -99,7 +100,7 @@ class ActorTable:
         record: ActorRecord = [key, *self._no_entries]
         if blob is not None:
             for number, state in decode_states(blob, self.funnels.by_number).items():
-                record[self.funnels.by_number[number].slot] = state.entries
+                record[self.funnels.by_number[number].slot] = state.entries if isinstance(state, FunnelState) else state
         self._actors[actor] = record
 
     def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
@@ -133,6 +134,11 @@ class ActorTable:
             can_append = True
             for funnel, position in changed.items():
                 entries = record[funnel.slot]
+                if funnel.units is not None:
+                    if seal_below_ms is not None:
+                        seal_units(funnel, entries, seal_below_ms)
+                    can_append = False
+                    continue
                 # All that was there before, or half of many: an actor is written as a whole once in many events only.
                 if seal_below_ms is not None and (
                     entries[position - 1][TIME] < seal_below_ms

@@ -16,9 +16,9 @@ import msgspec
 
 from stream.aggregate.rollup import Shown, roll_up
 from stream.aggregate.totals import PartitionTotals
-from stream.engine.advance import expires_ms, seal
 from stream.engine.codec import decode_states
 from stream.engine.match import FunnelSet
+from stream.engine.optioned import says_nothing
 from stream.engine.table import ActorTable, ByActor, by_actor
 from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
@@ -217,12 +217,8 @@ class Partition:
 
     def _is_expired(self, blob: bytes, limit_ms: int) -> bool:
         by_number = self._counting.funnels.by_number
-        for number, state in decode_states(blob, by_number).items():
-            seal(by_number[number], state, limit_ms)
-            end_ms = expires_ms(by_number[number], state)
-            if end_ms is None or end_ms >= limit_ms:
-                return False
-        return True
+        states = decode_states(blob, by_number)
+        return all(says_nothing(by_number[number], state, limit_ms) for number, state in states.items())
 
 
 def latest_counted_ms(head: PartitionHead, max_future_skew_ms: int) -> int | None:

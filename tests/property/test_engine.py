@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream.engine.advance import NO_CAP, Change, advance, empty_state, expires_ms, seal
-from stream.engine.attempts import SHARED, advance_fold, first_times
+from stream.engine.attempts import SHARED, first_times
 from stream.engine.codec import decode_states, encode_whole
+from stream.engine.fold import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.ordered import alive
@@ -29,6 +30,7 @@ from stream.model.verdict import Verdict
 from support.clickhouse import window_funnel
 from support.notation import LATE_MS
 from support.oracle import OAttempt, OEvent, OFunnel, actor_result, attempts
+from support.roles import steps_of
 
 BULK_CASES = 100
 ACTORS_PER_BULK_CASE = 210
@@ -406,7 +408,7 @@ def test_the_hot_path_says_what_the_clear_fold_says():
         now = 0
         for number in range(rng.randrange(1, 16)):
             now += rng.randrange(1, rng.choice([3, 9]))
-            hit = (now, f"i{number}", funnel.steps_of[rng.choice("AAABBCDE"[: 4 + len(shape.steps) // 2])], None, 0)
+            hit = (now, f"i{number}", steps_of(funnel)[rng.choice("AAABBCDE"[: 4 + len(shape.steps) // 2])], None, 0)
             fold, closed = advance_fold(funnel, fold_of(clear), now, (hit,))
             clear = (*hit[:4], *fold, closed)
             found = next_entry(funnel, entry, *hit[:4])
@@ -428,9 +430,9 @@ def engine_depths(funnel: CompiledFunnel, actors: dict[str, list[OEvent]]) -> di
         sums = Sums()
         state = empty_state()
         hits = [
-            (event.time, event.id, funnel.steps_of[event.name], None, 0)
+            (event.time, event.id, steps_of(funnel)[event.name], None, 0)
             for event in events
-            if event.name in funnel.steps_of
+            if event.name in steps_of(funnel)
         ]
         sums.add(advance(funnel, state, hits, []))
         best = [attempt[1] for attempt in (+sums.attempts)]

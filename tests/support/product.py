@@ -12,7 +12,7 @@ from stream.aggregate.rings import WHOLE
 from stream.analyze.count import LogCount
 from stream.ingest.admission import UNLIMITED
 from stream.ingest.mapping import Mapping as FieldMapping
-from stream.model.funnel import Funnel, Operator, Predicate, Step
+from stream.model.funnel import Effect, Exclusion, Funnel, Operator, Order, Predicate, Session, Step
 from support.options.funnels import OMatch, OptionFunnel
 from support.oracle import OEvent
 
@@ -29,10 +29,42 @@ class Numbers(NamedTuple):
 def product_funnel(defined: OptionFunnel) -> Funnel:
     """Return the product's definition of the oracle's funnel."""
     steps = [
-        Step(f"s{number}", tuple(sorted(step.names)), where=_where(step))
+        Step(
+            f"s{number}",
+            tuple(sorted(step.names)),
+            where=_where(step),
+            optional=step.optional,
+            within_ms=step.within if step.has_within else None,
+            not_before_ms=step.not_before,
+        )
         for number, step in enumerate(defined.steps, start=1)
     ]
-    return Funnel("f", 1, tuple(steps), defined.window, strict_time=defined.strict_time)
+    return Funnel(
+        "f",
+        1,
+        tuple(steps),
+        defined.window,
+        strict_time=defined.strict_time,
+        order=Order(defined.order),
+        is_open=defined.is_open,
+        exclusions=tuple(
+            Exclusion(
+                tuple(sorted(each.names)), *defined.range_of(each), where=_where(each), effect=Effect(each.effect)
+            )
+            for each in defined.exclusions
+        ),
+        breaking=None if defined.breaking is None else tuple(sorted(defined.breaking)),
+        hold=defined.hold,
+        entry_first=defined.entry_first,
+        session=_session(defined),
+        granularity_ms=defined.granularity,
+    )
+
+
+def _session(defined: OptionFunnel) -> Session | None:
+    if defined.session is not None:
+        return Session(property=defined.session)
+    return None if defined.session_gap is None else Session(gap_ms=defined.session_gap)
 
 
 def _where(match: OMatch) -> tuple[Predicate, ...]:

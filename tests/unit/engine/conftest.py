@@ -11,6 +11,7 @@ from stream.engine.state import FunnelState
 from stream.model.funnel import Funnel, Step
 from support.notation import funnel as parse_funnel
 from support.notation import path as parse_path
+from support.roles import steps_of
 
 
 def compile_text(text: str, period_ms: int = 1000) -> CompiledFunnel:
@@ -38,9 +39,9 @@ class Run:
         """Take a path in log order as one batch, with the same limit at each record."""
         verdicts: list = []
         hits = [
-            (event.time, event.id, self.funnel.steps_of[event.name], None, 0)
+            (event.time, event.id, steps_of(self.funnel)[event.name], None, 0)
             for event in parse_path(text)
-            if event.name in self.funnel.steps_of
+            if event.name in steps_of(self.funnel)
         ]
         change = advance(self.funnel, self.state, hits, verdicts, self.bot_cap, [limit])
         self.verdicts += [verdict.label for verdict in verdicts]

@@ -8,6 +8,7 @@ from stream.engine.codec import CODEC_VERSION, LENGTH_BYTES, decode_states, enco
 from stream.engine.match import FunnelSet
 from stream.errors import UnreadableState
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
+from support.roles import steps_of
 
 
 def chunk(*parts):
@@ -38,7 +39,7 @@ def test_touches_come_back_as_they_were():
     (funnel,) = funnels.funnels
     state = empty_state()
     hits = [
-        (time, f"e{time}", funnel.steps_of[name], funnel.touch(funnel.steps_of[name], properties), 0)
+        (time, f"e{time}", steps_of(funnel)[name], funnel.touch(steps_of(funnel)[name], properties), 0)
         for time, name, properties in [(0, "A", (None, "mail")), (1, "B", ("9.90", None)), (20, "A", (None, "blog"))]
     ]
     advance(funnel, state, hits, [])

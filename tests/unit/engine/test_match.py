@@ -4,8 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from stream.engine.match import MAX_SEGMENT_LENGTH, NO_VALUE, FunnelSet, exact_amount, segment_text
+from stream.engine.match import FunnelSet
+from stream.engine.touches import MAX_SEGMENT_LENGTH, NO_VALUE, exact_amount, segment_text
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
+from support.roles import steps_of
 
 MONEY = ValueRule("total", "currency", "EUR")
 
@@ -22,7 +24,7 @@ def touch(funnels, steps, **properties):
 
 def test_a_name_serves_every_step_that_lists_it():
     (funnel,) = FunnelSet([shop()]).funnels
-    assert funnel.steps_of == {"view": (0,), "visit": (0, 1), "buy": (1,)}
+    assert steps_of(funnel) == {"view": (0,), "visit": (0, 1), "buy": (1,)}
 
 
 def test_a_set_knows_each_funnel_that_a_name_serves():

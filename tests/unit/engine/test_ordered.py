@@ -3,6 +3,7 @@
 import pytest
 
 from stream.engine.ordered import alive, extend
+from support.roles import steps_of
 
 
 def hits(funnel, text):
@@ -11,7 +12,7 @@ def hits(funnel, text):
     for place, token in enumerate(text.split()):
         name, _, own = token.partition("#")
         event_id = own or f"e{place}"
-        found.append((0, event_id, funnel.steps_of[name], ((event_id,), ()), 0))
+        found.append((0, event_id, steps_of(funnel)[name], ((event_id,), ()), 0))
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ BIG = 10**5_000
 
 
 def meets(operator, values, value, *, negated=False):
-    return predicates_of([Predicate("p", Operator(operator), values, negated)], {"p": 0})([value])
+    return predicates_of([Predicate("p", Operator(operator), values, negated)], {"p": 0}, ())([value])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,342 @@
+"""Attempts and period folds of one actor in a funnel with options, advanced by one tie group.
+
+In:  the fold before an instant, and the hits of that instant.
+Out: the fold after it, and the attempts it closed.
+
+It says of any funnel what `engine.attempts` says of plain ones, which is quicker. What the funnel's chains are
+is the business of `engine.chains` or, in any order, of `engine.any_order`; both answer the same questions.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from stream.engine.any_order import AnyOrder
+from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
+from stream.engine.chains import Chain, Chains, Openers, at_least, entry_of, level_of, start_of
+from stream.engine.periods import PeriodOf, period_of
+from stream.engine.roles import Hit, Touch
+from stream.engine.ties import Instant, instant_of
+from stream.model.funnel import Effect, Funnel, Order
+
+# What is kept of an actor's chains: chains, or in any order events
+Kept: TypeAlias = tuple[Any, ...]
+
+
+class Standing(NamedTuple):
+    """What an actor's next events build on, in place of a plain fold's levels.
+
+    kept: of the attempts. since_ms, seen_ms: when its session began, and its newest event; None in a funnel
+    without a gap rule. anchored_ms: end of the newest period in which a chain has started; None unless only the
+    first event of a period starts one. every: as `kept`, with nothing consumed; () unless the funnel is open.
+    """
+
+    kept: Kept = ()
+    since_ms: int | None = None
+    seen_ms: int | None = None
+    anchored_ms: int | None = None
+    every: Kept = ()
+
+
+class Removal(NamedTuple):
+    """A period's chains in a funnel with an exclusion that removes actors, in place of what is kept.
+
+    kept: with all exclusions. lenient: without those that remove. deepest: level reached without them. best, chain:
+    level reached with them, and the chain reported. is_clean: whether a chain of level `deepest` came to its end
+    uncleared.
+    """
+
+    kept: Kept = ()
+    lenient: Kept = ()
+    deepest: int = 0
+    best: int = 0
+    chain: Chain = ()
+    is_clean: bool = False
+
+
+class Options:
+    """The rules of one funnel with options, and the fold that follows them."""
+
+    def __init__(self, funnel: Funnel) -> None:
+        self.shape: Chains | AnyOrder = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
+        self.granularity_ms = funnel.granularity_ms
+        self._step_count = len(funnel.steps)
+        self._window_ms = funnel.window_ms
+        self._gap_ms = None if funnel.session is None else funnel.session.gap_ms
+        self._is_open = funnel.is_open
+        self._anchor_of = period_of(funnel.period) if funnel.entry_first else None
+        effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
+        self._removing = frozenset(place for place, effect in effects if effect is Effect.REMOVE_ACTOR)
+
+    def advance(
+        self, fold: Fold, time_ms: int, hits: Sequence[Hit], period_of_entry: PeriodOf
+    ) -> tuple[Fold, tuple[Attempt, ...]]:
+        """Take in one tie group; returns the fold after it and the attempts that it closed."""
+        standing, attempt, periods = Standing(*fold[0]), fold[1], fold[2]
+        instant = instant_of(time_ms, hits, self._step_count)
+        closed: list[Attempt] = []
+        if attempt is not None and time_ms - attempt[0] > self._window_ms:
+            closed.append(attempt)
+            attempt = None
+        if self._gap_ms is not None:
+            if standing.seen_ms is None or time_ms - standing.seen_ms > self._gap_ms:
+                # The session is over, and what comes of its attempt is only a question of time.
+                closed += [] if attempt is None else [attempt]
+                attempt = None
+                periods = tuple([_ended(period) for period in periods if period[3]])
+                standing = Standing(since_ms=time_ms)
+            standing = standing._replace(seen_ms=time_ms)
+        may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms
+        openers = self.shape.openers(standing.kept, instant) if may_start else {}
+        kept, attempt = self._advance_attempt(standing.kept, attempt, instant, openers, closed)
+        standing = standing._replace(kept=kept)
+        if self._is_open:
+            # Of people nothing is consumed, so that other events may open a chain than of attempts.
+            openers = self.shape.openers(standing.every, instant)
+            arriving = self.shape.arriving(standing.every, instant, openers)
+            standing = standing._replace(every=self._kept(standing.every, instant, arriving))
+        if self._anchor_of is not None and openers:
+            standing = standing._replace(anchored_ms=self._anchor_of(time_ms)[1])
+        periods = self._advance_periods(periods, standing.since_ms, instant, openers, period_of_entry)
+        return (standing, attempt, periods), tuple(closed)
+
+    def _kept(
+        self,
+        kept: Kept,
+        instant: Instant,
+        arriving: Sequence[Chain],
+        excluding: Collection[int] = (),
+        until_ms: int | None = None,
+    ) -> Kept:
+        remaining: Sequence[Any] = self.shape.remaining(kept, instant, arriving, excluding)
+        return self.shape.kept(remaining, instant.time_ms, until_ms)
+
+    # Attempts
+
+    def _advance_attempt(
+        self, kept: Kept, attempt: Attempt | None, instant: Instant, openers: Openers, closed: list[Attempt]
+    ) -> tuple[Kept, Attempt | None]:
+        """Return what is kept after the instant, and the attempt then open; appends to `closed`."""
+        now_ms = instant.time_ms
+        arriving = self.shape.arriving(kept, instant, openers)
+        alive = [chain for chain in self.shape.candidates(kept) if self.shape.goes_on(chain, now_ms)] + arriving
+        if arriving:
+            attempt = self._opened(alive, now_ms) if attempt is None else self._deepened(attempt, arriving, now_ms)
+            if attempt[1] == self._step_count:
+                closed.append(attempt)
+                return (), None
+        kept_now = self._kept(kept, instant, arriving, instant.excluding)
+        if attempt is not None and instant.excluding:
+            attempt = self._cleared(attempt, alive, instant)
+            if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(kept_now)):
+                attempt = self._excluded(attempt, alive, instant, closed)
+        return kept_now, attempt
+
+    def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
+        """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
+        foremost = self.shape.foremost(alive, now_ms)
+        best = max(map(level_of, foremost))
+        chain = self.shape.opening([each for each in foremost if level_of(each) == best])
+        touch: Touch | None = chain[2 * entry_of(chain) + 1]
+        return min(map(start_of, foremost)), best, chain, touch, _firsts(chain, (), now_ms), None
+
+    def _deepened(self, attempt: Attempt, arriving: Sequence[Chain], now_ms: int) -> Attempt:
+        """Take in the chains that arrive; one that starts before the attempt is none of its own."""
+        own = [chain for chain in arriving if start_of(chain) >= attempt[0]]
+        top = max(map(level_of, own), default=0)
+        if top < attempt[1]:
+            return attempt
+        if top == attempt[1]:
+            return (*attempt[:5], None)
+        chain = self.shape.preferred([each for each in own if level_of(each) == top])
+        return attempt[0], top, chain, attempt[3], _firsts(chain, first_times(attempt), now_ms), None
+
+    def _cleared(self, attempt: Attempt, alive: Sequence[Chain], instant: Instant) -> Attempt:
+        """Note whether the instant's exclusions left no chain at the attempt's best level."""
+        at_best = [chain for chain in alive if level_of(chain) == attempt[1]]
+        clearing = [self.shape.clearing(chain, instant.time_ms, instant.excluding) for chain in at_best]
+        if not clearing or not all(clearing):
+            return attempt
+        return (*attempt[:5], (self._remove(place for places in clearing for place in places), None))
+
+    def _excluded(
+        self, attempt: Attempt, alive: Sequence[Chain], instant: Instant, closed: list[Attempt]
+    ) -> Attempt | None:
+        """Close an attempt of which no chain is left, if it is the exclusions that left none."""
+        clearing = [
+            place for chain in alive for place in self.shape.clearing(chain, instant.time_ms, instant.excluding)
+        ]
+        if not clearing:
+            return attempt
+        fate: Fate | None = attempt[5]
+        if not (self._remove(clearing) or (fate is not None and fate[0])):
+            closed.append((*attempt[:5], (False, instant.time_ms)))
+        return None
+
+    def _remove(self, exclusions: Iterable[int]) -> bool:
+        return not self._removing.isdisjoint(exclusions)
+
+    # Periods
+
+    def _advance_periods(
+        self,
+        periods: Iterable[PeriodFold],
+        since_ms: int | None,
+        instant: Instant,
+        openers: Openers,
+        period_of_entry: PeriodOf,
+    ) -> tuple[PeriodFold, ...]:
+        now_ms = instant.time_ms
+        result: list[PeriodFold] = []
+        inside = False
+        for period in periods:
+            start_ms, end_ms, kept, _, chain = period
+            here = start_ms <= now_ms < end_ms
+            if kept is DONE:
+                # An earlier session's result of this period is another one.
+                inside = inside or (here and (since_ms is None or start_of(chain) >= since_ms))
+                result.append(period)
+                continue
+            inside = inside or here
+            result.append(self._advance_period(period, instant, openers if here else {}))
+        if openers and not inside:
+            borders = period_of_entry(now_ms)
+            result.append(self._advance_period((*borders, (), 0, ()), instant, openers))
+            result.sort(key=lambda period: period[0])
+        return tuple(result)
+
+    def _advance_period(self, period: PeriodFold, instant: Instant, openers: Openers) -> PeriodFold:
+        start_ms, end_ms, kept, best, chain = period
+        if self._removing:
+            return self._advance_removal(period, instant, openers)
+        arriving = self.shape.arriving(kept, instant, openers, end_ms)
+        best, chain = self._deeper(best, chain, arriving)
+        if best == self._step_count:
+            return start_ms, end_ms, DONE, best, chain
+        return start_ms, end_ms, self._kept(kept, instant, arriving, instant.excluding, end_ms), best, chain
+
+    def _deeper(self, best: int, chain: Chain, arriving: Sequence[Chain]) -> tuple[int, Chain]:
+        top = max(map(level_of, arriving), default=0)
+        if top <= best:
+            return best, chain
+        return top, self.shape.preferred([each for each in arriving if level_of(each) == top])
+
+    def _advance_removal(self, period: PeriodFold, instant: Instant, openers: Openers) -> PeriodFold:
+        """Advance a period that counts only if a chain as deep as can be, removing exclusions ignored, is clean."""
+        start_ms, end_ms, state, _, _ = period
+        removal, shape, now_ms = Removal(*state), self.shape, instant.time_ms
+        is_clean = removal.is_clean or self._has_died_clean(removal, end_ms, now_ms)
+        arriving = shape.arriving(removal.kept, instant, openers, end_ms)
+        lenient_arriving = shape.arriving(removal.lenient, instant, openers, end_ms)
+        deepest = max(map(level_of, lenient_arriving), default=0)
+        if deepest > removal.deepest:
+            is_clean = False
+        else:
+            deepest = removal.deepest
+        best, chain = self._deeper(removal.best, removal.chain, arriving)
+        if best == self._step_count:
+            return start_ms, end_ms, DONE, best, chain
+        removing = instant.excluding & self._removing
+        before = [each for each in shape.candidates(removal.kept, end_ms) if shape.goes_on(each, now_ms)]
+        alive = [each for each in [*before, *arriving] if level_of(each) == deepest]
+        uncleared = [each for each in alive if not shape.clearing(each, now_ms, removing)]
+        kept = self._kept(removal.kept, instant, arriving, instant.excluding, end_ms)
+        going = [each for each in uncleared if self._survives(each, instant)]
+        dead = [each for each in uncleared if each not in going]
+        is_clean = is_clean or any(not self._is_outdone(each, uncleared, now_ms) for each in dead)
+        lenient = self._kept(removal.lenient, instant, lenient_arriving, instant.excluding - self._removing, end_ms)
+        after = Removal(kept, lenient, deepest, best, chain, is_clean)
+        return (start_ms, end_ms, after, best, chain) if is_clean or going else (start_ms, end_ms, after, 0, ())
+
+    def _survives(self, chain: Chain, instant: Instant) -> bool:
+        shape, now_ms = self.shape, instant.time_ms
+        if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):
+            return False
+        return shape.goes_on(chain, now_ms)
+
+    def _has_died_clean(self, removal: Removal, end_ms: int, now_ms: int) -> bool:
+        """Tell whether a chain of the deepest level came to its end before now, uncleared and none of them better."""
+        shape = self.shape
+        level = [each for each in shape.candidates(removal.kept, end_ms) if level_of(each) == removal.deepest]
+        dead = [each for each in level if not shape.goes_on(each, now_ms)]
+        return any(not self._is_outdone(each, level, shape.last_ms(each)) for each in dead)
+
+    def _is_outdone(self, chain: Chain, rivals: Iterable[Chain], now_ms: int) -> bool:
+        """Tell whether another chain of the level, alive at `now_ms`, could come further."""
+        shape = self.shape
+        ours = shape.worth(chain, now_ms)
+        return any(
+            theirs != ours and at_least(theirs, ours)
+            for rival in rivals
+            if rival[-2] == now_ms or shape.goes_on(rival, now_ms)
+            for theirs in (shape.worth(rival, now_ms),)
+        )
+
+    # What no event can change any more
+
+    def is_over(self, period: PeriodFold, limit_ms: int) -> bool:
+        """Tell whether no event at or after `limit_ms` can change the period's result."""
+        _, end_ms, kept, _, _ = period
+        if kept is DONE:
+            return end_ms <= limit_ms
+        return end_ms <= limit_ms and not any(
+            self.shape.goes_on(chain, limit_ms)
+            for each in self._kept_in(kept)
+            for chain in self.shape.candidates(each, end_ms)
+        )
+
+    def ends(self, fold: Fold) -> Iterator[int]:
+        """Yield the instants up to which something that is kept can matter, ms."""
+        standing, _, periods = Standing(*fold[0]), fold[1], fold[2]
+        if standing.anchored_ms is not None:
+            yield standing.anchored_ms
+        kept = [standing.kept, standing.every]
+        kept += [each for period in periods if period[2] is not DONE for each in self._kept_in(period[2])]
+        for each in kept:
+            for chain in self.shape.candidates(each):
+                yield start_of(chain) + self._window_ms
+
+    def _kept_in(self, state: Any) -> Sequence[Kept]:
+        if not self._removing:
+            return (state,)
+        removal = Removal(*state)
+        return removal.kept, removal.lenient
+
+
+def _firsts(chain: Chain, known: Sequence[int | None], now_ms: int) -> tuple[int | None, ...] | None:
+    """Return when an attempt first had each level of its chain, of which it had the `known` ones by now.
+
+    None if that is when the chain's own events happened. A step that the chain skipped was had with the next one, and
+    those below its entry never.
+    """
+    entry, own = entry_of(chain), chain[::2]
+    times = list(own)
+    for place in range(len(times) - 1, -1, -1):
+        if place < entry:
+            times[place] = None
+        elif known and place >= len(known):
+            times[place] = now_ms
+        elif known and known[place] is not None:
+            times[place] = known[place]
+        elif times[place] is None:
+            times[place] = times[place + 1]
+    return None if tuple(times) == own else tuple(times)
+
+
+def _ended(period: PeriodFold) -> PeriodFold:
+    """Return a period's result of a session that is over."""
+    return (*period[:2], DONE, *period[3:])
+
+
+def options_of(funnel: Funnel) -> Options | None:
+    """Return the options of a funnel; None if the plain fold does for it."""
+    has_options = (
+        funnel.order is not Order.ORDERED
+        or funnel.is_open
+        or funnel.exclusions
+        or funnel.hold
+        or funnel.entry_first
+        or funnel.session is not None
+        or funnel.granularity_ms != 1
+        or any(step.optional or step.within_ms is not None or step.not_before_ms for step in funnel.steps)
+    )
+    return Options(funnel) if has_options else None

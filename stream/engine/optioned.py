@@ -1,0 +1,164 @@
+"""One event of an actor in a funnel with options: to its counted unit, at its floored time.
+
+In:  what is kept of the actor in that funnel, and an event that matters there.
+Out: the same with the event, its verdict, and what changed.
+
+Most options only change the fold. Two need more: with a granularity, identity goes by the event's own time and
+everything else by the floored one; and where sessions or held values are counted, an actor has a state for each of
+these units (`engine.units`), in which events that belong to no single one happen too.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from stream.engine.advance import NO_CAP, Change, advance, has_hit
+from stream.engine.match import CompiledFunnel
+from stream.engine.option_fold import Options
+from stream.engine.roles import Hit, Touch
+from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, refold, seal_entries
+from stream.engine.units import Unit, UnitRule
+from stream.model.event import AdmittedEvent
+from stream.model.verdict import Verdict
+
+# Hits that happen for every unit of a session, by time; () for those of every unit
+Shared: TypeAlias = list[tuple[Unit, Hit]]
+
+_time_of_shared = itemgetter(1)
+
+
+class UnitStates:
+    """An actor's states by unit, and the events that units yet to come need to know of."""
+
+    __slots__ = ("entries", "shared")
+
+    def __init__(self, entries: dict[Unit, list[Entry]] | None = None, shared: Shared | None = None) -> None:
+        self.entries = {} if entries is None else entries
+        self.shared = [] if shared is None else shared
+
+
+def hit_of(options: Options, event: AdmittedEvent, roles: tuple[int, ...], touch: Touch | None) -> Hit:
+    """Return the hit an event is, at its floored time; its own time goes on in its id."""
+    _, time_ms, event_id, _, _, _ = event
+    rest = time_ms % options.granularity_ms
+    if options.granularity_ms != 1:
+        event_id = f"{event_id}\0{rest}"
+    return time_ms - rest, event_id, roles, touch, 0
+
+
+def take_event(
+    record: list[Any], funnel: CompiledFunnel, roles: tuple[int, ...], event: AdmittedEvent, bot_cap: int
+) -> tuple[Verdict, Sequence[Change], int]:
+    """Take an event into an actor's record, in place.
+
+    Returns its verdict, what changed, and the position from which on the funnel's entries are new; 0 where it was put
+    between others, or the actor is written as a whole anyway.
+    """
+    options: Any = funnel.options
+    _, _, _, _, properties, limit_ms = event
+    hit = hit_of(options, event, roles, funnel.touch(roles, properties) if funnel.has_touch else None)
+    limit_ms -= limit_ms % options.granularity_ms
+    if funnel.units is not None:
+        states = record[funnel.slot]
+        if states is None:
+            states = record[funnel.slot] = UnitStates()
+        verdict, changes = _take_by_unit(funnel, funnel.units, states, hit, properties, bot_cap, limit_ms)
+        return verdict, changes, 0
+    entries: list[Entry] = record[funnel.slot] or [EMPTY_BASE]
+    verdicts: list[Verdict] = []
+    state = FunnelState(entries)
+    change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
+    record[funnel.slot] = state.entries
+    position = len(entries) if hit[0] > entries[-1][TIME] else 0
+    return verdicts[0], () if change is None else (change,), position
+
+
+def _take_by_unit(  # noqa: PLR0913, PLR0917
+    funnel: CompiledFunnel,
+    rule: UnitRule,
+    states: UnitStates,
+    hit: Hit,
+    properties: Sequence[Any],
+    bot_cap: int,
+    limit_ms: int,
+) -> tuple[Verdict, list[Change]]:
+    """Take in an event of a funnel that counts units; returns its verdict and what changed."""
+    verdict = _judge(states, hit, bot_cap, limit_ms)
+    if verdict is not Verdict.ACCEPTED:
+        return verdict, []
+    session = rule.session_of(properties)
+    if session is None:
+        return verdict, []
+    held = rule.held_of(properties)
+    happened = hit if held is None else (*hit[:2], (), None, 0)
+    own = None if held is None else (*session, *held)
+    if own is not None and own not in states.entries:
+        states.entries[own] = _begun(funnel, [shared for of, shared in states.shared if of == session])
+    changes: list[Change] = []
+    for unit, entries in states.entries.items():
+        if unit == own:
+            changes += _advanced(funnel, states, unit, entries, hit)
+        elif (rule.is_shared or held is None) and unit[: len(session)] == session:
+            changes += _advanced(funnel, states, unit, entries, happened)
+    if rule.is_shared or held is None:
+        insort(states.shared, (session, happened), key=_time_of_shared)
+    return verdict, changes
+
+
+def _judge(states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
+    time_ms, event_id = hit[0], hit[1]
+    if any(has_hit(entries, time_ms, event_id) for entries in states.entries.values()):
+        return Verdict.DUPLICATE
+    if any(shared[0] == time_ms and shared[1] == event_id for _, shared in states.shared):
+        return Verdict.DUPLICATE
+    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap:
+        return Verdict.ACCEPTED
+    # An event that happened in several units is one.
+    ids = {
+        entry[1]
+        for entries in states.entries.values()
+        for entry in entries[bisect_left(entries, limit_ms, 1, key=_time_of_entry) :]
+    }
+    held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}
+    return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED
+
+
+_time_of_entry = itemgetter(TIME)
+
+
+def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
+    """Return the entries of a unit that begins, with what has happened for all of them."""
+    entries = [EMPTY_BASE, *[(*hit[:4], *EMPTY_BASE[4:7], ()) for hit in hits]]
+    refold(funnel, entries, 1, changed=len(entries))
+    return entries
+
+
+def _advanced(
+    funnel: CompiledFunnel, states: UnitStates, unit: Unit, entries: list[Entry], hit: Hit
+) -> Iterator[Change]:
+    state = FunnelState(entries)
+    change = advance(funnel, state, (hit,), [], NO_CAP)
+    states.entries[unit] = state.entries
+    if change is not None:
+        yield change
+
+
+def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> None:
+    """Fold for good everything strictly below `limit_ms`, in place, and forget units that say nothing any more."""
+    for unit, entries in list(states.entries.items()):
+        seal_entries(funnel, entries, limit_ms)
+        end_ms = expires_ms(funnel, FunnelState(entries))
+        if end_ms is not None and end_ms < limit_ms:
+            del states.entries[unit]
+    states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]
+
+
+def says_nothing(funnel: CompiledFunnel, state: FunnelState | UnitStates, limit_ms: int) -> bool:
+    """Tell whether a state, which is sealed below `limit_ms`, can be forgotten."""
+    if isinstance(state, UnitStates):
+        seal_units(funnel, state, limit_ms)
+        return not state.entries and not state.shared
+    seal_entries(funnel, state.entries, limit_ms)
+    end_ms = expires_ms(funnel, state)
+    return end_ms is not None and end_ms < limit_ms
