@@ -7,9 +7,10 @@ Out: more problems, or a definition.
 import zoneinfo
 from typing import Any
 
-from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Breakdown, Funnel, Order, Period, PeriodUnit, Step, ValueRule
 from stream.settings import durations, texts
-from stream.settings.matches import check_match, events_of, predicates_of
+from stream.settings.matches import check_match, events_of, predicates_of, step_name
+from stream.settings.options import check_options, exclusions_of, session_of
 from stream.settings.parts import mappings
 from stream.settings.stages import STAGE_MODELS
 from stream.settings.yaml_file import Document, KeyPath
@@ -22,6 +23,7 @@ def check_funnel(document: Document) -> None:
     if not isinstance(document.tree, dict):
         return
     _check_steps(document)
+    check_options(document)
     _check_stages(document)
     _check_breakdowns(document)
     check_zone(document)
@@ -53,6 +55,14 @@ def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
         period=period_of(tree, default_period),
         stage_model=model,
         strict_time=tree.get("strict_time", False),
+        order=Order(tree.get("order", "ordered")),
+        is_open=tree.get("open", False),
+        exclusions=exclusions_of(tree),
+        breaking=tuple(tree["events"]) if "events" in tree else None,
+        hold=tuple(tree.get("hold_constant", ())),
+        entry_first=tree.get("entry") == "first",
+        session=session_of(tree),
+        granularity_ms=durations.to_ms(tree.get("time_granularity", "1ms")),
     )
 
 
@@ -68,7 +78,7 @@ def _check_steps(document: Document) -> None:
     first_at: dict[str, int] = {}
     for index, step in mappings(document.tree.get("steps")):
         check_match(document, ("steps", index), step)
-        name = _step_name(step)
+        name = step_name(step)
         if not isinstance(name, str):
             continue
         if name in first_at:
@@ -130,23 +140,19 @@ def _stage_model(tree: dict[str, Any]) -> tuple[dict[str, str] | None, str]:
     return (stages or None), CUSTOM_STAGES
 
 
-def _step_name(step: dict[str, Any]) -> Any:
-    if "name" in step:
-        return step["name"]
-    events = step.get("events")
-    return step.get("event", events[0] if isinstance(events, list) and events else None)
-
-
 def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
     stage = step.get("stage", "")
     value = step.get("value")
     return Step(
-        name=_step_name(step),
+        name=step_name(step),
         events=events_of(step),
         stage=stage,
         value=None if value is None else ValueRule(**value),
         group=stages.get(stage, ""),
         where=predicates_of(step),
+        optional=step.get("optional", False),
+        within_ms=durations.to_ms(step["within"]) if "within" in step else None,
+        not_before_ms=durations.to_ms(step.get("not_before", "0s")),
     )
 
 

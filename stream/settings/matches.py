@@ -31,6 +31,14 @@ def check_match(document: Document, path: KeyPath, written: dict[str, Any]) -> N
             _check_condition(document, (*inside, "not"), condition["not"])
 
 
+def step_name(step: dict[str, Any]) -> Any:
+    """Return the name of a step: its own, or its first event's; anything else where the form is wrong."""
+    if "name" in step:
+        return step["name"]
+    events = step.get("events")
+    return step.get("event", events[0] if isinstance(events, list) and events else None)
+
+
 def events_of(written: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the events that are meant."""
     return tuple(written["events"]) if "events" in written else (written["event"],)

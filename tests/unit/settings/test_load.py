@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stream.errors import FunnelError, SettingsError
 from stream.model.funnel import Period, PeriodUnit
 from stream.settings.load import load_funnels, load_tracker, tracker_path
 from stream.settings.publish import rows
-from stream.settings.schema import SCHEMAS, TRACKER_SCHEMA
+from stream.settings.schema import FUNNEL_SCHEMA, SCHEMAS, TRACKER_SCHEMA
 from stream.settings.sources import mapping_of
 from stream.settings.yaml_file import read_document
 
@@ -90,9 +91,25 @@ def test_the_full_example_loads_and_names_every_setting(tmp_path):
     assert tracker.kafka.security.ca_file == tmp_path / "ca.pem"
     assert tracker.redis.is_cluster
     assert tracker.export.allow == {"device": ("desktop", "mobile", "tablet"), "channel": ("search", "email")}
+    assert not_named(path, TRACKER_SCHEMA) == set()
+
+
+def not_named(path, schema):
+    """Return the settings of a schema that a file does not have."""
     text = path.read_text()
-    names = {row.path.strip("`").rpartition(".")[2].removesuffix("[]") for row in rows(TRACKER_SCHEMA)}
-    assert {name for name in names if f"{name}:" not in text} == set()
+    names = {row.path.strip("`").rpartition(".")[2].removesuffix("[]") for row in rows(schema)}
+    return {name for name in names if re.search(rf"\b{name}:", text) is None}
+
+
+def test_the_full_example_of_a_funnel_loads_and_names_every_setting():
+    path = CONFIG / "examples" / "full-funnel.yaml"
+    (funnel,) = load_funnels(path)
+    assert [step.name for step in funnel.steps if step.optional] == ["coupon"]
+    assert [(each.first, each.last, each.effect.value) for each in funnel.exclusions] == [
+        (1, 4, "end_attempt"),
+        (3, 4, "remove_actor"),
+    ]
+    assert not_named(path, FUNNEL_SCHEMA) == set()
 
 
 def test_what_the_full_example_lacks_is_said_once_each():
