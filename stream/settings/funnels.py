@@ -96,7 +96,7 @@ def _check_stages(document: Document) -> None:
             continue
         if "stage_model" not in document.tree:
             document.report(path, "names a stage, but the funnel has no stage_model (add stage_model: six)")
-        elif stages is not None and stage not in stages:
+        elif stages and stage not in stages:
             guess = texts.closest(stage, stages) or next(iter(stages))
             known = ", ".join(stages)
             document.report(path, f'{texts.shown(stage)} is not a stage of the model: {known} (try "{guess}")')

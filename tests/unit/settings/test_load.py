@@ -180,6 +180,37 @@ def test_no_value_in_any_place_makes_loading_crash(tmp_path_factory, name, data)
         load_funnels(path) if name == "funnel" else load_tracker(path, {})
 
 
+def places(value, path=()):
+    """Yield the path of everything inside a tree."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield (*path, key)
+        yield from places(each, (*path, key))
+
+
+@given(data=st.data())
+def test_no_change_of_the_full_example_makes_loading_crash(tmp_path_factory, data):
+    tree = read_document(CONFIG / "examples" / "full-funnel.yaml").tree
+    scalar = st.sampled_from([None, True, False, 0, 1.5, "", "1h", "cart", "any", "strict"])
+    wrong = scalar | st.lists(scalar, max_size=2) | st.dictionaries(st.just("x"), scalar, max_size=1)
+    for _ in range(data.draw(st.integers(1, 3))):
+        *path, last = data.draw(st.sampled_from(list(places(tree))))
+        part = tree
+        for key in path:
+            part = part[key]
+        part[last] = data.draw(wrong)
+    path = tmp_path_factory.getbasetemp() / "changed.yaml"
+    path.write_text(json.dumps(tree))
+    with contextlib.suppress(SettingsError):
+        load_funnels(path)
+
+
+def test_an_empty_stage_model_is_told_as_that_alone(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text("funnel: a\nwindow: 1h\nstage_model:\nsteps: [{event: a, stage: x}, {event: b}]\n")
+    assert problems(load_funnels, path) == [f"{path}:3: stage_model: null is nothing, not text or a list"]
+
+
 def test_a_funnel_without_a_period_takes_the_trackers(tmp_path):
     write(tmp_path, a=1)
     week = Period(PeriodUnit.WEEK, "Asia/Tokyo")
