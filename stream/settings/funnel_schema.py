@@ -3,6 +3,9 @@
 Out: `FUNNEL_SCHEMA`, a JSON Schema (draft 2020-12).
 """
 
+from typing import Any
+
+from stream.model.funnel import Effect, Order
 from stream.settings.schema_words import (
     DIALECT,
     Schema,
@@ -58,25 +61,51 @@ _CONDITION = mapping(
     },
 )
 
+
+def _names(meaning: str, **more: Any) -> Schema:
+    return list_of(meaning, text("event name"), uniqueItems=True, **more)
+
+
+_WHERE = list_of("conditions on the event's properties, all of which must hold", _CONDITION)
+
 _STEP = mapping(
-    "one step; steps are reached in the order in which they stand",
+    "one step; steps are reached in the order in which they stand, unless `order` says otherwise",
     {
         "name": text("name in series, reports and dashboards; the (first) event's name if absent", maxLength=100),
         "event": text("event name that serves the step (this or `events`)"),
-        "events": list_of("event names, any of which serves the step", text("event name"), uniqueItems=True),
+        "events": _names("event names, any of which serves the step"),
         "stage": text("stage of the stage model that the step stands for"),
         "value": _VALUE,
-        "where": list_of("conditions on the event's properties, all of which must hold", _CONDITION),
+        "where": _WHERE,
+        "optional": setting("boolean", "whether a chain may skip the step; not the first or the last", default=False),
+        "within": duration("longest time after the chain's previous event, included", "0s", "400d"),
+        "not_before": duration("shortest time after the chain's previous event, included", "0s", "400d", default="0s"),
     },
-    later=(
-        "within",
-        "not_before",
-        "optional",
-        "open",
-        "predicates",
-        "match",
-        "exclusions",
-    ),
+    later=("predicates", "match"),
+)
+
+_EXCLUSION = mapping(
+    "events that must not happen strictly between two steps",
+    {
+        "event": text("event name that is excluded (this or `events`)"),
+        "events": _names("event names, any of which is excluded"),
+        "where": _WHERE,
+        "from": text("name of the step after which it must not happen; the first if absent"),
+        "to": text("name of the step before which it must not happen; the last if absent"),
+        "effect": text(
+            "`end_attempt`: the attempt ends, its steps count; `remove_actor`: neither it nor the actor counts",
+            enum=list(Effect),
+            default="end_attempt",
+        ),
+    },
+)
+
+_SESSION = mapping(
+    "counts each session of an actor by itself: by `property` or by `gap`",
+    {
+        "property": path_text("event property that holds the session's id; an event without it is in no session"),
+        "gap": duration("a session ends when the actor has no event at all for longer than this", "1s", "400d"),
+    },
 )
 
 _BREAKDOWN: Schema = {
@@ -133,40 +162,45 @@ FUNNEL_SCHEMA: Schema = {
             "title": text("what people call it", default="", minLength=0),
             "window": duration("longest time from a chain's first event to its last, both included", "1s", "400d"),
             "order": text(
-                "how steps follow one another; only `ordered` in this version",
-                enum=["ordered"],
+                "how steps follow one another: `ordered`, other events may come between; `strict`, none may; "
+                "`any`, in whichever order",
+                enum=list(Order),
                 default="ordered",
-                later=(
-                    "strict",
-                    "any",
-                ),
+            ),
+            "events": _names(
+                "with `order: strict`: what breaks a chain besides the steps' events; all if absent", least=0
             ),
             "strict_time": setting(
                 "boolean", "whether each step must be later than the one before, not of the same instant", default=False
             ),
             "entry": text(
-                "which first-step events may start a chain; only `every` in this version",
-                enum=["every"],
+                "which first-step events may start a chain: every one, or only the first of each period",
+                enum=["every", "first"],
                 default="every",
-                later=("first",),
+            ),
+            "open": setting("boolean", "whether chains may start at any step, not only at the first", default=False),
+            "hold_constant": list_of(
+                "properties whose values are the same in all events of a chain",
+                path_text("event property"),
+                maxItems=3,
+                uniqueItems=True,
+            ),
+            "session": _SESSION,
+            "time_granularity": duration(
+                "times are rounded down to it before steps are matched; at most the window",
+                "1ms",
+                "1d",
+                default="1ms",
             ),
             "stage_model": _STAGE_MODEL,
             "steps": list_of("the steps, first to last", _STEP, least=2),
+            "exclusions": list_of("what must not happen on the way", _EXCLUSION, least=0, default=[]),
             "breakdowns": list_of(
                 "what the numbers are split by, with the value the entry event has", _BREAKDOWN, least=0, default=[]
             ),
             "period": period("entry period for unique actors; the tracker's `period` if absent"),
         },
         ("funnel", "window", "steps"),
-        later=(
-            "exclusions",
-            "exclusion_effect",
-            "hold_constant",
-            "session",
-            "time_granularity",
-            "open",
-            "events",
-            "attribution",
-        ),
+        later=("attribution",),
     ),
 }

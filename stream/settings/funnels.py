@@ -4,14 +4,14 @@ In:  a document whose form `stream.settings.validate` has looked at.
 Out: more problems, or a definition.
 """
 
-import math
 import zoneinfo
-from collections.abc import Iterator
 from typing import Any
 
-from stream.engine.predicates import ORDERED, compile_regex, quantity
-from stream.model.funnel import Breakdown, Funnel, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
+from stream.model.funnel import Breakdown, Funnel, Order, Period, PeriodUnit, Step, ValueRule
 from stream.settings import durations, texts
+from stream.settings.matches import check_match, events_of, predicates_of, step_name
+from stream.settings.options import check_options, exclusions_of, session_of
+from stream.settings.parts import mappings
 from stream.settings.stages import STAGE_MODELS
 from stream.settings.yaml_file import Document, KeyPath
 
@@ -23,7 +23,7 @@ def check_funnel(document: Document) -> None:
     if not isinstance(document.tree, dict):
         return
     _check_steps(document)
-    _check_conditions(document)
+    check_options(document)
     _check_stages(document)
     _check_breakdowns(document)
     check_zone(document)
@@ -55,6 +55,14 @@ def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
         period=period_of(tree, default_period),
         stage_model=model,
         strict_time=tree.get("strict_time", False),
+        order=Order(tree.get("order", "ordered")),
+        is_open=tree.get("open", False),
+        exclusions=exclusions_of(tree),
+        breaking=tuple(tree["events"]) if "events" in tree else None,
+        hold=tuple(tree.get("hold_constant", ())),
+        entry_first=tree.get("entry") == "first",
+        session=session_of(tree),
+        granularity_ms=durations.to_ms(tree.get("time_granularity", "1ms")),
     )
 
 
@@ -68,13 +76,9 @@ def period_of(tree: dict[str, Any], default: Period) -> Period:
 
 def _check_steps(document: Document) -> None:
     first_at: dict[str, int] = {}
-    for index, step in _mappings(document.tree.get("steps")):
-        if "event" in step and "events" in step:
-            document.report(("steps", index), "has both event and events (keep one)")
-        if "event" not in step and "events" not in step:
-            document.report(("steps", index), "names no event (add event: ... or events: [...])")
-            continue
-        name = _step_name(step)
+    for index, step in mappings(document.tree.get("steps")):
+        check_match(document, ("steps", index), step)
+        name = step_name(step)
         if not isinstance(name, str):
             continue
         if name in first_at:
@@ -84,59 +88,15 @@ def _check_steps(document: Document) -> None:
         first_at.setdefault(name, index)
 
 
-def _check_conditions(document: Document) -> None:
-    for index, step in _mappings(document.tree.get("steps")):
-        for place, condition in _mappings(step.get("where")):
-            path: KeyPath = ("steps", index, "where", place)
-            if "not" not in condition:
-                _check_condition(document, path, condition)
-                continue
-            if len(condition) > 1:
-                document.report(path, "has more than `not` (move it below `not`, or into an entry of its own)")
-            if isinstance(condition["not"], dict):
-                _check_condition(document, (*path, "not"), condition["not"])
-
-
-def _check_condition(document: Document, path: KeyPath, condition: dict[str, Any]) -> None:
-    if "property" not in condition:
-        document.report(path, 'names no property (add property: ..., such as "plan")')
-    words = [word for word in Operator if word.value in condition]
-    if len(words) != 1:
-        count = "no" if not words else "more than one"
-        document.report(path, f"has {count} condition (keep one of: {', '.join(Operator)})")
-    for word in words:
-        wanted = condition[word.value]
-        for each in wanted if isinstance(wanted, list) else (wanted,):
-            problem = _wrong_operand(word, each)
-            if problem:
-                document.report((*path, word.value), problem)
-
-
-def _wrong_operand(word: Operator, wanted: Any) -> str:
-    """Say what is wrong with what a property is compared with, "" if nothing is."""
-    if isinstance(wanted, float) and not math.isfinite(wanted):
-        return f"{wanted} is not a number that a property can be compared with"
-    if wanted is False and word is Operator.EXISTS:
-        return "is false (put `exists: true` below `not`)"
-    if word is Operator.REGEX and isinstance(wanted, str):
-        try:
-            compile_regex(wanted)
-        except ValueError as error:
-            return f"{texts.shown(wanted)} is not a regular expression: {error}"
-    if word in ORDERED and isinstance(wanted, str) and quantity(wanted) is None:
-        return f'{texts.shown(wanted)} is neither a number nor a time (try 100 or "2026-01-31T12:00:00Z")'
-    return ""
-
-
 def _check_stages(document: Document) -> None:
     stages, _ = _stage_model(document.tree)
-    for index, step in _mappings(document.tree.get("steps")):
+    for index, step in mappings(document.tree.get("steps")):
         stage, path = step.get("stage"), ("steps", index, "stage")
         if not isinstance(stage, str) or not stage:
             continue
         if "stage_model" not in document.tree:
             document.report(path, "names a stage, but the funnel has no stage_model (add stage_model: six)")
-        elif stages is not None and stage not in stages:
+        elif stages and stage not in stages:
             guess = texts.closest(stage, stages) or next(iter(stages))
             known = ", ".join(stages)
             document.report(path, f'{texts.shown(stage)} is not a stage of the model: {known} (try "{guess}")')
@@ -157,12 +117,6 @@ def _check_breakdowns(document: Document) -> None:
         if name in seen:
             document.report(path, f"{texts.shown(name)} is already the name of breakdowns[{seen[name]}] (keep one)")
         seen.setdefault(name, index)
-
-
-def _mappings(values: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the mappings of a list with their places; what is none has been reported by the schema."""
-    if isinstance(values, list):
-        yield from ((index, value) for index, value in enumerate(values) if isinstance(value, dict))
 
 
 def _own(tree: dict[str, Any]) -> list[Any]:
@@ -186,32 +140,20 @@ def _stage_model(tree: dict[str, Any]) -> tuple[dict[str, str] | None, str]:
     return (stages or None), CUSTOM_STAGES
 
 
-def _step_name(step: dict[str, Any]) -> Any:
-    if "name" in step:
-        return step["name"]
-    events = step.get("events")
-    return step.get("event", events[0] if isinstance(events, list) and events else None)
-
-
 def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
     stage = step.get("stage", "")
     value = step.get("value")
     return Step(
-        name=_step_name(step),
-        events=tuple(step["events"]) if "events" in step else (step["event"],),
+        name=step_name(step),
+        events=events_of(step),
         stage=stage,
         value=None if value is None else ValueRule(**value),
         group=stages.get(stage, ""),
-        where=tuple(_predicate(each) for each in step.get("where", [])),
+        where=predicates_of(step),
+        optional=step.get("optional", False),
+        within_ms=durations.to_ms(step["within"]) if "within" in step else None,
+        not_before_ms=durations.to_ms(step.get("not_before", "0s")),
     )
-
-
-def _predicate(condition: dict[str, Any]) -> Predicate:
-    inner = condition.get("not", condition)
-    (operator,) = (word for word in Operator if word.value in inner)
-    wanted = inner[operator.value]
-    values = () if operator is Operator.EXISTS else tuple(wanted) if operator is Operator.IN else (wanted,)
-    return Predicate(inner["property"], operator, values, negated="not" in condition)
 
 
 def _breakdown(written: Any) -> Breakdown:

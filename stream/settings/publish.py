@@ -73,8 +73,9 @@ def _kind(schema: Schema) -> str:
     if "enum" in schema:
         return ", ".join(f"`{word}`" for word in schema["enum"])
     if schema["type"] == "array":
-        least = schema.get("minItems", 0)
-        return f"list of {_kind(schema['items'])}" + (f", at least {least}" if least > 1 else "")
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        limits = [*([f"at least {least}"] if least > 1 else ()), *([f"at most {most}"] if most else ())]
+        return ", ".join([f"list of {_kind(schema['items'])}", *limits])
     if schema.get("x-kind") == "duration":
         return f"duration, {schema['x-bounds']['least']} to {schema['x-bounds']['most']}"
     if schema["type"] == "integer":

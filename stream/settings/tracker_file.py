@@ -5,7 +5,7 @@ Out: more problems, or the settings.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from stream.model.funnel import Period
 from stream.model.window import Age, RollingWindow
 from stream.settings import durations, texts
 from stream.settings.funnels import check_zone, period_of
+from stream.settings.parts import duration_ms, mappings
 from stream.settings.tracker import (
     DEFAULT_AGES,
     DEFAULT_ROLLING,
@@ -118,7 +119,7 @@ def _check_files(document: Document, path: KeyPath) -> None:
 
 def _check_sources(document: Document) -> None:
     names: dict[str, int] = {}
-    for index, source in _sources(document.tree):
+    for index, source in mappings(document.tree.get("sources")):
         if "topics" not in source and "pattern" not in source:
             document.report(("sources", index), "names nothing to read (add topics: [...] or pattern: ...)")
         pattern = source.get("pattern")
@@ -142,7 +143,7 @@ def _check_topics(document: Document) -> None:
     if own["dead_letter"] == own["repartition"]:
         document.report(("dead_letter", "topic"), f"{texts.shown(own['dead_letter'])} is the repartition topic too")
     read_by: dict[str, int] = {}
-    for index, source in _sources(document.tree):
+    for index, source in mappings(document.tree.get("sources")):
         topics = source.get("topics")
         for place, topic in enumerate(topics if isinstance(topics, list) else []):
             path: KeyPath = ("sources", index, "topics", place)
@@ -166,11 +167,12 @@ def _check_pattern_spares(document: Document, index: int, pattern: Any, own: Map
 
 def _check_one_log(document: Document) -> None:
     """Report sources that cannot share one log, and a log that cannot do without repartitioning."""
-    sources = [source for _, source in _sources(document.tree)]
+    sources = [source for _, source in mappings(document.tree.get("sources"))]
     for key, default in (("allowed_lateness", "10m"), ("max_future_skew", "5m")):
         for index, source in enumerate(sources[1:], start=1):
             first, other = sources[0].get(key, default), source.get(key, default)
-            if _ms(first) is not None and _ms(other) is not None and _ms(first) != _ms(other):
+            first_ms, other_ms = duration_ms(first), duration_ms(other)
+            if first_ms is not None and other_ms is not None and first_ms != other_ms:
                 text = f"is {other}, but {first} for sources[0]; they share one log (give both the same)"
                 document.report(("sources", index, key), text)
     if _part(document.tree, "repartition").get("enabled") is False and sources:
@@ -194,7 +196,7 @@ def _check_rolling(document: Document) -> None:
     for index, each in enumerate(rolling if isinstance(rolling, list) else []):
         written = each.get("window") if isinstance(each, dict) else each
         slots = each.get("slots", 60) if isinstance(each, dict) else 60
-        window_ms = _ms(written)
+        window_ms = duration_ms(written)
         if window_ms is None or not isinstance(slots, int):
             continue
         if window_ms in seen:
@@ -210,7 +212,7 @@ def _check_ages(document: Document) -> None:
     ages = document.tree.get("age_matched")
     seen: set[int] = set()
     for index, written in enumerate(ages if isinstance(ages, list) else []):
-        age_ms = _ms(written)
+        age_ms = duration_ms(written)
         if age_ms is not None and age_ms in seen:
             document.report(("age_matched", index), f"{written} is there already (keep one)")
         elif age_ms is not None:
@@ -222,19 +224,6 @@ def _part(tree: Any, *path: str | int) -> dict[str, Any]:
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree if isinstance(tree, dict) else {}
-
-
-def _sources(tree: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    sources = tree.get("sources")
-    if isinstance(sources, list):
-        yield from ((index, source) for index, source in enumerate(sources) if isinstance(source, dict))
-
-
-def _ms(written: Any) -> int | None:
-    try:
-        return durations.to_ms(written) if isinstance(written, str) else None
-    except ValueError:
-        return None
 
 
 def _own_topic(tree: dict[str, Any], key: str) -> Any:

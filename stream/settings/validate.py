@@ -100,5 +100,6 @@ _TEXTS: Mapping[str, Callable[[str, Any, Schema], str]] = {
     "minimum": lambda shown, _value, schema: f"{shown} is too small (at least {schema['minimum']})",
     "maximum": lambda shown, _value, schema: f"{shown} is too large (at most {schema['maximum']})",
     "minItems": lambda _shown, value, schema: f"has {len(value)} entries, needs at least {schema['minItems']}",
+    "maxItems": lambda _shown, value, schema: f"has {len(value)} entries, at most {schema['maxItems']}",
     "uniqueItems": lambda _shown, value, _schema: f"names {texts.shown(texts.repeated(value))} twice (keep one)",
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stream.errors import FunnelError, SettingsError
 from stream.model.funnel import Period, PeriodUnit
 from stream.settings.load import load_funnels, load_tracker, tracker_path
 from stream.settings.publish import rows
-from stream.settings.schema import SCHEMAS, TRACKER_SCHEMA
+from stream.settings.schema import FUNNEL_SCHEMA, SCHEMAS, TRACKER_SCHEMA
 from stream.settings.sources import mapping_of
 from stream.settings.yaml_file import read_document
 
@@ -90,9 +91,25 @@ def test_the_full_example_loads_and_names_every_setting(tmp_path):
     assert tracker.kafka.security.ca_file == tmp_path / "ca.pem"
     assert tracker.redis.is_cluster
     assert tracker.export.allow == {"device": ("desktop", "mobile", "tablet"), "channel": ("search", "email")}
+    assert not_named(path, TRACKER_SCHEMA) == set()
+
+
+def not_named(path, schema):
+    """Return the settings of a schema that a file does not have."""
     text = path.read_text()
-    names = {row.path.strip("`").rpartition(".")[2].removesuffix("[]") for row in rows(TRACKER_SCHEMA)}
-    assert {name for name in names if f"{name}:" not in text} == set()
+    names = {row.path.strip("`").rpartition(".")[2].removesuffix("[]") for row in rows(schema)}
+    return {name for name in names if re.search(rf"\b{name}:", text) is None}
+
+
+def test_the_full_example_of_a_funnel_loads_and_names_every_setting():
+    path = CONFIG / "examples" / "full-funnel.yaml"
+    (funnel,) = load_funnels(path)
+    assert [step.name for step in funnel.steps if step.optional] == ["coupon"]
+    assert [(each.first, each.last, each.effect.value) for each in funnel.exclusions] == [
+        (1, 4, "end_attempt"),
+        (3, 4, "remove_actor"),
+    ]
+    assert not_named(path, FUNNEL_SCHEMA) == set()
 
 
 def test_what_the_full_example_lacks_is_said_once_each():
@@ -161,6 +178,37 @@ def test_no_value_in_any_place_makes_loading_crash(tmp_path_factory, name, data)
     path.write_text(json.dumps({key: value for key, value in (good | changed).items() if key in known}))
     with contextlib.suppress(SettingsError):
         load_funnels(path) if name == "funnel" else load_tracker(path, {})
+
+
+def places(value, path=()):
+    """Yield the path of everything inside a tree."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield (*path, key)
+        yield from places(each, (*path, key))
+
+
+@given(data=st.data())
+def test_no_change_of_the_full_example_makes_loading_crash(tmp_path_factory, data):
+    tree = read_document(CONFIG / "examples" / "full-funnel.yaml").tree
+    scalar = st.sampled_from([None, True, False, 0, 1.5, "", "1h", "cart", "any", "strict"])
+    wrong = scalar | st.lists(scalar, max_size=2) | st.dictionaries(st.just("x"), scalar, max_size=1)
+    for _ in range(data.draw(st.integers(1, 3))):
+        *path, last = data.draw(st.sampled_from(list(places(tree))))
+        part = tree
+        for key in path:
+            part = part[key]
+        part[last] = data.draw(wrong)
+    path = tmp_path_factory.getbasetemp() / "changed.yaml"
+    path.write_text(json.dumps(tree))
+    with contextlib.suppress(SettingsError):
+        load_funnels(path)
+
+
+def test_an_empty_stage_model_is_told_as_that_alone(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text("funnel: a\nwindow: 1h\nstage_model:\nsteps: [{event: a, stage: x}, {event: b}]\n")
+    assert problems(load_funnels, path) == [f"{path}:3: stage_model: null is nothing, not text or a list"]
 
 
 def test_a_funnel_without_a_period_takes_the_trackers(tmp_path):
