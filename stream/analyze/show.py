@@ -5,6 +5,8 @@ Out: lines and tables on a console.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, UnsetType
 from rich.console import Console
@@ -21,6 +23,7 @@ from stream.analyze.forms import (
     RecordsDoc,
     ReportDoc,
 )
+from stream.model.funnel import PeriodUnit
 
 MAX_ROWS = 20
 """Segments and periods that are shown; --json has all."""
@@ -145,7 +148,7 @@ def _show_trend(funnel: FunnelDoc, out: Console) -> None:
     zone = "" if funnel.period_zone == "UTC" else f", {funnel.period_zone}"
     table = _table(f"Trend by {funnel.period_unit}{zone}", *_TREND)
     for period in funnel.trend[-MAX_ROWS:]:
-        table.add_row(*_trend_row(period))
+        table.add_row(local_start(period.start, funnel), *_trend_row(period))
     if table.row_count:
         out.print(table)
     _say_more(len(funnel.trend), "periods, the last are shown", out)
@@ -154,10 +157,17 @@ def _show_trend(funnel: FunnelDoc, out: Console) -> None:
 _TREND = ("entered from", "entered", "converted", "conversion", "pending", "actors")
 
 
+def local_start(start: str, funnel: FunnelDoc) -> str:
+    """Return when a period begins by the clocks of its zone; hours say which offset, as clocks that go back repeat."""
+    if funnel.period_zone == "UTC":
+        return start[:16].replace("T", " ")
+    local = datetime.fromisoformat(start).astimezone(ZoneInfo(funnel.period_zone))
+    return local.strftime("%Y-%m-%d %H:%M%z" if funnel.period_unit == PeriodUnit.HOUR else "%Y-%m-%d %H:%M")
+
+
 def _trend_row(period: PeriodDoc) -> list[str]:
     attempts = period.attempts
     return [
-        period.start[:16].replace("T", " "),
         str(attempts.entered),
         str(attempts.converted),
         percent(attempts.conversion),
