@@ -12,7 +12,7 @@ it comes. So does the rollup, unless `as_of` lies before the largest watermark: 
 instant that live has passed, and the rollup then says what was so at it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ class Analysis:
 
     verdicts: of every record, by `Verdict`, whatever `as_of_ms` is. ahead: admitted events after `as_of_ms`, which
     the reports leave out. reports, times: in the order of the funnels. rollup: live's view, None if not asked for.
-    next_offsets, watermarks: by partition.
+    next_offsets, watermarks: by partition. earlier: reports at other instants before `as_of_ms`, by instant.
     """
 
     as_of_ms: int | None
@@ -69,6 +69,7 @@ class Analysis:
     ahead: int = 0
     next_offsets: dict[int, int] = field(default_factory=dict)
     watermarks: dict[int, int | None] = field(default_factory=dict)
+    earlier: dict[int, tuple[FunnelReport, ...]] = field(default_factory=dict)
 
 
 class LogCount:
@@ -164,18 +165,31 @@ class LogCount:
         """How many events will be folded: each once for its attempts, and once for each way to count actors."""
         return sum(len(log.events) for log in self._logs.values()) * (2 if self._trend is None else 3)
 
-    def finish(self, as_of_ms: int | None = None, told: Callable[[int], Any] | None = None) -> Analysis:
+    @property
+    def latest_ms(self) -> int | None:
+        """The largest watermark so far."""
+        return max((log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None), default=None)
+
+    def finish(
+        self,
+        as_of_ms: int | None = None,
+        told: Callable[[int], Any] | None = None,
+        earlier: Collection[int] = (),
+    ) -> Analysis:
         """Return the analysis at `as_of_ms`, by default the largest watermark. Ends the count.
 
-        `told` is called with numbers of events as they are folded; together they are at most `work`.
+        told: called with numbers of events as they are folded; together they are at most `work`, for `as_of_ms` and
+        for each of the instants before it that are in `earlier`.
         """
         self._shared.clear()
-        marks = [log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None]
-        latest_ms = max(marks, default=None)
+        latest_ms = self.latest_ms
         if as_of_ms is None:
             as_of_ms = latest_ms
         until_ms = 0 if as_of_ms is None else as_of_ms
         counted = _Counted(self._funnels, self._trend, self._definitions, told)
+        counted_at = {
+            instant: _Counted(self._funnels, self._trend, self._definitions, told) for instant in sorted(earlier)
+        }
         rollups = []
         for _, log in sorted(self._logs.items()):
             ordered = in_time_order(log.events, self._funnels, self._bot_cap)
@@ -187,6 +201,8 @@ class LogCount:
             is_past = latest_ms is not None and until_ms < latest_ms
             self._count(log, before, after, counted, until_ms if is_past else None)
             counted.count_actors(before)
+            for instant, own in counted_at.items():
+                own.count_all(before.split(instant)[0])
             if log.totals is not None and as_of_ms is not None:
                 rollups.append(self._roll_up(log, log.totals, as_of_ms))
         verdicts = [sum(column) for column in zip(*[log.verdicts for log in self._logs.values()], strict=True)]
@@ -199,6 +215,7 @@ class LogCount:
             counted.ahead,
             {number: log.next_offset for number, log in sorted(self._logs.items())},
             {number: log.watermark_ms for number, log in sorted(self._logs.items())},
+            {instant: own.reports(instant) for instant, own in counted_at.items()},
         )
         self._logs.clear()
         return analysis
@@ -278,6 +295,15 @@ class _Counted:
         """Only count the events."""
         self.ahead += part.events
         self._tell(part.events)
+
+    def count_all(self, ordered: Ordered) -> None:
+        """Count a partition's attempts and actors: it ends with these events."""
+        fold = TimeFold(self._funnels)
+        for part in fold.take(ordered):
+            self.take(part)
+        for number, standing in fold.open_standings():
+            self.standings[number].append(standing)
+        self.count_actors(ordered)
 
     def count_actors(self, ordered: Ordered) -> None:
         """Count unique actors by the periods that the funnels themselves do not have: each takes a fold of its own."""

@@ -29,6 +29,7 @@ from stream.analyze.forms import (
     LivePeriodDoc,
     OutcomeDoc,
     PeriodDoc,
+    PreviousDoc,
     RecordsDoc,
     SegmentDoc,
     SourceDoc,
@@ -38,7 +39,9 @@ from stream.analyze.forms import (
     ValueDoc,
     WindowDoc,
 )
+from stream.analyze.previous import Previous, change, compared_starts, is_matured, previous
 from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, Times
+from stream.engine.periods import PeriodOf, period_of
 from stream.metrics import ratios
 from stream.model.funnel import Funnel, Period
 from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
@@ -48,13 +51,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def analysis_document(
-    analysis: Analysis, definitions: Sequence[Funnel], source: SourceDoc, trend: Period | None = None
+    analysis: Analysis,
+    definitions: Sequence[Funnel],
+    source: SourceDoc,
+    trend: Period | None = None,
+    *,
+    compare_previous: bool = False,
 ) -> AnalysisDoc:
-    """Return the document of an analysis of these funnels; `trend`: the periods it was made with, if not their own."""
-    funnels = [
-        _funnel(definition, report, times, trend or definition.period)
-        for definition, report, times in zip(definitions, analysis.reports, analysis.times, strict=True)
-    ]
+    """Return the document of an analysis of these funnels.
+
+    trend: the periods it was made with, if not the funnels' own. compare_previous: each beside the one before, of an
+    analysis that was made at the `earlier_instants` too.
+    """
+    funnels = []
+    for number, (definition, report, times) in enumerate(
+        zip(definitions, analysis.reports, analysis.times, strict=True)
+    ):
+        earlier = {instant: reports[number] for instant, reports in analysis.earlier.items()}
+        period = trend or definition.period
+        rows = _trend(definition, report, period_of(period), earlier if compare_previous else None)
+        funnels.append(_funnel(definition, report, times, period, rows))
     return AnalysisDoc(
         format="funnel-analysis",
         version=VERSION,
@@ -76,16 +92,16 @@ def records(verdicts: Sequence[int]) -> RecordsDoc:
     return RecordsDoc(consumed=sum(verdicts), **{verdict.label: verdicts[verdict] for verdict in Verdict})
 
 
-def _funnel(definition: Funnel, report: FunnelReport, times: StepTimes, period: Period) -> FunnelDoc:
+def _funnel(
+    definition: Funnel, report: FunnelReport, times: StepTimes, period: Period, trend: list[PeriodDoc]
+) -> FunnelDoc:
     names = [step.name for step in definition.steps]
 
-    def attempts(start: int | None, split: Split) -> OutcomeDoc:
-        counts = report.attempts.get((start, split))
-        exact = None if start is not None else lambda step, since: times.of(split, step, since)
-        return outcome(counts, names, exact)
+    def attempts(split: Split) -> OutcomeDoc:
+        return outcome(report.attempts.get((None, split)), names, lambda step, since: times.of(split, step, since))
 
-    def actors(start: int | None, split: Split) -> ActorsDoc:
-        return _actors(report.actors.get((start, split)), names)
+    def actors(split: Split) -> ActorsDoc:
+        return _actors(report.actors.get((None, split)), names)
 
     splits = [split for split in report.splits() if split != WHOLE and report.attempts[None, split].entered]
     return FunnelDoc(
@@ -93,13 +109,13 @@ def _funnel(definition: Funnel, report: FunnelReport, times: StepTimes, period: 
         version=definition.version,
         title=definition.title,
         window_seconds=definition.window_ms / 1000,
-        attempts=attempts(None, WHOLE),
-        actors=actors(None, WHOLE),
+        attempts=attempts(WHOLE),
+        actors=actors(WHOLE),
         breakdowns=[
             BreakdownDoc(
                 name=breakdown.name,
                 segments=[
-                    SegmentDoc(segment=split[1], attempts=attempts(None, split), actors=actors(None, split))
+                    SegmentDoc(segment=split[1], attempts=attempts(split), actors=actors(split))
                     for split in splits
                     if split[0] == number
                 ],
@@ -108,11 +124,52 @@ def _funnel(definition: Funnel, report: FunnelReport, times: StepTimes, period: 
         ],
         period_unit=period.unit.value,
         period_zone=period.zone,
-        trend=[
-            PeriodDoc(start=iso(start), attempts=attempts(start, WHOLE), actors=actors(start, WHOLE))
-            for start in report.periods()
-            if attempts(start, WHOLE).entered or actors(start, WHOLE).entered
-        ],
+        trend=trend,
+    )
+
+
+def _trend(
+    definition: Funnel, report: FunnelReport, periods: PeriodOf, earlier: dict[int, FunnelReport] | None
+) -> list[PeriodDoc]:
+    """Return the periods that somebody entered; `earlier`: the reports of other instants, to compare with."""
+    names = [step.name for step in definition.steps]
+    as_of_ms = report.as_of_ms
+    rows = {start_ms: _period(definition, report, periods, start_ms) for start_ms in report.periods()}
+    starts = [start_ms for start_ms, row in rows.items() if row.attempts.entered or row.actors.entered]
+    if earlier is None:
+        return [rows[start_ms] for start_ms in starts]
+    reports = {**earlier, as_of_ms: report}
+    compared = []
+    for start_ms in compared_starts(starts, periods, as_of_ms):
+        row = rows.get(start_ms) or _period(definition, report, periods, start_ms)
+        before = previous(definition, periods, start_ms, as_of_ms)
+        # At the very ends of the calendar its periods overlap, so that not every one is reached from the last one.
+        counted = None if before is None else reports.get(before.as_of_ms)
+        row.previous = None if before is None or counted is None else _previous(row, before, counted, names)
+        compared.append(row)
+    return compared
+
+
+def _period(definition: Funnel, report: FunnelReport, periods: PeriodOf, start_ms: int) -> PeriodDoc:
+    names = [step.name for step in definition.steps]
+    return PeriodDoc(
+        start=iso(start_ms),
+        is_matured=is_matured(definition, periods(start_ms)[1], report.as_of_ms),
+        attempts=outcome(report.attempts.get((start_ms, WHOLE)), names),
+        actors=_actors(report.actors.get((start_ms, WHOLE)), names),
+    )
+
+
+def _previous(row: PeriodDoc, before: Previous, report: FunnelReport, names: Sequence[str]) -> PreviousDoc:
+    attempts = outcome(report.attempts.get((before.start_ms, WHOLE)), names)
+    actors = _actors(report.actors.get((before.start_ms, WHOLE)), names)
+    return PreviousDoc(
+        start=iso(before.start_ms),
+        as_of=iso(before.as_of_ms),
+        attempts=attempts,
+        actors=actors,
+        attempts_change=change(row.attempts, attempts),
+        actors_change=change(row.actors, actors),
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 VERSION = 1
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+Difference = Annotated[float, Meta(ge=-1, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Instant = Annotated[str, Meta(description="ISO 8601, UTC, to the millisecond")]
 Exact = Annotated[str, Meta(description="decimal number as text, exact")]
@@ -111,12 +112,45 @@ class BreakdownDoc(_Strict):
     segments: list[SegmentDoc]
 
 
-class PeriodDoc(_Strict):
-    """Attempts and unique actors that entered in one period."""
+class StepChangeDoc(_Strict):
+    """How the conversion of one step changed."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    conversion: Annotated[Difference | None, Meta(description="null where either of the two is")]
+
+
+class ChangeDoc(_Strict):
+    """A period less the one before it, counted at equal age."""
+
+    entered: Annotated[float | None, Meta(description="(this - previous) / previous; null where previous is 0")]
+    conversion: Annotated[Difference | None, Meta(description="this - previous; null where either is")]
+    steps: list[StepChangeDoc]
+
+
+class PreviousDoc(_Strict):
+    """The calendar's period before, as `--as-of` at this `as_of` counts it."""
 
     start: Instant
+    as_of: Annotated[
+        Instant, Meta(description="the report's if the later period is matured; else when this one was as old")
+    ]
     attempts: OutcomeDoc
     actors: ActorsDoc
+    attempts_change: ChangeDoc
+    actors_change: ChangeDoc
+
+
+class PeriodDoc(_Strict):
+    """Attempts and unique actors that entered in one period. `previous`: only with --compare-previous."""
+
+    start: Instant
+    is_matured: Annotated[bool, Meta(description="false: the numbers are so far, as some may still enter or convert")]
+    attempts: OutcomeDoc
+    actors: ActorsDoc
+    previous: Annotated[
+        PreviousDoc | UnsetType | None, Meta(description="null: at the calendar's ends, in the years 1 and 9999")
+    ] = UNSET
 
 
 class FunnelDoc(_Strict):

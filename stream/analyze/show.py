@@ -5,6 +5,8 @@ Out: lines and tables on a console.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, UnsetType
 from rich.console import Console
@@ -18,9 +20,11 @@ from stream.analyze.forms import (
     LiveFunnelDoc,
     OutcomeDoc,
     PeriodDoc,
+    PreviousDoc,
     RecordsDoc,
     ReportDoc,
 )
+from stream.model.funnel import PeriodUnit
 
 MAX_ROWS = 20
 """Segments and periods that are shown; --json has all."""
@@ -144,26 +148,60 @@ def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
 def _show_trend(funnel: FunnelDoc, out: Console) -> None:
     zone = "" if funnel.period_zone == "UTC" else f", {funnel.period_zone}"
     table = _table(f"Trend by {funnel.period_unit}{zone}", *_TREND)
-    for period in funnel.trend[-MAX_ROWS:]:
-        table.add_row(*_trend_row(period))
+    shown = [(local_start(period.start, funnel), period) for period in funnel.trend[-MAX_ROWS:]]
+    for start, period in shown:
+        table.add_row(start, *_trend_row(period))
     if table.row_count:
         out.print(table)
     _say_more(len(funnel.trend), "periods, the last are shown", out)
+    _show_changes(funnel.period_unit, [(start, row, row.previous) for start, row in shown if row.previous], out)
 
 
 _TREND = ("entered from", "entered", "converted", "conversion", "pending", "actors")
 
 
+def local_start(start: str, funnel: FunnelDoc) -> str:
+    """Return when a period begins by the clocks of its zone; hours say which offset, as clocks that go back repeat."""
+    if funnel.period_zone == "UTC":
+        return start[:16].replace("T", " ")
+    local = datetime.fromisoformat(start).astimezone(ZoneInfo(funnel.period_zone))
+    return local.strftime("%Y-%m-%d %H:%M%z" if funnel.period_unit == PeriodUnit.HOUR else "%Y-%m-%d %H:%M")
+
+
 def _trend_row(period: PeriodDoc) -> list[str]:
     attempts = period.attempts
     return [
-        period.start[:16].replace("T", " "),
         str(attempts.entered),
         str(attempts.converted),
         percent(attempts.conversion),
         str(attempts.pending),
         str(period.actors.entered),
     ]
+
+
+def _show_changes(unit: str, rows: Sequence[tuple[str, PeriodDoc, PreviousDoc]], out: Console) -> None:
+    """Show attempts beside those of the period before; what is not matured is said to be so far."""
+    columns = ("entered from", "entered", "before", "change", "conversion", "before", "change")
+    table = _table(f"Against the {unit} before", *columns)
+    for start, period, previous in rows:
+        now, before, change = period.attempts, previous.attempts, previous.attempts_change
+        table.add_row(
+            start,
+            str(now.entered),
+            str(before.entered),
+            growth(change.entered),
+            percent(now.conversion),
+            percent(before.conversion),
+            "-" if change.conversion is None else f"{change.conversion * 100:+.1f} pp",
+        )
+    if table.row_count:
+        out.print(table)
+    so_far = [(start, previous) for start, period, previous in rows if not period.is_matured]
+    if so_far:
+        out.print(
+            f"so far, from {so_far[0][0]} on: some may still enter or convert; the {unit} before is counted as it "
+            f"stood when it was as old (for the last row as of {so_far[-1][1].as_of})"
+        )
 
 
 def _say_more(count: int, what: str, out: Console) -> None:
@@ -264,6 +302,13 @@ def percent(share: float | None) -> str:
         return "-"
     text = f"{share:.1%}"
     return ">99.9%" if text == "100.0%" and share < 1 else "<0.1%" if text == "0.0%" and share > 0 else text
+
+
+def growth(change: float | None) -> str:
+    """Return a change in percent for people; what is not all gone never reads as if it were."""
+    if change is None:
+        return "-"
+    return f"{max(change, -0.999) if change > -1 else change:+.1%}"
 
 
 def duration(seconds: float) -> str:

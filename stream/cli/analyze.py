@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stream.analyze.count import Analysis, LogCount
 from stream.analyze.document import analysis_document
 from stream.analyze.forms import SourceDoc
+from stream.analyze.previous import earlier_instants
 from stream.analyze.read_file import STDIN, read_lines, size_of
 from stream.analyze.read_topic import read_topic
 from stream.analyze.show import console, show_analysis
@@ -68,6 +69,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--period", choices=[unit.value for unit in PeriodUnit], help="entry periods of the trend "
                         "(default: each funnel's own)")  # fmt: skip
     parser.add_argument("--zone", help="time zone of --period, such as Europe/Berlin (default: UTC)")
+    parser.add_argument("--compare-previous", action="store_true", help="each period beside the one before it, which "
+                        "is counted as it stood when it was as old")  # fmt: skip
     parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
     parser.add_argument("--json", action="store_true", help="print JSON (config/schema/analysis.schema.json)")
     parser.set_defaults(run=run)
@@ -105,11 +108,15 @@ def run(args: argparse.Namespace) -> int:
             cap = (tracker.worker if tracker is not None else WorkerSettings()).bot_cap
             count = LogCount(funnels, topic_mapping(args, tracker, source), limits, None, trend_of, cap)
             _take_topic(count, args, tracker, progress)
-        analysis = _finish(count, args.as_of, progress)
+        as_of = count.latest_ms if args.as_of is None else args.as_of
+        earlier: set[int] = set()
+        if args.compare_previous and as_of is not None:
+            earlier = earlier_instants(funnels, trend_of, as_of)
+        analysis = _finish(count, as_of, earlier, progress)
     name = args.topic or ("standard input" if args.file == STDIN else args.file)
     offsets = {str(number): offset for number, offset in analysis.next_offsets.items()}
     read = SourceDoc(kind="file" if args.topic is None else "topic", name=name, next_offsets=offsets)
-    document = analysis_document(analysis, funnels, read, trend)
+    document = analysis_document(analysis, funnels, read, trend, compare_previous=args.compare_previous)
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     else:
@@ -220,9 +227,9 @@ def kafka_settings(bootstrap: str | None, tracker: TrackerSettings | None) -> Ka
     return replace(kafka, bootstrap=servers) if servers else kafka
 
 
-def _finish(count: LogCount, as_of: int | None, progress: Progress) -> Analysis:
-    task = progress.add_task("counting", total=count.work)
-    return count.finish(as_of, lambda events: progress.advance(task, events))
+def _finish(count: LogCount, as_of: int | None, earlier: set[int], progress: Progress) -> Analysis:
+    task = progress.add_task("counting", total=count.work * (1 + len(earlier)))
+    return count.finish(as_of, lambda events: progress.advance(task, events), earlier)
 
 
 @contextmanager

@@ -2,19 +2,25 @@
 
 import json
 import random
+from dataclasses import replace
 from statistics import median
 from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace as replace_doc
 
 from stream.analyze.count import Analysis, LogCount
 from stream.analyze.document import analysis_document
 from stream.analyze.forms import SourceDoc
+from stream.analyze.previous import earlier_instants
 from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS
+from stream.engine.periods import period_of
 from stream.ingest.admission import UNLIMITED
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.times import to_ms
 from support.oracle import OEvent, OFunnel, attempts
 
 HOUR_MS = 3_600_000
@@ -86,6 +92,51 @@ def test_an_earlier_instant_is_a_file_without_what_came_later(drawn, as_of, stre
     expected = analysis_of(lines_of(kept), as_of=as_of)
     assert numbers(found)[2] == numbers(expected)[2]
     assert found.ahead == sum(name != "X" for _, time, name, *_ in drawn if time > as_of)
+
+
+CALENDARS = [
+    # a clock change lies inside; ticks of the drawn times as long as makes them cover some periods
+    ("2026-03-28T00:00:00Z", 48, Period(PeriodUnit.DAY, "Europe/Berlin")),
+    ("2026-10-24T00:00:00Z", 48, Period(PeriodUnit.DAY, "Europe/Berlin")),
+    ("2017-10-14T00:00:00Z", 48, Period(PeriodUnit.DAY, "America/Sao_Paulo")),
+    ("2026-03-20T00:00:00Z", 200, Period(PeriodUnit.WEEK, "Asia/Kolkata")),
+    ("2026-01-20T00:00:00Z", 800, Period(PeriodUnit.MONTH, "Europe/Berlin")),
+    ("2026-01-20T00:00:00Z", 1, None),
+]
+
+
+@given(events, st.sampled_from(CALENDARS), st.integers(0, 24), st.integers(1, 100))
+def test_a_period_before_is_what_an_analysis_as_of_then_says_about_it(drawn, calendar, tick, hours):
+    """Comparing equals two separate analyses; a matured period's change does not depend on when it is looked at."""
+    first, scale, trend = calendar
+    funnels = tuple(replace(funnel, window_ms=hours * HOUR_MS) for funnel in FUNNELS)
+    begin_ms = to_ms(first, "iso")
+    lines = lines_of([(actor, begin_ms + time * scale, *rest) for actor, time, *rest in drawn])
+    as_of = begin_ms + tick * 450_000 * scale
+
+    def trends(instant, earlier=(), *, compare=False):
+        count = LogCount(funnels, Mapping(), UNLIMITED, trend=None if trend is None else period_of(trend))
+        count.take(0, lines, [None] * len(lines), list(range(len(lines))), "file:")
+        source = SourceDoc(kind="file", name="f", next_offsets={})
+        analysis = count.finish(instant, earlier=earlier)
+        return analysis_document(analysis, funnels, source, trend, compare_previous=compare).funnels
+
+    earlier = earlier_instants(funnels, None if trend is None else period_of(trend), as_of)
+    alone = trends(as_of)
+    for number, funnel in enumerate(trends(as_of, earlier, compare=True)):
+        entered = [row for row in funnel.trend if row.attempts.entered or row.actors.entered]
+        assert [replace_doc(row, previous=UNSET) for row in entered] == alone[number].trend
+        periods = period_of(trend or funnels[number].period)
+        for row in funnel.trend:
+            start, end = periods(to_ms(row.start, "iso"))
+            instants = [to_ms(row.previous.as_of, "iso"), *([as_of - (end - start)] if row.is_matured else [])]
+            assert to_ms(row.previous.start, "iso") == periods(start - 1)[0]
+            for instant in instants:
+                rows = [each for each in trends(instant)[number].trend if each.start == row.previous.start]
+                if rows:
+                    assert (row.previous.attempts, row.previous.actors) == (rows[0].attempts, rows[0].actors)
+                else:
+                    assert row.previous.attempts.entered == row.previous.actors.entered == 0
 
 
 def oracle_times(actors: dict[str, list[OEvent]], funnel: Funnel, as_of: int) -> dict[tuple[int, int], list[int]]:
