@@ -63,7 +63,7 @@ class Options:
         self._window_ms = funnel.window_ms
         self._gap_ms = None if funnel.session is None else funnel.session.gap_ms
         self._is_open = funnel.is_open
-        self._anchor_of = period_of(funnel.period) if funnel.entry_first else None
+        self.anchor_of = period_of(funnel.period) if funnel.entry_first else None
         effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
         self._removing = frozenset(place for place, effect in effects if effect is Effect.REMOVE_ACTOR)
 
@@ -94,8 +94,8 @@ class Options:
             openers = self.shape.openers(standing.every, instant)
             arriving = self.shape.arriving(standing.every, instant, openers)
             standing = standing._replace(every=self._kept(standing.every, instant, arriving))
-        if self._anchor_of is not None and openers:
-            standing = standing._replace(anchored_ms=self._anchor_of(time_ms)[1])
+        if self.anchor_of is not None and openers:
+            standing = standing._replace(anchored_ms=self.anchor_of(time_ms)[1])
         periods = self._advance_periods(periods, standing.since_ms, instant, openers, period_of_entry)
         return (standing, attempt, periods), tuple(closed)
 

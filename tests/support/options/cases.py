@@ -63,6 +63,31 @@ def random_funnel(rng: random.Random, options: Collection[str] | None = None, ma
     raise ValueError(f"{sorted(options or OPTIONS)} cannot be combined")
 
 
+def used_options(defined: OptionFunnel) -> list[str]:
+    """Return which options a funnel has, in the order of `OPTIONS`; one drawn but left at its default is none."""
+    last = len(defined.steps)
+    used = {
+        "strict": defined.order == "strict",
+        "events": defined.breaking is not None,
+        "any": defined.order == "any",
+        "strict_time": defined.strict_time,
+        "open": defined.is_open,
+        "optional": any(step.optional for step in defined.steps),
+        "within": any(step.has_within for step in defined.steps),
+        "not_before": any(step.not_before for step in defined.steps),
+        "exclude": bool(defined.exclusions),
+        "range": any(defined.range_of(each) != (1, last) for each in defined.exclusions),
+        "remove_actor": any(each.effect == "remove_actor" for each in defined.exclusions),
+        "where": any(match.where for match in (*defined.steps, *defined.exclusions)),
+        "hold": bool(defined.hold),
+        "first": defined.entry_first,
+        "session": defined.session is not None,
+        "gap": defined.session_gap is not None,
+        "granularity": defined.granularity != 1,
+    }
+    return [option for option in OPTIONS if used[option]]
+
+
 def _some_options(rng: random.Random) -> frozenset[str]:
     return frozenset(rng.sample(OPTIONS, rng.choice([0, 1, 2, 2, 3, 3, 4, 5])))
 
