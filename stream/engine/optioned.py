@@ -17,7 +17,7 @@ from stream.engine.advance import NO_CAP, Change, advance, has_hit
 from stream.engine.match import CompiledFunnel
 from stream.engine.option_fold import Options
 from stream.engine.roles import Hit, Touch
-from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, refold, seal_entries
+from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, fold_of, refold, seal_entries, time_of
 from stream.engine.units import Unit, UnitRule
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
@@ -84,7 +84,7 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     limit_ms: int,
 ) -> tuple[Verdict, list[Change]]:
     """Take in an event of a funnel that counts units; returns its verdict and what changed."""
-    verdict = _judge(states, hit, bot_cap, limit_ms)
+    verdict = _judge(funnel, states, hit, bot_cap, limit_ms)
     if verdict is not Verdict.ACCEPTED:
         return verdict, []
     session = rule.session_of(properties)
@@ -106,25 +106,23 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     return verdict, changes
 
 
-def _judge(states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
+def _judge(funnel: CompiledFunnel, states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
     time_ms, event_id = hit[0], hit[1]
     if any(has_hit(entries, time_ms, event_id) for entries in states.entries.values()):
         return Verdict.DUPLICATE
     if any(shared[0] == time_ms and shared[1] == event_id for _, shared in states.shared):
         return Verdict.DUPLICATE
-    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap:
+    options: Any = funnel.options
+    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap and not options.keeps_starts:
         return Verdict.ACCEPTED
     # An event that happened in several units is one.
-    ids = {
-        entry[1]
-        for entries in states.entries.values()
-        for entry in entries[bisect_left(entries, limit_ms, 1, key=_time_of_entry) :]
-    }
-    held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}
-    return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED
-
-
-_time_of_entry = itemgetter(TIME)
+    ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}
+    starts = 0
+    for entries in states.entries.values():
+        first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+        ids |= {entry[:2] for entry in entries[first_open:]}
+        starts += options.kept_starts(fold_of(entries[first_open - 1]))
+    return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED
 
 
 def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
