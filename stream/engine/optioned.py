@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change, advance, has_hit
 from stream.engine.match import CompiledFunnel
-from stream.engine.option_fold import Options
-from stream.engine.roles import Hit, Touch
+from stream.engine.roles import Hit
 from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, fold_of, refold, seal_entries, time_of
 from stream.engine.units import Unit, UnitRule
 from stream.model.event import AdmittedEvent
@@ -38,27 +37,21 @@ class UnitStates:
         self.shared = [] if shared is None else shared
 
 
-def hit_of(options: Options, event: AdmittedEvent, roles: tuple[int, ...], touch: Touch | None) -> Hit:
-    """Return the hit an event is, at its floored time; its own time goes on in its id."""
-    _, time_ms, event_id, _, _, _ = event
-    rest = time_ms % options.granularity_ms
-    if options.granularity_ms != 1:
-        event_id = f"{event_id}\0{rest}"
-    return time_ms - rest, event_id, roles, touch, 0
-
-
 def take_event(
     record: list[Any], funnel: CompiledFunnel, roles: tuple[int, ...], event: AdmittedEvent, bot_cap: int
 ) -> tuple[Verdict, Sequence[Change], int]:
-    """Take an event into an actor's record, in place.
+    """Take an event into an actor's record, in place; the clear form, for a funnel with options or without.
 
     Returns its verdict, what changed, and the position from which on the funnel's entries are new; 0 where it was put
     between others, or the actor is written as a whole anyway.
     """
-    options: Any = funnel.options
-    _, _, _, _, properties, limit_ms = event
-    hit = hit_of(options, event, roles, funnel.touch(roles, properties) if funnel.has_touch else None)
-    limit_ms -= limit_ms % options.granularity_ms
+    _, time_ms, event_id, _, properties, limit_ms = event
+    if funnel.options is not None and funnel.options.granularity_ms != 1:
+        rest = time_ms % funnel.options.granularity_ms
+        # Its own time goes on in its id, since both are its identity.
+        time_ms, event_id = time_ms - rest, f"{event_id}\0{rest}"
+        limit_ms -= limit_ms % funnel.options.granularity_ms
+    hit = (time_ms, event_id, roles, funnel.touch(roles, properties) if funnel.has_touch else None, 0)
     if funnel.units is not None:
         states = record[funnel.slot]
         if states is None:
@@ -70,7 +63,7 @@ def take_event(
     state = FunnelState(entries)
     change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
     record[funnel.slot] = state.entries
-    position = len(entries) if hit[0] > entries[-1][TIME] else 0
+    position = len(entries) if time_ms > entries[-1][TIME] else 0
     return verdicts[0], () if change is None else (change,), position
 
 
@@ -150,6 +143,14 @@ def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> Non
         if end_ms is not None and end_ms < limit_ms:
             del states.entries[unit]
     states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]
+
+
+def seal_in_record(record: list[Any], funnel: CompiledFunnel, limit_ms: int) -> None:
+    """Fold for good everything of an actor in a funnel strictly below `limit_ms`, in place."""
+    if funnel.units is not None:
+        seal_units(funnel, record[funnel.slot], limit_ms)
+    else:
+        seal_entries(funnel, record[funnel.slot], limit_ms)
 
 
 def says_nothing(funnel: CompiledFunnel, state: FunnelState | UnitStates, limit_ms: int) -> bool:
