@@ -4,10 +4,11 @@ In:  a partition's totals and `as_of` T (ms UTC).
 Out: `model.result.Rollup`. Partitions whose rollups have the same T add up exactly.
 
 A rolling window w holds the entry slots with start > T - w; a slot's unconverted
-attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5).
-The matured form holds as many slots, the newest being the last whose attempts are all
-decided. Age-matched conversion too: of an age m the newest is the last that lies at or
-before T - m as a whole, so that whoever reached a step in it has had m to go on.
+attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5);
+for that, T is floored to the funnel's granularity, as event times are. The matured form
+holds as many slots, the newest being the last whose attempts are all decided. Age-matched
+conversion too: of an age m the newest is the last that lies at or before T - m as a whole,
+so that whoever reached a step in it has had m to go on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import TypeVar
 from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
-from stream.aggregate.totals import FunnelTotals, unconverted
+from stream.aggregate.totals import FunnelTotals, unconverted, undecided_from_ms
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -90,7 +91,7 @@ def window_counts(
     ring, window_ms = totals.windows[index], totals.rolling[index].window_ms
     if matured:
         # The last slot whose end + window < T; starts are multiples of the slot length.
-        newest = as_of_ms - totals.funnel.window_ms - ring.slot_ms - 1
+        newest = undecided_from_ms(totals.funnel.definition, as_of_ms) - ring.slot_ms - 1
         newest -= newest % ring.slot_ms
         return _sum_slots(totals, ring, (newest - window_ms, newest), as_of_ms, shown)
     return _sum_slots(totals, ring, (as_of_ms - window_ms, as_of_ms), as_of_ms, shown)
@@ -154,7 +155,7 @@ def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split,
 
 def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) -> bool:
     """Whether every attempt of a slot has run out its window: the slot's end + window < T."""
-    return start_ms + ring.slot_ms + totals.funnel.window_ms < as_of_ms
+    return start_ms + ring.slot_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
 
 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
@@ -173,7 +174,7 @@ def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
     previous = totals.funnel.period_of(current[0] - 1)
     rows = []
     for start_ms, end_ms in (current, previous):
-        decided = end_ms + totals.funnel.window_ms < as_of_ms
+        decided = end_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
         cells = totals.periods.get(start_ms, {})
         counted = ((split, counts_of(cell, decided=decided)) for split, cell in cells.items())
         for (b, value), counts in _shown_counts(counted, shown).items():

@@ -29,6 +29,7 @@ from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, Served
 from stream.model.event import AdmittedEvent, Kind
+from stream.model.funnel import Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
@@ -74,7 +75,7 @@ class FunnelTotals:
         """Return how long a window's slots are kept: as long as its most shifted form shows them."""
         shifts = [age.age_ms for age in self.ages if window.has_age(age)]
         if window.has_matured(self.funnel.window_ms):
-            shifts.append(self.funnel.window_ms)
+            shifts.append(self.funnel.window_ms + self.funnel.definition.granularity_ms - 1)
         return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
@@ -129,7 +130,8 @@ class FunnelTotals:
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
-        last = limit_ms - limit_ms % self._fine_ms
+        last = floored(self.funnel.definition, limit_ms)
+        last -= last % self._fine_ms
         if self._settled_below == last:
             return
         self._settled_below = last
@@ -220,6 +222,16 @@ class FunnelTotals:
             self.age_rule = self.age_rule.since(counted_until_ms + 1)
         for ring in self.windows:
             ring.forget_ages()
+
+
+def floored(funnel: Funnel, time_ms: int) -> int:
+    """Return an instant floored to the funnel's granularity, toward minus infinity."""
+    return time_ms - time_ms % funnel.granularity_ms
+
+
+def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
+    """Return the earliest entry whose window has not run out at `as_of_ms`; what entered before is decided."""
+    return floored(funnel, as_of_ms) - funnel.window_ms
 
 
 def splits_of(touch: Any) -> tuple[Split, ...]:

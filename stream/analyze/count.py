@@ -22,7 +22,6 @@ from stream.aggregate.totals import PartitionTotals
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.attempts import Fold
 from stream.engine.match import FunnelSet
 from stream.engine.periods import PeriodOf
 from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
@@ -175,7 +174,7 @@ class LogCount:
         if as_of_ms is None:
             as_of_ms = latest_ms
         until_ms = 0 if as_of_ms is None else as_of_ms
-        counted = _Counted(self._funnels, self._trend, self._definitions, told)
+        counted = _Counted(self._funnels, self._trend, self._definitions, until_ms, told)
         rollups = []
         for _, log in sorted(self._logs.items()):
             ordered = in_time_order(log.events, self._funnels, self._bot_cap)
@@ -193,7 +192,7 @@ class LogCount:
         analysis = Analysis(
             as_of_ms,
             tuple(verdicts or [0] * len(Verdict)),
-            counted.reports(until_ms),
+            counted.reports(),
             merge(rollups),
             tuple(counted.times[funnel.number] for funnel in self._funnels.funnels),
             counted.ahead,
@@ -212,8 +211,6 @@ class LogCount:
         for part in fold.take(before):
             counted.take(part)
             self._add(log, part, mark_ms)
-        for number, standing in fold.open_standings():
-            counted.standings[number].append(standing)
         for part in fold.take(after):
             counted.take_ahead(part)
             self._add(log, part, mark_ms, in_totals=past_ms is None)
@@ -245,23 +242,24 @@ class LogCount:
 
 
 class _Counted:
-    """The reports of all funnels, as partition after partition is added."""
+    """The reports of all funnels as of an instant, as partition after partition is added."""
 
     def __init__(
         self,
         funnels: FunnelSet,
         trend: PeriodOf | None,
         definitions: Sequence[Funnel],
+        as_of_ms: int,
         told: Callable[[int], Any] | None,
     ) -> None:
-        numbers = [funnel.number for funnel in funnels.funnels]
         self._funnels = funnels
         self._trend = trend
         self._definitions = definitions
         self._tell = told or (lambda _: None)
-        self._tallies = {funnel.number: Tally(funnel, trend or funnel.period_of) for funnel in funnels.funnels}
-        self.times = {number: StepTimes() for number in numbers}
-        self.standings: dict[int, list[Fold]] = {number: [] for number in numbers}
+        self._tallies = {
+            funnel.number: Tally(funnel, trend or funnel.period_of, as_of_ms) for funnel in funnels.funnels
+        }
+        self.times = {funnel.number: StepTimes() for funnel in funnels.funnels}
         self.ahead = 0
 
     def take(self, part: Part) -> None:
@@ -293,6 +291,6 @@ class _Counted:
                     take(self._tallies[funnel.number], change)
                 self._tell(part.events)
 
-    def reports(self, as_of_ms: int) -> tuple[FunnelReport, ...]:
+    def reports(self) -> tuple[FunnelReport, ...]:
         """Return the reports in the order of the funnels."""
-        return tuple(self._tallies[f.number].report(self.standings[f.number], as_of_ms) for f in self._funnels.funnels)
+        return tuple(self._tallies[funnel.number].report() for funnel in self._funnels.funnels)
