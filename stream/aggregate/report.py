@@ -8,11 +8,13 @@ Out: attempts and actors per step, times, values, breakdowns, and a trend by ent
 
 from dataclasses import dataclass, field
 
-from stream.aggregate.cells import Cell, add_outcomes, count_result, empty_cell, empty_counts
+from stream.aggregate.cells import Cell, add_outcomes, count_any, count_result, empty_cell, empty_counts, first_touch
+from stream.aggregate.gather import is_plain
 from stream.aggregate.rings import Split
 from stream.aggregate.totals import splits_of, undecided_from_ms
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel
+from stream.engine.ordered import Path
 from stream.engine.periods import PeriodOf
 from stream.model.result import Counts
 
@@ -48,6 +50,7 @@ class Tally:
     def __init__(self, funnel: CompiledFunnel, trend_of: PeriodOf, as_of_ms: int) -> None:
         self._funnel = funnel
         self._trend_of = trend_of
+        self._is_plain = is_plain(funnel.definition)
         self._as_of_ms = as_of_ms
         self._undecided_from_ms = undecided_from_ms(funnel.definition, as_of_ms)
         self._decided: dict[tuple[PeriodStart, Split], Cell] = {}
@@ -57,26 +60,38 @@ class Tally:
     def take(self, change: Change) -> None:
         """Add one change of the actor table."""
         for attempts, sign in ((change.taken, -1), (change.given, 1)):
-            for entry_ms, best, chain, entry, _, _ in attempts:
+            for entry_ms, best, chain, entry, _, fate in attempts:
                 cells = self._undecided if entry_ms >= self._undecided_from_ms else self._decided
                 start_ms = self._trend_of(entry_ms)[0]
                 for split in splits_of(entry):
-                    count_result(self._cell(cells, None, split), best, chain, sign)
-                    count_result(self._cell(cells, start_ms, split), best, chain, sign)
+                    for period in (None, start_ms):
+                        cell = self._cell(cells, period, split)
+                        if self._is_plain:
+                            count_result(cell, best, chain, sign)
+                        else:
+                            count_any(cell, best, chain, fate, sign)
 
     def take_periods(self, change: Change) -> None:
         """Add one change's period results as those of the trend's periods."""
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for start_ms, _, _, best, chain in periods:
-                for split in splits_of(chain[1]):
-                    count_result(self._cell(self._actors, start_ms, split), best, chain, sign)
+                self._count_actor(start_ms, best, chain, sign)
 
     def take_range(self, change: Change) -> None:
         """Add one change's period results as those of the whole range."""
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for _, _, _, best, chain in periods:
-                for split in splits_of(chain[1]):
-                    count_result(self._cell(self._actors, None, split), best, chain, sign)
+                self._count_actor(None, best, chain, sign)
+
+    def _count_actor(self, start_ms: PeriodStart, best: int, chain: Path, sign: int) -> None:
+        if not best:  # an exclusion took the actor out
+            return
+        for split in splits_of(chain[1] if self._is_plain else first_touch(chain)):
+            cell = self._cell(self._actors, start_ms, split)
+            if self._is_plain:
+                count_result(cell, best, chain, sign)
+            else:
+                count_any(cell, best, chain, None, sign)
 
     def _cell(self, cells: dict[tuple[PeriodStart, Split], Cell], start_ms: PeriodStart, split: Split) -> Cell:
         cell = cells.get((start_ms, split))

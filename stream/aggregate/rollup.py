@@ -14,10 +14,11 @@ so that whoever reached a step in it has had m to go on.
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts
+from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts, unconverted
+from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
-from stream.aggregate.totals import FunnelTotals, unconverted, undecided_from_ms
+from stream.aggregate.totals import FunnelTotals, undecided_from_ms
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -62,7 +63,9 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
             ).items()
         ],
         largest=_largest_values(totals, names),
-        ages=_ages(totals, as_of_ms, names, shown),
+        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
+        optional=optional_steps(definition),
+        is_open=definition.is_open,
     )
 
 
@@ -76,7 +79,7 @@ def _largest_values(totals: FunnelTotals, names: list[str]) -> dict[str, dict[st
         for (breakdown, value), cell in splits.items():
             if breakdown and cell.has_attempts:
                 known = entered[names[breakdown]]
-                known[value] = known.get(value, 0) + sum(cell.at)
+                known[value] = known.get(value, 0) + sum(cell.at) + sum(cell.excluded)
     return {name: dict(sorted(known.items(), key=_rank)[:CANDIDATES]) for name, known in entered.items()}
 
 
@@ -104,7 +107,7 @@ def _sum_slots(
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
         for split, cell in splits.items():
-            if not cell.has_attempts:
+            if not cell.has_attempts and (decided or cell.leaving is None):
                 continue
             label = _label(split, shown)
             counts = result.get(label)
@@ -142,15 +145,18 @@ def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -
 
 def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, list[int]]:
     ring = totals.ledger
+    optional = optional_steps(totals.funnel.definition)
     result: dict[Split, list[int]] = {}
     for start, splits in ring.slots.items():
         if start > as_of_ms or _is_decided(totals, ring, start, as_of_ms):
             continue
         for split, cell in splits.items():
             standing = result.setdefault(_label(split, shown), [0] * totals.funnel.step_count)
-            for position, count in enumerate(cell.at):
-                standing[position] += count
-    return result
+            for own in (cell, cell.leaving):
+                if own is not None:
+                    for position, count in enumerate(own.at):
+                        standing[position] += count
+    return {label: by_required(standing, optional) for label, standing in result.items()}
 
 
 def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) -> bool:
@@ -252,6 +258,8 @@ def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
         settled=_merge_rows([row for part in parts for row in part.settled]),
         largest=_merge_largest(parts),
         ages=_merge_ages([row for part in parts for row in part.ages]),
+        optional=parts[0].optional,
+        is_open=parts[0].is_open,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
-from stream.aggregate.totals import PartitionTotals
+from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
@@ -259,7 +259,9 @@ class _Counted:
         self._tallies = {
             funnel.number: Tally(funnel, trend or funnel.period_of, as_of_ms) for funnel in funnels.funnels
         }
-        self.times = {funnel.number: StepTimes() for funnel in funnels.funnels}
+        self.times = {
+            funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
+        }
         self.ahead = 0
 
     def take(self, part: Part) -> None:
