@@ -18,11 +18,10 @@ from typing import Any
 
 from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
-from stream.aggregate.totals import PartitionTotals
+from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.attempts import Fold
 from stream.engine.match import FunnelSet
 from stream.engine.periods import PeriodOf
 from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
@@ -186,9 +185,10 @@ class LogCount:
         if as_of_ms is None:
             as_of_ms = latest_ms
         until_ms = 0 if as_of_ms is None else as_of_ms
-        counted = _Counted(self._funnels, self._trend, self._definitions, told)
+        counted = _Counted(self._funnels, self._trend, self._definitions, until_ms, told)
         counted_at = {
-            instant: _Counted(self._funnels, self._trend, self._definitions, told) for instant in sorted(earlier)
+            instant: _Counted(self._funnels, self._trend, self._definitions, instant, told)
+            for instant in sorted(earlier)
         }
         rollups = []
         for _, log in sorted(self._logs.items()):
@@ -209,13 +209,13 @@ class LogCount:
         analysis = Analysis(
             as_of_ms,
             tuple(verdicts or [0] * len(Verdict)),
-            counted.reports(until_ms),
+            counted.reports(),
             merge(rollups),
             tuple(counted.times[funnel.number] for funnel in self._funnels.funnels),
             counted.ahead,
             {number: log.next_offset for number, log in sorted(self._logs.items())},
             {number: log.watermark_ms for number, log in sorted(self._logs.items())},
-            {instant: own.reports(instant) for instant, own in counted_at.items()},
+            {instant: own.reports() for instant, own in counted_at.items()},
         )
         self._logs.clear()
         return analysis
@@ -229,8 +229,6 @@ class LogCount:
         for part in fold.take(before):
             counted.take(part)
             self._add(log, part, mark_ms)
-        for number, standing in fold.open_standings():
-            counted.standings[number].append(standing)
         for part in fold.take(after):
             counted.take_ahead(part)
             self._add(log, part, mark_ms, in_totals=past_ms is None)
@@ -262,23 +260,26 @@ class LogCount:
 
 
 class _Counted:
-    """The reports of all funnels, as partition after partition is added."""
+    """The reports of all funnels as of an instant, as partition after partition is added."""
 
     def __init__(
         self,
         funnels: FunnelSet,
         trend: PeriodOf | None,
         definitions: Sequence[Funnel],
+        as_of_ms: int,
         told: Callable[[int], Any] | None,
     ) -> None:
-        numbers = [funnel.number for funnel in funnels.funnels]
         self._funnels = funnels
         self._trend = trend
         self._definitions = definitions
         self._tell = told or (lambda _: None)
-        self._tallies = {funnel.number: Tally(funnel, trend or funnel.period_of) for funnel in funnels.funnels}
-        self.times = {number: StepTimes() for number in numbers}
-        self.standings: dict[int, list[Fold]] = {number: [] for number in numbers}
+        self._tallies = {
+            funnel.number: Tally(funnel, trend or funnel.period_of, as_of_ms) for funnel in funnels.funnels
+        }
+        self.times = {
+            funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
+        }
         self.ahead = 0
 
     def take(self, part: Part) -> None:
@@ -301,8 +302,6 @@ class _Counted:
         fold = TimeFold(self._funnels)
         for part in fold.take(ordered):
             self.take(part)
-        for number, standing in fold.open_standings():
-            self.standings[number].append(standing)
         self.count_actors(ordered)
 
     def count_actors(self, ordered: Ordered) -> None:
@@ -319,6 +318,6 @@ class _Counted:
                     take(self._tallies[funnel.number], change)
                 self._tell(part.events)
 
-    def reports(self, as_of_ms: int) -> tuple[FunnelReport, ...]:
+    def reports(self) -> tuple[FunnelReport, ...]:
         """Return the reports in the order of the funnels."""
-        return tuple(self._tallies[f.number].report(self.standings[f.number], as_of_ms) for f in self._funnels.funnels)
+        return tuple(self._tallies[funnel.number].report() for funnel in self._funnels.funnels)

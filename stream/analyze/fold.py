@@ -1,7 +1,7 @@
 """A partition's events through the engine in order of time, a stretch at a time.
 
 In:  admitted events in log order.
-Out: what they change in the results, and each actor's standing.
+Out: what they change in the results.
 
 The engine's result does not depend on the order, and in order of time nothing is ever
 corrected and everything before the next event can be sealed: what is held of an actor is
@@ -16,7 +16,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from stream.engine.advance import Change
-from stream.engine.attempts import Fold
 from stream.engine.match import CompiledFunnel, FunnelSet, Served
 from stream.engine.optioned import seal_in_record, take_event
 from stream.engine.table import ActorTable, by_actor
@@ -168,8 +167,3 @@ class TimeFold:
             self._table.missing(batch)  # none: nothing is stored, so that it makes those it does not know
             applied = self._table.apply(batch, next_ms, write=False, serving=serving)
             yield Part(applied.changes, applied.verdicts, len(stretch), next_ms)
-
-    def open_standings(self) -> Iterator[tuple[int, Fold]]:
-        """Yield the funnel's number and the standing of every actor that has an open attempt in it."""
-        states = [state for _, own in self._table.items() for state in own.items()]
-        return ((number, fold) for number, state in states for fold in (state.fold,) if fold[1] is not None)
