@@ -259,10 +259,9 @@ class PartitionTotals:
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
-            for funnel, steps in serving[name]:
-                definition = funnel.definition
-                if definition.breakdowns and (definition.is_open or steps[:1] == (0,)):
-                    touch = funnel.touch(steps, properties)
+            for funnel, roles in serving[name]:
+                if funnel.definition.breakdowns and (funnel.options is not None or roles[0] == 0):
+                    touch = funnel.touch(roles, properties)
                     if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])
 
