@@ -25,7 +25,9 @@ DAYS = ((-DAY_MS, 0), (0, DAY_MS))
 def expected(defined, actors, as_of):
     """Return the oracle's numbers."""
     sums = totals([attempt for own in actors.values() for attempt in attempts(own, defined, as_of, DAYS)], defined)
-    depths = [result.depth for own in actors.values() for result in actor_results(own, defined, [ALWAYS], as_of, DAYS)]
+    results = {actor: actor_results(own, defined, [ALWAYS], as_of, DAYS) for actor, own in actors.items()}
+    depths = [result.depth for own in results.values() for result in own]
+    counts_units = defined.hold or defined.session is not None or defined.session_gap is not None
 
     def by_step(counts):
         return tuple(counts.get(step, 0) for step in defined.numbers)
@@ -38,6 +40,7 @@ def expected(defined, actors, as_of):
         by_step(sums.excluded_at),
         by_step(sums.pending_at),
         tuple(depths.count(step) for step in defined.numbers),
+        sum(any(result.depth for result in own) for own in results.values()) if counts_units else 0,
     )
 
 

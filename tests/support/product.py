@@ -22,7 +22,8 @@ from support.oracle import OEvent
 class Numbers(NamedTuple):
     """Attempts that converted; per step those that reached it, entered there and stopped there; actors by depth.
 
-    What stopped at an optional step counts at the required step before it.
+    What stopped at an optional step counts at the required step before it. distinct: where units are counted, the
+    actors that have one.
     """
 
     converted: int
@@ -32,6 +33,7 @@ class Numbers(NamedTuple):
     excluded_at: tuple[int, ...]
     pending_at: tuple[int, ...]
     actors_at: tuple[int, ...]
+    distinct: int = 0
 
 
 def product_funnel(defined: OptionFunnel) -> Funnel:
@@ -104,4 +106,5 @@ def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of
         (*outcomes.excluded, 0),
         (*outcomes.pending, 0),
         (*stopped, depths.converted),
+        depths.actors,
     )
