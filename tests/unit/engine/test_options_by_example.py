@@ -1,7 +1,7 @@
 """The table of options (SPEC section 4) and the examples of attempts (section 5), sentence by sentence.
 
 A line is a path, a funnel, and what is said of it: "ENTRY OUTCOME LEVEL: times of its reported chain" for an attempt,
-"PERIOD LEVEL: times" for an actor; a time has its step before it where that is not its place in the chain. All of it was
+"PERIOD LEVEL: times" for an actor; a time has its step before it where that is not its place in the chain. All was
 worked out by hand. Conditions on properties (test_predicates.py) and what is refused (settings/test_options.py) have
 tests of their own.
 """
