@@ -40,7 +40,7 @@ class Mark(NamedTuple):
 
 FOREIGN = Mark("#fff", "#1f6feb", "#1f6feb", "", "serves no step")
 BREAKING = Mark("#fff", "#a15c00", "#a15c00", "/", "breaks a chain")
-EXCLUDED = Mark("#c62828", "#fff", "#c62828", "×", "excluded")  # noqa: RUF001 (it is a cross)
+EXCLUDED = Mark("#c62828", "#fff", "#c62828", "×", "an exclusion")  # noqa: RUF001 (it is a cross)
 
 
 class Point(NamedTuple):
