@@ -79,7 +79,7 @@ def advance(  # noqa: PLR0913, PLR0917
     old = entries = state.entries
     corrections = 0
     for hit in hits:
-        verdict = _judge(funnel, entries, hit, bot_cap, limits)
+        verdict = judge(funnel, entries, hit, bot_cap, limits)
         verdicts.append(verdict)
         if verdict is Verdict.ACCEPTED:
             before, entries = entries, _with_hit(funnel, entries, hit)
@@ -95,7 +95,8 @@ def advance(  # noqa: PLR0913, PLR0917
     return Change(taken, given, taken_periods, given_periods, corrections)
 
 
-def _judge(funnel: CompiledFunnel, entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
+def judge(funnel: CompiledFunnel, entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
+    """Return whether an actor's entries take a hit; `bot_cap` and `limits` as in `advance`."""
     if has_hit(entries, hit[0], hit[1]):
         return Verdict.DUPLICATE
     keeps_starts = funnel.options is not None and funnel.options.keeps_starts
@@ -145,7 +146,7 @@ def progress(entries: list[Entry], told: int) -> Change | None:
     after = _attempts(entries, told)
     taken: tuple[Attempt, ...] = ()
     if before is not None:
-        if after[0] is before:
+        if after and after[0] is before:
             del after[0]
         else:
             taken = (before,)

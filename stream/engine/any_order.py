@@ -29,6 +29,9 @@ _time_of = itemgetter(0)
 class AnyOrder:
     """How chains of one funnel in any order are made and compared."""
 
+    is_shared = False
+    changes_alone = True
+
     def __init__(self, funnel: Funnel) -> None:
         self.window_ms = funnel.window_ms
         self.step_count = len(funnel.steps)

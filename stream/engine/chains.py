@@ -63,6 +63,14 @@ class Chains:
         self._optional = tuple(step.optional for step in steps)
         self._within = tuple(FOREVER_MS if step.within_ms is None else step.within_ms for step in steps)
         self._not_before = tuple(step.not_before_ms for step in steps)
+        self.is_shared = not self._is_open
+        """Whether a period keeps what attempts keep, as long as both have the same chains."""
+        self.changes_alone = self._is_strict
+        """Whether an event can change what is kept without a chain that arrives with it, or an exclusion."""
+        # Without these the chain of a level with the latest start, then the earliest events, is the best in every way.
+        self._has_one_best = not (
+            funnel.is_open or any(step.optional or step.within_ms is not None or step.not_before_ms for step in steps)
+        )
         # By level, 0 before the first step: the steps to which a chain may go on.
         self.following = tuple(tuple(self._next_steps(level)) for level in range(self.step_count + 1))
         self._preceding = tuple(
@@ -86,6 +94,8 @@ class Chains:
 
     def goes_on(self, chain: Chain, now_ms: int) -> bool:
         """Tell whether an event at `now_ms` or later could still extend the chain."""
+        if self._has_one_best:
+            return len(chain) < 2 * self.step_count and now_ms <= chain[0] + self.window_ms
         return any(self.can_follow(chain, step, now_ms) for step in self.following[level_of(chain)])
 
     def last_ms(self, chain: Chain) -> int:
@@ -243,6 +253,9 @@ class Chains:
     def _best(self, chains: Sequence[Chain], now_ms: int) -> Sequence[Chain]:
         if len(chains) == 1:
             return chains
+        if self._has_one_best:
+            latest_ms = max(chain[0] for chain in chains)
+            return [self.preferred([chain for chain in chains if chain[0] == latest_ms])]
         best: list[Chain] = []
         for chain in chains:
             if any(self._replaces(other, chain, now_ms) for other in best):
@@ -296,7 +309,8 @@ class Chains:
 
     def preferred(self, chains: Iterable[Chain]) -> Chain:
         """Return the chain with more optional steps, then the latest start, then the steps from the last one on."""
-        return min(chains, key=self._rank)
+        chains = list(chains)
+        return chains[0] if len(chains) == 1 else min(chains, key=self._rank)
 
     def _rank(self, chain: Chain, is_latest: bool = False) -> tuple[Any, ...]:  # noqa: FBT001, FBT002 (of the last event)
         """Return the order in which chains of a level are reported; `is_latest`: whether the next step has `within`."""

@@ -8,7 +8,7 @@ is the business of `engine.chains` or, in any order, of `engine.any_order`; both
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from stream.engine.any_order import AnyOrder
 from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
@@ -35,6 +35,22 @@ class Standing(NamedTuple):
     seen_ms: int | None = None
     anchored_ms: int | None = None
     every: Kept = ()
+
+
+NO_STANDING: Final = Standing()
+
+
+class Step(NamedTuple):
+    """What an instant does to what is kept: the chains whose last event is of it, and what is kept after it."""
+
+    before: Kept
+    arriving: list[Chain]
+    after: Kept
+    openers: Openers
+
+
+NO_STEP: Final = Step((None,), [], (), {})
+"""Of an instant that lies outside a period: nothing starts there, and nothing is shared."""
 
 
 class Removal(NamedTuple):
@@ -72,65 +88,73 @@ class Options:
         self, fold: Fold, time_ms: int, hits: Sequence[Hit], period_of_entry: PeriodOf
     ) -> tuple[Fold, tuple[Attempt, ...]]:
         """Take in one tie group; returns the fold after it and the attempts that it closed."""
-        standing, attempt, periods = Standing(*fold[0]), fold[1], fold[2]
+        standing: Standing = fold[0] or NO_STANDING
+        kept, since_ms, seen_ms, anchored_ms, every = standing
+        attempt, periods = fold[1], fold[2]
         instant = instant_of(time_ms, hits, self._step_count)
         closed: list[Attempt] = []
         if attempt is not None and time_ms - attempt[0] > self._window_ms:
             closed.append(attempt)
             attempt = None
         if self._gap_ms is not None:
-            if standing.seen_ms is None or time_ms - standing.seen_ms > self._gap_ms:
+            if seen_ms is None or time_ms - seen_ms > self._gap_ms:
                 # The session is over, and what comes of its attempt is only a question of time.
                 closed += [] if attempt is None else [attempt]
                 attempt = None
                 periods = tuple([_ended(period) for period in periods if period[3]])
-                standing = Standing(since_ms=time_ms)
-            standing = standing._replace(seen_ms=time_ms)
-        may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms
-        openers = self.shape.openers(standing.kept, instant) if may_start else {}
-        kept, attempt = self._advance_attempt(standing.kept, attempt, instant, openers, closed)
-        standing = standing._replace(kept=kept)
+                kept, since_ms, anchored_ms, every = (), time_ms, None, ()
+            seen_ms = time_ms
+        may_start = anchored_ms is None or time_ms >= anchored_ms
+        openers = self.shape.openers(kept, instant) if may_start else {}
+        step = self._step(kept, instant, openers, instant.excluding)
+        kept, attempt = self._advance_attempt(step, attempt, instant, closed)
         if self._is_open:
             # Of people nothing is consumed, so that other events may open a chain than of attempts.
-            openers = self.shape.openers(standing.every, instant)
-            arriving = self.shape.arriving(standing.every, instant, openers)
-            standing = standing._replace(every=self._kept(standing.every, instant, arriving))
+            openers = self.shape.openers(every, instant)
+            every = self._step(every, instant, openers).after
+            step = step._replace(openers=openers)
         if self.anchor_of is not None and openers:
-            standing = standing._replace(anchored_ms=self.anchor_of(time_ms)[1])
-        periods = self._advance_periods(periods, standing.since_ms, instant, openers, period_of_entry)
-        return (standing, attempt, periods), tuple(closed)
+            anchored_ms = self.anchor_of(time_ms)[1]
+        periods = self._advance_periods(periods, since_ms, instant, step, period_of_entry)
+        return ((kept, since_ms, seen_ms, anchored_ms, every), attempt, periods), tuple(closed)
 
-    def _kept(
+    def _step(
         self,
         kept: Kept,
         instant: Instant,
-        arriving: Sequence[Chain],
+        openers: Openers,
         excluding: Collection[int] = (),
         until_ms: int | None = None,
-    ) -> Kept:
+    ) -> Step:
+        """Take an instant into what is kept; chains start before `until_ms`, if it is given."""
+        arriving = self.shape.arriving(kept, instant, openers, until_ms)
+        # With removal a chain is asked once, when its time is over, whether it was clean.
+        if not (arriving or excluding or self.shape.changes_alone or self._removing):
+            return Step(kept, arriving, kept, openers)
         remaining: Sequence[Any] = self.shape.remaining(kept, instant, arriving, excluding)
-        return self.shape.kept(remaining, instant.time_ms, until_ms)
+        return Step(kept, arriving, self.shape.kept(remaining, instant.time_ms, until_ms), openers)
 
     # Attempts
 
     def _advance_attempt(
-        self, kept: Kept, attempt: Attempt | None, instant: Instant, openers: Openers, closed: list[Attempt]
+        self, step: "Step", attempt: Attempt | None, instant: Instant, closed: list[Attempt]
     ) -> tuple[Kept, Attempt | None]:
         """Return what is kept after the instant, and the attempt then open; appends to `closed`."""
-        now_ms = instant.time_ms
-        arriving = self.shape.arriving(kept, instant, openers)
-        alive = [chain for chain in self.shape.candidates(kept) if self.shape.goes_on(chain, now_ms)] + arriving
+        now_ms, arriving = instant.time_ms, step.arriving
+        alive: list[Chain] = []
+        if instant.excluding or (arriving and attempt is None):
+            alive = [each for each in self.shape.candidates(step.before) if self.shape.goes_on(each, now_ms)]
+            alive += arriving
         if arriving:
             attempt = self._opened(alive, now_ms) if attempt is None else self._deepened(attempt, arriving, now_ms)
             if attempt[1] == self._step_count:
                 closed.append(attempt)
                 return (), None
-        kept_now = self._kept(kept, instant, arriving, instant.excluding)
         if attempt is not None and instant.excluding:
             attempt = self._cleared(attempt, alive, instant)
-            if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(kept_now)):
+            if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(step.after)):
                 attempt = self._excluded(attempt, alive, instant, closed)
-        return kept_now, attempt
+        return step.after, attempt
 
     def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
         """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
@@ -183,9 +207,10 @@ class Options:
         periods: Iterable[PeriodFold],
         since_ms: int | None,
         instant: Instant,
-        openers: Openers,
+        shared: Step,
         period_of_entry: PeriodOf,
     ) -> tuple[PeriodFold, ...]:
+        """`shared`: the step of the attempts, which is that of a period as long as they keep the same chains."""
         now_ms = instant.time_ms
         result: list[PeriodFold] = []
         inside = False
@@ -198,22 +223,27 @@ class Options:
                 result.append(period)
                 continue
             inside = inside or here
-            result.append(self._advance_period(period, instant, openers if here else {}))
-        if openers and not inside:
+            result.append(self._advance_period(period, instant, shared if here else NO_STEP))
+        if shared.openers and not inside:
             borders = period_of_entry(now_ms)
-            result.append(self._advance_period((*borders, (), 0, ()), instant, openers))
+            result.append(self._advance_period((*borders, (), 0, ()), instant, shared))
             result.sort(key=lambda period: period[0])
         return tuple(result)
 
-    def _advance_period(self, period: PeriodFold, instant: Instant, openers: Openers) -> PeriodFold:
+    def _advance_period(self, period: PeriodFold, instant: Instant, shared: Step) -> PeriodFold:
         start_ms, end_ms, kept, best, chain = period
         if self._removing:
-            return self._advance_removal(period, instant, openers)
-        arriving = self.shape.arriving(kept, instant, openers, end_ms)
-        best, chain = self._deeper(best, chain, arriving)
-        if best == self._step_count:
-            return start_ms, end_ms, DONE, best, chain
-        return start_ms, end_ms, self._kept(kept, instant, arriving, instant.excluding, end_ms), best, chain
+            return self._advance_removal(period, instant, shared.openers)
+        step = shared
+        if not (self.shape.is_shared and shared.before is kept):
+            step = self._step(kept, instant, shared.openers, instant.excluding, end_ms)
+        if step.arriving:
+            best, chain = self._deeper(best, chain, step.arriving)
+            if best == self._step_count:
+                return start_ms, end_ms, DONE, best, chain
+        elif step.after is kept:
+            return period
+        return start_ms, end_ms, step.after, best, chain
 
     def _deeper(self, best: int, chain: Chain, arriving: Sequence[Chain]) -> tuple[int, Chain]:
         top = max(map(level_of, arriving), default=0)
@@ -226,8 +256,9 @@ class Options:
         start_ms, end_ms, state, _, _ = period
         removal, shape, now_ms = Removal(*state), self.shape, instant.time_ms
         is_clean = removal.is_clean or self._has_died_clean(removal, end_ms, now_ms)
-        arriving = shape.arriving(removal.kept, instant, openers, end_ms)
-        lenient_arriving = shape.arriving(removal.lenient, instant, openers, end_ms)
+        _, arriving, kept, _ = self._step(removal.kept, instant, openers, instant.excluding, end_ms)
+        lenient_excluding = instant.excluding - self._removing
+        _, lenient_arriving, lenient, _ = self._step(removal.lenient, instant, openers, lenient_excluding, end_ms)
         deepest = max(map(level_of, lenient_arriving), default=0)
         if deepest > removal.deepest:
             is_clean = False
@@ -240,11 +271,9 @@ class Options:
         before = [each for each in shape.candidates(removal.kept, end_ms) if shape.goes_on(each, now_ms)]
         alive = [each for each in [*before, *arriving] if level_of(each) == deepest]
         uncleared = [each for each in alive if not shape.clearing(each, now_ms, removing)]
-        kept = self._kept(removal.kept, instant, arriving, instant.excluding, end_ms)
         going = [each for each in uncleared if self._survives(each, instant)]
         dead = [each for each in uncleared if each not in going]
         is_clean = is_clean or any(not self._is_outdone(each, uncleared, now_ms) for each in dead)
-        lenient = self._kept(removal.lenient, instant, lenient_arriving, instant.excluding - self._removing, end_ms)
         after = Removal(kept, lenient, deepest, best, chain, is_clean)
         return (start_ms, end_ms, after, best, chain) if is_clean or going else (start_ms, end_ms, after, 0, ())
 

@@ -9,11 +9,12 @@ these units (`engine.units`), in which events that belong to no single one happe
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from stream.engine.advance import NO_CAP, Change, advance, has_hit
+from stream.engine.advance import Change, advance, has_hit, judge, progress
+from stream.engine.fold import advance_fold
 from stream.engine.match import CompiledFunnel
 from stream.engine.roles import Hit
 from stream.engine.state import (
@@ -70,24 +71,38 @@ def take_event(
         states = record[funnel.slot]
         if states is None:
             states = record[funnel.slot] = UnitStates()
-        before = _counted_in(states.entries.values())
         verdict, changes = _take_by_unit(funnel, funnel.units, states, hit, properties, bot_cap, limit_ms)
-        return verdict, [*changes, *_actor_change(before, _counted_in(states.entries.values()))], 0
+        return verdict, changes, 0
     entries: list[Entry] = record[funnel.slot] or [EMPTY_BASE]
-    verdicts: list[Verdict] = []
-    state = FunnelState(entries)
-    change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
-    record[funnel.slot] = state.entries
-    position = len(entries) if time_ms > entries[-1][TIME] else 0
-    changes = [] if change is None else [change]
+    verdict = judge(funnel, entries, hit, bot_cap, (limit_ms,))
+    if verdict is not Verdict.ACCEPTED:
+        record[funnel.slot] = entries
+        return verdict, (), 0
+    before, position = entries[-1], len(entries)
+    record[funnel.slot], changes = _with_hit(funnel, entries, hit)
     if funnel.definition.counts_units:
-        changes += _actor_change(_counted_in([entries]), _counted_in([state.entries]))
-    return verdicts[0], changes, position
+        changes += _actor_change(_counted_in(before), _counted_in(record[funnel.slot][-1]))
+    return verdict, changes, position if time_ms > before[TIME] else 0
 
 
-def _counted_in(states: Iterable[list[Entry]]) -> set[int]:
-    """Return the starts of the entry periods in which an actor counts with any of its units."""
-    return {start_ms for entries in states for start_ms, _, _, best, _ in entries[-1][PERIODS] if best}
+def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> tuple[list[Entry], list[Change]]:
+    """Return the entries with a hit that they take, and what that changed."""
+    count, last = len(entries), entries[-1]
+    if hit[0] > last[TIME]:
+        # In order, as most events are: what was there stays as it is.
+        fold, closed = advance_fold(funnel, fold_of(last), hit[0], (hit,))
+        entries.append((*hit[:4], *fold, closed))
+        change = progress(entries, count)
+    else:
+        state = FunnelState(entries)
+        change = advance(funnel, state, (hit,), [])
+        entries = state.entries
+    return entries, [] if change is None else [change]
+
+
+def _counted_in(*tips: Entry) -> set[int]:
+    """Return the starts of the entry periods in which an actor counts with any of its units, by their last entries."""
+    return {start_ms for tip in tips for start_ms, _, _, best, _ in tip[PERIODS] if best}
 
 
 def _actor_change(before: set[int], after: set[int]) -> list[Change]:
@@ -112,20 +127,21 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     session = rule.session_of(properties)
     if session is None:
         return verdict, []
-    held = rule.held_of(properties)
-    happened = hit if held is None else (*hit[:2], (), None, 0)
-    own = None if held is None else (*session, *held)
+    values = rule.held_of(properties)
+    happened = hit if values is None else (*hit[:2], (), None, 0)
+    own = None if values is None else (*session, *values)
     if own is not None and own not in states.entries:
         states.entries[own] = _begun(funnel, [shared for of, shared in states.shared if of == session])
+    before = _counted_in(*[entries[-1] for entries in states.entries.values()])
     changes: list[Change] = []
     for unit, entries in states.entries.items():
-        if unit == own:
-            changes += _advanced(funnel, states, unit, entries, hit)
-        elif (rule.is_shared or held is None) and unit[: len(session)] == session:
-            changes += _advanced(funnel, states, unit, entries, happened)
-    if rule.is_shared or held is None:
+        if unit == own or ((rule.is_shared or values is None) and unit[: len(session)] == session):
+            states.entries[unit], changed = _with_hit(funnel, entries, hit if unit == own else happened)
+            changes += changed
+    if rule.is_shared or values is None:
         insort(states.shared, (session, happened), key=_time_of_shared)
-    return verdict, changes
+    after = _counted_in(*[entries[-1] for entries in states.entries.values()])
+    return verdict, [*changes, *_actor_change(before, after)]
 
 
 def _judge(funnel: CompiledFunnel, states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
@@ -154,16 +170,6 @@ def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
     return entries
 
 
-def _advanced(
-    funnel: CompiledFunnel, states: UnitStates, unit: Unit, entries: list[Entry], hit: Hit
-) -> Iterator[Change]:
-    state = FunnelState(entries)
-    change = advance(funnel, state, (hit,), [], NO_CAP)
-    states.entries[unit] = state.entries
-    if change is not None:
-        yield change
-
-
 def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> None:
     """Fold for good everything strictly below `limit_ms`, in place, and forget units that say nothing any more."""
     options: Any = funnel.options
@@ -175,7 +181,7 @@ def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> Non
     for unit, entries in list(states.entries.items()):
         forget_periods(funnel, entries, floored_ms, undecided)
         end_ms = expires_ms(funnel, FunnelState(entries))
-        if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in([entries])):
+        if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in(entries[-1])):
             del states.entries[unit]
     states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= floored_ms]
 
