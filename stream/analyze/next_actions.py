@@ -182,6 +182,7 @@ class NextActions:
         self, own: Ordered, told: Callable[[int], Any]
     ) -> Iterator[tuple[CompiledFunnel, str | None, Attempt, int]]:
         """Yield one actor's attempts, with the session id where the funnel has such and how often there is one."""
+        # Of an actor that was judged by the bot cap only hits are left, which do not say their session.
         whole = [funnel for funnel in self._funnels.funnels if own.judged or not _session_path(funnel)]
         yield from self._fold(whole, None, own, told)
         for funnel in self._funnels.funnels:
@@ -200,9 +201,9 @@ class NextActions:
     def _fold(
         self, funnels: Sequence[CompiledFunnel], session: str | None, own: Ordered, told: Callable[[int], Any]
     ) -> Iterator[tuple[CompiledFunnel, str | None, Attempt, int]]:
-        attempts: dict[CompiledFunnel, Counter[Attempt]] = {funnel: Counter() for funnel in funnels}
         if not funnels:
             return
+        attempts: dict[CompiledFunnel, Counter[Attempt]] = {funnel: Counter() for funnel in funnels}
         for part in TimeFold(self._funnels).take(own):
             _add(attempts, part)
             told(part.events)
