@@ -10,12 +10,13 @@ for each of these, and not once for each attempt.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, count_progress, count_result, empty_cell
+from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell, first_touch
 from stream.engine.advance import Change
 from stream.engine.attempts import Attempt, PeriodFold
+from stream.model.funnel import Funnel
 
 _Place = TypeVar("_Place")
 
@@ -23,9 +24,9 @@ _Place = TypeVar("_Place")
 class Gathered(NamedTuple):
     """What a batch adds and takes away; a place where that cancels out is left out.
 
-    `open`: unconverted attempts by (entry slot, segments); `closed`: conversions by (entry slot,
-    slot of the completion, segments); `periods`: actors by (period start, segments). `ages`: counts by age
-    by segments. `corrections`: attempts taken back because of an older event.
+    `open`: attempts that nothing but time closes, by (entry slot, segments); `closed`: conversions and attempts that
+    an exclusion closed, by (entry slot, slot of the event that closed them, segments); `periods`: actors by (period
+    start, segments). `ages`: counts by age by segments. `corrections`: attempts taken back because of an older event.
     """
 
     open: Mapping[tuple[int, Segments], Cell]
@@ -35,10 +36,45 @@ class Gathered(NamedTuple):
     corrections: int
 
 
+def is_plain(funnel: Funnel) -> bool:
+    """Whether `gather` is enough: no chain of the funnel has a hole, and no attempt has a fate."""
+    return not (funnel.is_open or funnel.exclusions or any(step.optional for step in funnel.steps))
+
+
+def gather_any(changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None) -> Gathered:
+    """Do what `gather` does for a funnel with any options; for a plain one it says the same, more slowly."""
+
+    def cells() -> defaultdict[Any, Cell]:
+        return defaultdict(lambda: empty_cell(step_count))
+
+    still_open, closed, entered = cells(), cells(), cells()
+    ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    corrected = 0
+    for taken, given, taken_periods, given_periods, corrections in changes:
+        for attempts, sign in ((taken, -1), (given, 1)):
+            for entry_ms, best, chain, entry, _, fate in attempts:
+                slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
+                closed_ms = chain[-2] if best == step_count else None if fate is None else fate[1]
+                if closed_ms is None:
+                    cell = still_open[slot, segments]
+                else:
+                    cell = closed[slot, closed_ms - closed_ms % fine_ms, segments]
+                count_any(cell, best, chain, fate, sign)
+            if rule is not None:
+                rule.count_any(ages, attempts, sign)
+        for periods, sign in ((taken_periods, -1), (given_periods, 1)):
+            for start_ms, _, _, best, chain in periods:
+                if best:  # else an exclusion took the actor out
+                    entry = first_touch(chain)
+                    count_any(entered[start_ms, () if entry is None else entry[0]], best, chain, None, sign)
+        corrected += corrections
+    return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
+
+
 def gather(  # noqa: C901 (one loop, for speed)
     changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None
 ) -> Gathered:
-    """Add up changes of a funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
+    """Add up changes of a plain funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
 
     def nobody() -> Cell:
         return empty_cell(step_count)

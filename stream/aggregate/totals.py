@@ -9,9 +9,11 @@ others, or none, they begin anew, with steps that are reached after all that was
 
 An attempt that has not converted lies in the slot of its entry, under its deepest step;
 whether that means pending or dropped is only a question of the instant asked about
-(SPEC section 5), so nothing has to happen here when a window runs out. Settled counts
-grow when a slot is certain to be final: conversions by the slot of their completion,
-the others by the slot of their entry plus the window.
+(SPEC section 5), so nothing has to happen here when a window runs out. So it is with
+attempts that an exclusion cleared, which then are excluded, and with those that count
+nowhere then. Settled counts grow when a slot is certain to be final: what an event closed
+(conversions, and attempts that an exclusion ended) by the slot of that event, the others
+by the slot of their entry plus the window.
 """
 
 from collections import defaultdict
@@ -22,13 +24,14 @@ from typing import Any
 import msgspec
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, add_cell, empty_cell
-from stream.aggregate.gather import gather
+from stream.aggregate.cells import Cell, add_cell, decided, empty_cell, unconverted
+from stream.aggregate.gather import gather, gather_any, is_plain
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, Served
 from stream.model.event import AdmittedEvent, Kind
+from stream.model.funnel import Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
@@ -53,7 +56,11 @@ class FunnelTotals:
         kept = [age for age in ages if any(window.has_age(age) for window in windows)]
         self.ages = tuple(sorted(kept, key=lambda age: age.age_ms))
         self._fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
-        self.age_rule = AgeRule(tuple(age.age_ms for age in self.ages), count, self._fine_ms)
+        definition = funnel.definition
+        required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
+        ages_ms = tuple(age.age_ms for age in self.ages)
+        self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
+        self._gather = gather if is_plain(definition) else gather_any
         self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
@@ -74,7 +81,7 @@ class FunnelTotals:
         """Return how long a window's slots are kept: as long as its most shifted form shows them."""
         shifts = [age.age_ms for age in self.ages if window.has_age(age)]
         if window.has_matured(self.funnel.window_ms):
-            shifts.append(self.funnel.window_ms)
+            shifts.append(self.funnel.window_ms + self.funnel.definition.granularity_ms - 1)
         return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
@@ -93,7 +100,7 @@ class FunnelTotals:
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
-        gathered = gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
+        gathered = self._gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
         for (time_ms, segments), cell in gathered.open.items():
             for split in self._splits(segments):
                 for ring in (*self.windows, self.ledger):
@@ -102,7 +109,8 @@ class FunnelTotals:
             for split in self._splits(segments):
                 for ring in self.windows:
                     ring.add(time_ms, split, cell)
-                self.ledger.add(time_ms, split, Cell(cell.at))
+                if any(cell.at):
+                    self.ledger.add(time_ms, split, Cell(cell.at))
                 self.closings.add(closed_ms, split, cell)
         for (start_ms, segments), cell in gathered.periods.items():
             cells = self.periods.setdefault(start_ms, {})
@@ -129,24 +137,25 @@ class FunnelTotals:
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
-        last = limit_ms - limit_ms % self._fine_ms
+        last = floored(self.funnel.definition, limit_ms)
+        last -= last % self._fine_ms
         if self._settled_below == last:
             return
         self._settled_below = last
         for start in [s for s in self.closings.slots if s + self.closings.slot_ms <= last]:
-            self._settle(self.closings.remove(start), conversions=True)
+            self._settle(self.closings.remove(start), closed=True)
         length = self.ledger.slot_ms + self.funnel.window_ms
         for start in [s for s in self.ledger.slots if s + length < last]:
-            self._settle(self.ledger.remove(start), conversions=False)
+            self._settle(self.ledger.remove(start), closed=False)
         for ring in self.windows:
             ring.expire(watermark_ms)
         for start in sorted(self.periods)[:-KEPT_PERIODS]:
             if self.funnel.period_of(start)[1] + self.funnel.window_ms < last:
                 self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
 
-    def _settle(self, splits: dict[Split, Cell], *, conversions: bool) -> None:
+    def _settle(self, splits: dict[Split, Cell], *, closed: bool) -> None:
         for split, cell in splits.items():
-            final = cell if conversions else unconverted(cell)
+            final = cell if closed else decided(unconverted(cell))
             known = self.settled.get(split)
             if known is None:
                 known = self.settled[split] = empty_cell(self.funnel.step_count)
@@ -222,16 +231,21 @@ class FunnelTotals:
             ring.forget_ages()
 
 
+def floored(funnel: Funnel, time_ms: int) -> int:
+    """Return an instant floored to the funnel's granularity, toward minus infinity."""
+    return time_ms - time_ms % funnel.granularity_ms
+
+
+def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
+    """Return the earliest entry whose window has not run out at `as_of_ms`; what entered before is decided."""
+    return floored(funnel, as_of_ms) - funnel.window_ms
+
+
 def splits_of(touch: Any) -> tuple[Split, ...]:
     """Return the whole funnel and each breakdown's value of an entry event's touch."""
     if touch is None or not touch[0]:
         return (WHOLE,)
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
-
-
-def unconverted(cell: Cell) -> Cell:
-    """Return a ledger cell without its conversions: the closings and settled counts hold those."""
-    return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values)
 
 
 class PartitionTotals:
@@ -245,10 +259,10 @@ class PartitionTotals:
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
-            for funnel, steps in serving[name]:
-                if funnel.definition.breakdowns and steps[0] == 0:
-                    touch = funnel.touch(steps, properties)
-                    if touch is not None:
+            for funnel, roles in serving[name]:
+                if funnel.definition.breakdowns and (funnel.options is not None or roles[0] == 0):
+                    touch = funnel.touch(roles, properties)
+                    if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])
 
     def take(self, changes: Iterable[tuple[CompiledFunnel, Change]]) -> int:

@@ -4,12 +4,15 @@ In:  an analysis, or a rollup; the funnels' definitions.
 Out: the structures of `analyze.forms`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
+from stream.aggregate.cells import empty_counts
+from stream.aggregate.outcomes import Outcomes, optional_steps, outcomes_of
 from stream.aggregate.report import FunnelReport
 from stream.aggregate.rings import WHOLE, Split
 from stream.analyze.count import Analysis
@@ -108,13 +111,12 @@ def records(verdicts: Sequence[int]) -> RecordsDoc:
 def _funnel(
     definition: Funnel, report: FunnelReport, times: StepTimes, period: Period, trend: list[PeriodDoc]
 ) -> FunnelDoc:
-    names = [step.name for step in definition.steps]
-
     def attempts(split: Split) -> OutcomeDoc:
-        return outcome(report.attempts.get((None, split)), names, lambda step, since: times.ordered(split, step, since))
+        counts = report.attempts.get((None, split))
+        return outcome(counts, definition, lambda step, since: times.ordered(split, step, since))
 
     def actors(split: Split) -> ActorsDoc:
-        return _actors(report.actors.get((None, split)), names)
+        return _actors(report.actors.get((None, split)), definition)
 
     splits = [split for split in report.splits() if split != WHOLE and report.attempts[None, split].entered]
     return FunnelDoc(
@@ -145,7 +147,6 @@ def _trend(
     definition: Funnel, report: FunnelReport, periods: PeriodOf, earlier: dict[int, FunnelReport] | None
 ) -> list[PeriodDoc]:
     """Return the periods that somebody entered; `earlier`: the reports of other instants, to compare with."""
-    names = [step.name for step in definition.steps]
     as_of_ms = report.as_of_ms
     rows = {start_ms: _period(definition, report, periods, start_ms) for start_ms in report.periods()}
     starts = [start_ms for start_ms, row in rows.items() if row.attempts.entered or row.actors.entered]
@@ -158,24 +159,23 @@ def _trend(
         before = previous(definition, periods, start_ms, as_of_ms)
         # At the very ends of the calendar its periods overlap, so that not every one is reached from the last one.
         counted = None if before is None else reports.get(before.as_of_ms)
-        row.previous = None if before is None or counted is None else _previous(row, before, counted, names)
+        row.previous = None if before is None or counted is None else _previous(row, before, counted, definition)
         compared.append(row)
     return compared
 
 
 def _period(definition: Funnel, report: FunnelReport, periods: PeriodOf, start_ms: int) -> PeriodDoc:
-    names = [step.name for step in definition.steps]
     return PeriodDoc(
         start=iso(start_ms),
         is_matured=is_matured(definition, periods(start_ms)[1], report.as_of_ms),
-        attempts=outcome(report.attempts.get((start_ms, WHOLE)), names),
-        actors=_actors(report.actors.get((start_ms, WHOLE)), names),
+        attempts=outcome(report.attempts.get((start_ms, WHOLE)), definition),
+        actors=_actors(report.actors.get((start_ms, WHOLE)), definition),
     )
 
 
-def _previous(row: PeriodDoc, before: Previous, report: FunnelReport, names: Sequence[str]) -> PreviousDoc:
-    attempts = outcome(report.attempts.get((before.start_ms, WHOLE)), names)
-    actors = _actors(report.actors.get((before.start_ms, WHOLE)), names)
+def _previous(row: PeriodDoc, before: Previous, report: FunnelReport, definition: Funnel) -> PreviousDoc:
+    attempts = outcome(report.attempts.get((before.start_ms, WHOLE)), definition)
+    actors = _actors(report.actors.get((before.start_ms, WHOLE)), definition)
     return PreviousDoc(
         start=iso(before.start_ms),
         as_of=iso(before.as_of_ms),
@@ -187,14 +187,15 @@ def _previous(row: PeriodDoc, before: Previous, report: FunnelReport, names: Seq
 
 
 def outcome(
-    counts: Counts | None, names: Sequence[str], exact: Callable[[int, int], Sequence[int]] | None = None
+    counts: Counts | None, definition: Funnel, exact: Callable[[int, int], Sequence[int]] | None = None
 ) -> OutcomeDoc:
     """Return outcomes for people; `exact` gives the times of a step, in order, where they were kept one by one."""
+    last = len(definition.steps)
     if counts is None:
-        zeros = [0] * (len(names) - 1)
-        counts = Counts(zeros, zeros, zeros)
-    reached = counts.reached
-    rates = {step: (went_on, dropped) for step, went_on, dropped in ratios.step_ratios(counts, reached)}
+        counts = empty_counts(last)
+    optional = optional_steps(definition)
+    outcomes = outcomes_of(counts, optional)
+    rates = {step: (went_on, dropped) for step, went_on, dropped in ratios.step_ratios(outcomes, optional)}
     return OutcomeDoc(
         entered=counts.entered,
         converted=counts.converted,
@@ -203,31 +204,34 @@ def outcome(
         pending=sum(counts.pending),
         conversion=ratios.conversion(counts),
         dropoff=ratios.dropoff(counts),
-        time_to_convert=_duration(counts, TOTAL_STEP, None if exact is None else exact(len(names), FROM_ENTRY)),
-        steps=[_step(counts, reached, rates, number, name, exact) for number, name in enumerate(names, start=1)],
+        time_to_convert=_duration(counts, TOTAL_STEP, None if exact is None else exact(last, FROM_ENTRY)),
+        steps=[_step(counts, outcomes, rates, definition, number, exact) for number in range(1, last + 1)],
     )
 
 
 def _step(  # noqa: PLR0913, PLR0917
     counts: Counts,
-    reached: Sequence[int],
+    outcomes: Outcomes,
     rates: dict[int, tuple[float, float]],
+    definition: Funnel,
     number: int,
-    name: str,
     exact: Callable[[int, int], Sequence[int]] | None,
 ) -> StepDoc:
-    is_last = number == len(reached)
+    step, reached, entered = definition.steps[number - 1], outcomes.reached[number - 1], counts.entered
+    is_last = number == len(outcomes.reached)
     went_on, dropped = rates.get(number, (None, None))
     document = StepDoc(
         step=number,
-        name=name,
-        reached=reached[number - 1],
-        reached_share=reached[number - 1] / reached[0] if reached[0] else None,
+        name=step.name,
+        reached=reached,
+        reached_share=reached / entered if entered else None,
         conversion=went_on,
         dropoff=dropped,
-        dropped=0 if is_last else counts.dropped[number - 1],
-        excluded=0 if is_last else counts.excluded[number - 1],
-        pending=0 if is_last else counts.pending[number - 1],
+        dropped=0 if is_last else outcomes.dropped[number - 1],
+        excluded=0 if is_last else outcomes.excluded[number - 1],
+        pending=0 if is_last else outcomes.pending[number - 1],
+        optional=step.optional or UNSET,
+        entered_at=_entered_at(outcomes, definition, number),
         values=_values(counts, number),
     )
     if number > 1:
@@ -235,6 +239,11 @@ def _step(  # noqa: PLR0913, PLR0917
         if exact is not None:
             document.from_entry = _exact_duration(exact(number, FROM_ENTRY))
     return document
+
+
+def _entered_at(outcomes: Outcomes, definition: Funnel, number: int) -> int | UnsetType:
+    is_shown = definition.is_open and not definition.steps[number - 1].optional
+    return outcomes.entered_at[number - 1] if is_shown else UNSET
 
 
 def _duration(counts: Counts, step: int, exact: Sequence[int] | None) -> DurationDoc | None:
@@ -292,16 +301,24 @@ def _values(counts: Counts, step: int) -> list[ValueDoc]:
     ]
 
 
-def _actors(counts: Counts | None, names: Sequence[str]) -> ActorsDoc:
-    reached = [0] * len(names) if counts is None else counts.reached
-    shares: Iterable[float | None] = [further / here if here else None for here, further in pairwise(reached)]
+def _actors(counts: Counts | None, definition: Funnel) -> ActorsDoc:
+    counts = empty_counts(len(definition.steps)) if counts is None else counts
+    outcomes = outcomes_of(counts, optional_steps(definition))
+    reached, entered = outcomes.reached, counts.entered
+    shares = [went_on / here if here else None for here, went_on in zip(reached, outcomes.went_on, strict=False)]
     return ActorsDoc(
-        entered=reached[0],
-        converted=reached[-1],
-        conversion=reached[-1] / reached[0] if reached[0] else None,
+        entered=entered,
+        converted=counts.converted,
+        conversion=counts.converted / entered if entered else None,
         steps=[
-            ActorStepDoc(step=number, name=name, reached=count, conversion=share)
-            for number, (name, count, share) in enumerate(zip(names, reached, [*shares, None], strict=True), start=1)
+            ActorStepDoc(
+                step=number,
+                name=step.name,
+                reached=reached[number - 1],
+                conversion=None if step.optional or number > len(shares) else shares[number - 1],
+                entered_at=_entered_at(outcomes, definition, number),
+            )
+            for number, step in enumerate(definition.steps, start=1)
         ],
     )
 
@@ -336,10 +353,11 @@ def live_funnels(rollup: Rollup, definitions: Sequence[Funnel]) -> list[LiveFunn
 
 def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
     names = [step.name for step in definition.steps]
+    optional = optional_steps(definition)
 
     def splits(rows: Iterable[Any]) -> list[SplitDoc]:
         return [
-            SplitDoc(breakdown=row.breakdown, segment=row.segment, attempts=outcome(row.counts, names))
+            SplitDoc(breakdown=row.breakdown, segment=row.segment, attempts=outcome(row.counts, definition))
             for row in sorted(rows, key=lambda row: (row.breakdown, -row.counts.entered, row.segment))
         ]
 
@@ -356,27 +374,28 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
                 matured=row.matured,
                 breakdown=row.breakdown,
                 segment=row.segment,
-                attempts=outcome(row.counts, names),
+                attempts=outcome(row.counts, definition),
             )
             for row in rollup.windows
         ],
-        age_matched=[_age_matched(row, names) for row in rollup.ages],
+        age_matched=[_age_matched(row, names, optional) for row in rollup.ages],
         periods=[
             LivePeriodDoc(
                 start=iso(row.start_ms),
                 breakdown=row.breakdown,
                 segment=row.segment,
-                actors=outcome(row.counts, names),
+                actors=outcome(row.counts, definition),
             )
             for row in rollup.periods
         ],
         occupancy=[
             StandingDoc(breakdown=row.breakdown, segment=row.segment, standing=row.standing) for row in rollup.occupancy
         ],
+        optional_steps=optional or UNSET,
     )
 
 
-def _age_matched(row: AgeRow, names: Sequence[str]) -> AgeDoc:
+def _age_matched(row: AgeRow, names: Sequence[str], optional: Collection[int]) -> AgeDoc:
     steps = enumerate(zip(names, row.reached, row.went_on, ratios.age_matched(row), strict=False), start=1)
     return AgeDoc(
         window=row.window,
@@ -386,5 +405,6 @@ def _age_matched(row: AgeRow, names: Sequence[str]) -> AgeDoc:
         steps=[
             AgeStepDoc(step=step, name=name, reached=reached, went_on=went_on, conversion=share)
             for step, (name, reached, went_on, share) in steps
+            if step not in optional
         ],
     )

@@ -73,17 +73,27 @@ class ValueDoc(_Strict):
 
 
 class StepDoc(_Strict):
-    """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped."""
+    """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped.
+
+    Going on is reaching the next required step. An optional step only has how many reached it, with their times and
+    values; who stopped there stopped at the required step before it.
+    """
 
     step: Annotated[int, Meta(ge=1)]
     name: str
     reached: Count
     reached_share: Annotated[Share | None, Meta(description="of all that entered")]
-    conversion: Annotated[Share | None, Meta(description="null: nothing is decided, or it is the last step")]
+    conversion: Annotated[
+        Share | None, Meta(description="null: nothing is decided, or it is the last step or an optional one")
+    ]
     dropoff: Annotated[Share | None, Meta(description="null as for conversion")]
     dropped: Count
     excluded: Count
     pending: Count
+    optional: Annotated[bool | UnsetType, Meta(description="true: a chain may skip it; absent otherwise")] = UNSET
+    entered_at: Annotated[
+        Count | UnsetType, Meta(description="of an open funnel's required step: how many of these entered at it")
+    ] = UNSET
     from_previous: Annotated[DurationDoc | None, Meta(description="time from the step before")] = None
     from_entry: Annotated[
         DurationDoc | UnsetType | None, Meta(description="time from the first event of the reported chain")
@@ -106,12 +116,13 @@ class OutcomeDoc(_Strict):
 
 
 class ActorStepDoc(_Strict):
-    """Unique actors that reached a step, and the share of them that reached the next."""
+    """Unique actors that reached a step, and the share of them that went on to the next required one."""
 
     step: Annotated[int, Meta(ge=1)]
     name: str
     reached: Count
     conversion: Share | None
+    entered_at: Annotated[Count | UnsetType, Meta(description="as of attempts' steps")] = UNSET
 
 
 class ActorsDoc(_Strict):
@@ -271,7 +282,7 @@ class WindowDoc(_Strict):
 
 
 class AgeStepDoc(_Strict):
-    """One step but the last. conversion: went_on / reached, null where nobody reached it."""
+    """One required step but the last. conversion: went_on / reached, null where nobody reached it."""
 
     step: Annotated[int, Meta(ge=1)]
     name: str
@@ -308,7 +319,7 @@ class SplitDoc(_Strict):
 
 
 class StandingDoc(_Strict):
-    """How many actors stand at each stage now."""
+    """How many actors stand at each stage now; nobody at an optional one, but at the required one before it."""
 
     breakdown: str
     segment: str
@@ -328,6 +339,7 @@ class LiveFunnelDoc(_Strict):
     age_matched: list[AgeDoc]
     periods: list[LivePeriodDoc]
     occupancy: list[StandingDoc]
+    optional_steps: Annotated[list[int] | UnsetType, Meta(description="numbers of the steps a chain may skip")] = UNSET
 
 
 class ReportDoc(_Strict):

@@ -15,14 +15,13 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from stream.analyze.fold import Ordered, Part, TimeFold
 from stream.engine.attempts import Attempt
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.predicates import same_text
-from stream.engine.roles import Hit
 from stream.engine.table import by_actor
 from stream.ingest.admission import Limits, admit_batch
 from stream.ingest.decode import EventDecoder
@@ -182,21 +181,18 @@ class NextActions:
         self, own: Ordered, told: Callable[[int], Any]
     ) -> Iterator[tuple[CompiledFunnel, str | None, Attempt, int]]:
         """Yield one actor's attempts, with the session id where the funnel has such and how often there is one."""
-        # Of an actor that was judged by the bot cap only hits are left, which do not say their session.
-        whole = [funnel for funnel in self._funnels.funnels if own.judged or not _session_path(funnel)]
-        yield from self._fold(whole, None, own, told)
+        yield from self._fold([f for f in self._funnels.funnels if not _session_path(f)], None, own, told)
         for funnel in self._funnels.funnels:
-            if funnel in whole or funnel.units is None:
+            if not _session_path(funnel) or funnel.units is None:
                 continue
             # What its sessions come to, each by itself, is what they come to together.
             sessions: dict[str, list[AdmittedEvent]] = {}
-            for event in (*own.events, *(event for events in own.busy for event in events)):
+            for event in chain(own.events, *own.busy, own.judged.get(funnel.number, ())):
                 session = funnel.units.session_of(event[4])
                 if session:
                     sessions.setdefault(session[0], []).append(event)
             for text, events in sessions.items():
-                part = own._replace(events=[], busy=[events]) if own.busy else own._replace(events=events)
-                yield from self._fold([funnel], text, part, _not_told)
+                yield from self._fold([funnel], text, _like(own, funnel, events), _not_told)
 
     def _fold(
         self, funnels: Sequence[CompiledFunnel], session: str | None, own: Ordered, told: Callable[[int], Any]
@@ -251,6 +247,13 @@ def _dropped_at(funnel: Funnel, attempt: Attempt, as_of_ms: int) -> int | None:
     return step
 
 
+def _like(own: Ordered, funnel: CompiledFunnel, events: list[AdmittedEvent]) -> Ordered:
+    """Return some of an actor's events of one funnel, to be folded as all of them are."""
+    if own.judged:
+        return own._replace(judged={funnel.number: events})
+    return own._replace(busy=[events]) if own.busy else own._replace(events=events)
+
+
 def _by_actor(ordered: Ordered) -> Iterator[tuple[str, Ordered]]:
     """Yield each actor's events: they lie together in one of the three."""
     nothing = ordered._replace(events=[], busy=[], judged={})
@@ -259,10 +262,9 @@ def _by_actor(ordered: Ordered) -> Iterator[tuple[str, Ordered]]:
     for own in ordered.busy:
         if own:
             yield own[0][0], nothing._replace(busy=[own])
-    judged: Iterable[tuple[tuple[str, int], Sequence[Hit]]] = sorted(ordered.judged.items(), key=_actor_of_judged)
-    for actor, hits in groupby(judged, key=_actor_of_judged):
-        yield actor, nothing._replace(judged=dict(hits))
-
-
-def _actor_of_judged(item: tuple[tuple[str, int], Sequence[Hit]]) -> str:
-    return item[0][0]
+    judged: dict[str, dict[int, Sequence[AdmittedEvent]]] = {}
+    for number, accepted in ordered.judged.items():
+        for actor, events in by_actor(accepted).items():
+            judged.setdefault(actor, {})[number] = events
+    for actor, by_funnel in judged.items():
+        yield actor, nothing._replace(judged=by_funnel)

@@ -25,6 +25,7 @@ from stream.analyze.forms import (
     PreviousDoc,
     RecordsDoc,
     ReportDoc,
+    StepDoc,
 )
 from stream.model.funnel import PeriodUnit
 from stream.model.result import DURATION_BOUNDS_S
@@ -87,18 +88,19 @@ def _show_outcome(outcome: OutcomeDoc, out: Console) -> None:
 
 
 def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -> None:
-    columns = ["step", "reached", "of all", "goes on", "drop-off", "dropped", "pending"]
+    is_open = outcome.steps[0].entered_at is not UNSET
+    entered = ["entered"] if is_open else []
+    excluded = ["excluded"] if outcome.excluded else []
+    columns = ["step", *entered, "reached", "of all", "goes on", "drop-off", "dropped", *excluded, "pending"]
     table = _table("", *columns, *(["actors"] if actors else []))
     for step in outcome.steps:
-        row = [
-            f"{step.step} {_name(step.name)}",
-            str(step.reached),
-            percent(step.reached_share),
-            percent(step.conversion),
-            percent(step.dropoff),
-            str(step.dropped),
-            str(step.pending),
-        ]
+        is_optional = step.optional is True
+        row = [f"{step.step} {_step_name(step)}"]
+        if is_open:
+            row.append("-" if step.entered_at is UNSET else str(step.entered_at))
+        row += [str(step.reached), percent(step.reached_share), percent(step.conversion), percent(step.dropoff)]
+        stopped = [step.dropped, *([step.excluded] if excluded else []), step.pending]
+        row += ["-" if is_optional else str(count) for count in stopped]
         table.add_row(*row, *([str(actors[step.step - 1])] if actors else []))
     out.print(table)
 
@@ -111,7 +113,7 @@ def _show_times(outcome: OutcomeDoc, out: Console) -> None:
     entry_columns = ["from entry: median", "mean"] if has_entry else []
     table = _table("Time to step", "step", "from previous: median", "mean", *entry_columns)
     for step in timed:
-        row = [f"{step.step} {_name(step.name)}", *_times(step.from_previous)]
+        row = [f"{step.step} {_step_name(step)}", *_times(step.from_previous)]
         table.add_row(*row, *(_times(step.from_entry) if has_entry else []))
     out.print(table)
 
@@ -176,7 +178,7 @@ def _show_values(outcome: OutcomeDoc, out: Console) -> None:
         for value in step.values:
             average = f"{float(value.average):.2f}"
             table.add_row(
-                f"{step.step} {_name(step.name)}", _safe(value.currency) or "-", value.total, str(value.events), average
+                f"{step.step} {_step_name(step)}", _safe(value.currency) or "-", value.total, str(value.events), average
             )
     if table.row_count:
         out.print(table)
@@ -309,7 +311,9 @@ def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     _show_rows("Segments", "", [("", row.breakdown, row.segment, row.attempts) for row in funnel.total], out)
     for standing in funnel.occupancy:
         if not standing.breakdown:
-            places = [f"{name} {count}" for name, count in zip(funnel.steps, standing.standing, strict=True)]
+            stages = enumerate(zip(funnel.steps, standing.standing, strict=True), start=1)
+            optional = [] if funnel.optional_steps is UNSET else funnel.optional_steps
+            places = [f"{name} {count}" for step, (name, count) in stages if step not in optional]
             out.print(f"standing at each stage: {', '.join(places)}", soft_wrap=True)
 
 
@@ -343,6 +347,11 @@ def _table(title: str, *columns: str) -> Table:
         is_first = number == 0
         table.add_column(column, justify="left" if is_first else "right", no_wrap=is_first, overflow="ellipsis")
     return table
+
+
+def _step_name(step: StepDoc) -> str:
+    """Return a step's name; that of an optional one stands in brackets."""
+    return f"[{_name(step.name)}]" if step.optional is True else _name(step.name)
 
 
 def _name(text: str) -> str:

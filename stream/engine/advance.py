@@ -77,7 +77,7 @@ def advance(  # noqa: PLR0913, PLR0917
     old = entries = state.entries
     corrections = 0
     for hit in hits:
-        verdict = _judge(entries, hit, bot_cap, limits)
+        verdict = _judge(funnel, entries, hit, bot_cap, limits)
         verdicts.append(verdict)
         if verdict is Verdict.ACCEPTED:
             before, entries = entries, _with_hit(funnel, entries, hit)
@@ -93,12 +93,20 @@ def advance(  # noqa: PLR0913, PLR0917
     return Change(taken, given, taken_periods, given_periods, corrections)
 
 
-def _judge(entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
+def _judge(funnel: CompiledFunnel, entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
     if has_hit(entries, hit[0], hit[1]):
         return Verdict.DUPLICATE
-    if len(entries) - 1 > bot_cap and len(entries) - bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:
-        return Verdict.BOT
-    return Verdict.ACCEPTED
+    keeps_starts = funnel.options is not None and funnel.options.keeps_starts
+    if bot_cap == NO_CAP or (len(entries) - 1 <= bot_cap and not keeps_starts):
+        return Verdict.ACCEPTED
+    return Verdict.BOT if held(funnel, entries, limits[hit[4]]) > bot_cap else Verdict.ACCEPTED
+
+
+def held(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> int:
+    """Return how many events an actor holds if it is sealed below `limit_ms`: those from there on, and kept starts."""
+    first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+    starts = 0 if funnel.options is None else funnel.options.kept_starts(fold_of(entries[first_open - 1]))
+    return len(entries) - first_open + starts
 
 
 def has_hit(entries: list[Entry], time_ms: int, event_id: str) -> bool:

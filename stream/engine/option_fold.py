@@ -59,6 +59,7 @@ class Options:
     def __init__(self, funnel: Funnel) -> None:
         self.shape: Chains | AnyOrder = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
         self.granularity_ms = funnel.granularity_ms
+        self.keeps_starts = any(step.not_before_ms for step in funnel.steps)
         self._step_count = len(funnel.steps)
         self._window_ms = funnel.window_ms
         self._gap_ms = None if funnel.session is None else funnel.session.gap_ms
@@ -271,7 +272,11 @@ class Options:
             for theirs in (shape.worth(rival, now_ms),)
         )
 
-    # What no event can change any more
+    # What is kept, and what no event can change any more
+
+    def kept_starts(self, fold: Fold) -> int:
+        """Return how many chains are kept that an event each stands for, since their gap is not over."""
+        return len(Standing(*fold[0]).kept) if self.keeps_starts else 0
 
     def is_over(self, period: PeriodFold, limit_ms: int) -> bool:
         """Tell whether no event at or after `limit_ms` can change the period's result."""

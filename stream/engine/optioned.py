@@ -15,9 +15,8 @@ from typing import Any, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change, advance, has_hit
 from stream.engine.match import CompiledFunnel
-from stream.engine.option_fold import Options
-from stream.engine.roles import Hit, Touch
-from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, refold, seal_entries
+from stream.engine.roles import Hit
+from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, fold_of, refold, seal_entries, time_of
 from stream.engine.units import Unit, UnitRule
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
@@ -38,27 +37,21 @@ class UnitStates:
         self.shared = [] if shared is None else shared
 
 
-def hit_of(options: Options, event: AdmittedEvent, roles: tuple[int, ...], touch: Touch | None) -> Hit:
-    """Return the hit an event is, at its floored time; its own time goes on in its id."""
-    _, time_ms, event_id, _, _, _ = event
-    rest = time_ms % options.granularity_ms
-    if options.granularity_ms != 1:
-        event_id = f"{event_id}\0{rest}"
-    return time_ms - rest, event_id, roles, touch, 0
-
-
 def take_event(
     record: list[Any], funnel: CompiledFunnel, roles: tuple[int, ...], event: AdmittedEvent, bot_cap: int
 ) -> tuple[Verdict, Sequence[Change], int]:
-    """Take an event into an actor's record, in place.
+    """Take an event into an actor's record, in place; the clear form, for a funnel with options or without.
 
     Returns its verdict, what changed, and the position from which on the funnel's entries are new; 0 where it was put
     between others, or the actor is written as a whole anyway.
     """
-    options: Any = funnel.options
-    _, _, _, _, properties, limit_ms = event
-    hit = hit_of(options, event, roles, funnel.touch(roles, properties) if funnel.has_touch else None)
-    limit_ms -= limit_ms % options.granularity_ms
+    _, time_ms, event_id, _, properties, limit_ms = event
+    if funnel.options is not None and funnel.options.granularity_ms != 1:
+        rest = time_ms % funnel.options.granularity_ms
+        # Its own time goes on in its id, since both are its identity.
+        time_ms, event_id = time_ms - rest, f"{event_id}\0{rest}"
+        limit_ms -= limit_ms % funnel.options.granularity_ms
+    hit = (time_ms, event_id, roles, funnel.touch(roles, properties) if funnel.has_touch else None, 0)
     if funnel.units is not None:
         states = record[funnel.slot]
         if states is None:
@@ -70,7 +63,7 @@ def take_event(
     state = FunnelState(entries)
     change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
     record[funnel.slot] = state.entries
-    position = len(entries) if hit[0] > entries[-1][TIME] else 0
+    position = len(entries) if time_ms > entries[-1][TIME] else 0
     return verdicts[0], () if change is None else (change,), position
 
 
@@ -84,7 +77,7 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     limit_ms: int,
 ) -> tuple[Verdict, list[Change]]:
     """Take in an event of a funnel that counts units; returns its verdict and what changed."""
-    verdict = _judge(states, hit, bot_cap, limit_ms)
+    verdict = _judge(funnel, states, hit, bot_cap, limit_ms)
     if verdict is not Verdict.ACCEPTED:
         return verdict, []
     session = rule.session_of(properties)
@@ -106,25 +99,23 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     return verdict, changes
 
 
-def _judge(states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
+def _judge(funnel: CompiledFunnel, states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
     time_ms, event_id = hit[0], hit[1]
     if any(has_hit(entries, time_ms, event_id) for entries in states.entries.values()):
         return Verdict.DUPLICATE
     if any(shared[0] == time_ms and shared[1] == event_id for _, shared in states.shared):
         return Verdict.DUPLICATE
-    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap:
+    options: Any = funnel.options
+    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap and not options.keeps_starts:
         return Verdict.ACCEPTED
     # An event that happened in several units is one.
-    ids = {
-        entry[1]
-        for entries in states.entries.values()
-        for entry in entries[bisect_left(entries, limit_ms, 1, key=_time_of_entry) :]
-    }
-    held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}
-    return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED
-
-
-_time_of_entry = itemgetter(TIME)
+    ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}
+    starts = 0
+    for entries in states.entries.values():
+        first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+        ids |= {entry[:2] for entry in entries[first_open:]}
+        starts += options.kept_starts(fold_of(entries[first_open - 1]))
+    return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED
 
 
 def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
@@ -152,6 +143,14 @@ def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> Non
         if end_ms is not None and end_ms < limit_ms:
             del states.entries[unit]
     states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]
+
+
+def seal_in_record(record: list[Any], funnel: CompiledFunnel, limit_ms: int) -> None:
+    """Fold for good everything of an actor in a funnel strictly below `limit_ms`, in place."""
+    if funnel.units is not None:
+        seal_units(funnel, record[funnel.slot], limit_ms)
+    else:
+        seal_entries(funnel, record[funnel.slot], limit_ms)
 
 
 def says_nothing(funnel: CompiledFunnel, state: FunnelState | UnitStates, limit_ms: int) -> bool:

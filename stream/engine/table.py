@@ -17,10 +17,10 @@ from typing import NamedTuple, TypeAlias
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, advance_actor
 from stream.engine.codec import decode_states, encode_new, encode_whole
-from stream.engine.match import CompiledFunnel, FunnelSet
+from stream.engine.match import CompiledFunnel, FunnelSet, Served
 from stream.engine.optioned import seal_units
 from stream.engine.state import TIME, FunnelState, seal_entries
-from stream.model.event import AdmittedEvent
+from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
 
 __all__ = ["ActorTable", "Applied", "ByActor", "by_actor"]
@@ -115,14 +115,22 @@ class ActorTable:
                 },
             )
 
-    def apply(self, batch: ByActor, seal_below_ms: int | None, *, write: bool = True) -> Applied:
+    def apply(
+        self,
+        batch: ByActor,
+        seal_below_ms: int | None,
+        *,
+        write: bool = True,
+        serving: Mapping[Kind, Served] | None = None,
+    ) -> Applied:
         """Take in a batch.
 
         seal_below_ms: watermark - allowed lateness after the batch; None seals nothing. `write`:
-        whether to return the new bytes.
+        whether to return the new bytes. `serving`: what events are to which funnels, if not as the set of funnels says.
         Every actor in `batch` must be in the table (`missing`, `put`).
         """
-        actors, serving, funnels = self._actors, self.funnels.serving, self.funnels.funnels
+        actors, funnels = self._actors, self.funnels.funnels
+        serving = self.funnels.serving if serving is None else serving
         applied = Applied((0, 0, 0), [], [], [])
         refused: list[Verdict] = []
         count = 0

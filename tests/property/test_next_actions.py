@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from stream.aggregate.rings import WHOLE
 from stream.analyze.count import Analysis, LogCount
+from stream.analyze.document import analysis_document
 from stream.analyze.fold import in_time_order
+from stream.analyze.forms import SourceDoc
 from stream.analyze.next_actions import NextActions
 from stream.engine.advance import NO_CAP
 from stream.engine.match import FunnelSet
@@ -19,6 +21,7 @@ from stream.ingest.admission import UNLIMITED, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Funnel, Step
+from stream.model.times import MAX_MS
 from support.next_actions import StepNames, next_actions, next_actions_with_options
 from support.options.cases import Case, cases
 from support.oracle import OEvent, OFunnel, admit
@@ -104,6 +107,24 @@ def test_in_funnels_with_options_they_are_what_a_reading_of_all_events_says(case
 @given(cases(["session"]) | cases(["gap"]) | cases(["session", "hold"]) | cases(["gap", "granularity"]), stretches)
 def test_in_funnels_of_sessions_they_are_those_of_the_session(case, stretch):
     check_case(case, stretch)
+
+
+@given(cases(max_events=12), st.integers(0, 6) | st.just(NO_CAP), stretches)
+def test_they_add_up_to_the_drops_of_each_step(case, cap, stretch):
+    """In any funnel, and whatever the bot cap has refused."""
+    funnel = product_funnel(case.funnel)
+    lines = [line_of(f"u{number % 2}", event) for number, event in enumerate(case.events)]
+    count = LogCount([funnel], Mapping(), Limits(1 << 40, 0), bot_cap=cap, next_actions=True)
+    count.take(0, lines, [None] * len(lines), range(len(lines)), "log/")
+    with patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=stretch):
+        analysis = count.finish(min(case.as_of, MAX_MS))
+    source = SourceDoc(kind="file", name="f", next_offsets={})
+    (document,) = analysis_document(analysis, [funnel], source, next_names=1).funnels
+    steps = {step.step: step for step in document.attempts.steps}
+    assert [step.step for step in document.next_actions] == [step for step in case.funnel.required if step < len(steps)]
+    for step in document.next_actions:
+        assert step.dropped == step.nothing + sum(event.attempts for event in step.events)
+        assert step.dropped == steps[step.step].dropped
 
 
 def check_case(case: Case, stretch: int) -> None:

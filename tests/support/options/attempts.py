@@ -49,12 +49,19 @@ def attempts(
     events: Sequence[OEvent], funnel: OptionFunnel, as_of: int, periods: Sequence[Period] = ()
 ) -> list[Attempt]:
     """List the actor's attempts, unit by unit in order of opening, without those an exclusion takes out."""
-    every = [
+    every = every_attempt(events, funnel, as_of, periods)
+    return [a for a in every if not (a.outcome == "excluded" and a.cleared == "remove_actor")]
+
+
+def every_attempt(
+    events: Sequence[OEvent], funnel: OptionFunnel, as_of: int, periods: Sequence[Period] = ()
+) -> list[Attempt]:
+    """List the actor's attempts with those that an exclusion takes out."""
+    return [
         replace(attempt, unit=unit)
         for unit, own in units(events, funnel, as_of).items()
         for attempt in _attempts(Path(own, funnel, anchors(own, funnel, periods)), funnel.floor(as_of))
     ]
-    return [a for a in every if not (a.outcome == "excluded" and a.cleared == "remove_actor")]
 
 
 def anchors(events: Sequence[OEvent], funnel: OptionFunnel, periods: Sequence[Period]) -> frozenset[int] | None:

@@ -2,6 +2,7 @@
 
 import random
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -29,8 +30,8 @@ def attempt(time_ms: int, best: int = 1, device: str = "phone", pace_ms: int = 1
     return time_ms, best, chain, touch, None, None
 
 
-def totals_of(*attempts: tuple, periods: tuple = (), windows=MINUTE):
-    totals = PartitionTotals(FunnelSet([FUNNEL]).funnels, windows)
+def totals_of(*attempts: tuple, periods: tuple = (), windows=MINUTE, funnel: Funnel = FUNNEL):
+    totals = PartitionTotals(FunnelSet([funnel]).funnels, windows)
     own = totals.by_number[0]
     for each in attempts:
         own.note(each[3][0])
@@ -158,3 +159,14 @@ def test_a_sum_takes_the_largest_instant_and_the_oldest_writing():
     merged = merge(rollups)
     assert (merged.as_of_ms, merged.watermark_ms, merged.written_ms) == (9, 3, 1)
     assert merge([]) is None
+
+
+def test_the_instant_is_floored_to_the_granularity_for_the_funnels_window():
+    coarse = replace(FUNNEL, granularity_ms=5_000)
+    totals = totals_of(attempt(100_000), funnel=coarse)
+    assert window_of(totals, 134_999).pending == [1, 0]
+    assert window_of(totals, 135_000).dropped == [1, 0]
+    totals.move_on(134_999, 134_999)
+    assert roll_up(totals, 134_999, {}, None).settled == []
+    totals.move_on(135_000, 135_000)
+    assert whole(roll_up(totals, 135_000, {}, None).settled)[0].counts.dropped == [1, 0]
