@@ -53,7 +53,7 @@ def show_analysis(document: AnalysisDoc, out: Console, *, times: bool = False) -
         _show_funnel(funnel, out, times=times)
 
 
-def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool) -> None:
+def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool = False) -> None:
     out.print()
     title = f" · {_safe(funnel.title)}" if funnel.title else ""
     out.print(f"{funnel.funnel}@{funnel.version}{title} · window {round_duration(funnel.window_seconds)}")
@@ -132,7 +132,7 @@ def _show_percentiles(outcome: OutcomeDoc, out: Console) -> None:
     names = PercentilesDoc.__struct_fields__
     table = _table("Time to convert, and from the previous step: percentiles", "", "timed", *names)
     rows = [("all steps", outcome.time_to_convert)]
-    rows += [(f"{step.step} {_name(step.name)}", step.from_previous) for step in outcome.steps]
+    rows += [(f"{step.step} {_step_name(step)}", step.from_previous) for step in outcome.steps]
     for label, times in rows:
         if times is not None and times.percentiles_seconds is not UNSET:
             found = times.percentiles_seconds
