@@ -20,6 +20,7 @@ from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
 from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
+from stream.analyze.next_actions import NextActions, StepActions
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.match import CompiledFunnel, FunnelSet
@@ -58,6 +59,7 @@ class Analysis:
     verdicts: of every record, by `Verdict`, whatever `as_of_ms` is. ahead: admitted events after `as_of_ms`, which
     the reports leave out. reports, times: in the order of the funnels. rollup: live's view, None if not asked for.
     next_offsets, watermarks: by partition. earlier: reports at other instants before `as_of_ms`, by instant.
+    next_actions: what came next after drops, in the order of the funnels; () if not asked for.
     """
 
     as_of_ms: int | None
@@ -69,6 +71,7 @@ class Analysis:
     next_offsets: dict[int, int] = field(default_factory=dict)
     watermarks: dict[int, int | None] = field(default_factory=dict)
     earlier: dict[int, tuple[FunnelReport, ...]] = field(default_factory=dict)
+    next_actions: tuple[StepActions, ...] = ()
 
 
 class LogCount:
@@ -88,6 +91,8 @@ class LogCount:
         trend: PeriodOf | None = None,
         bot_cap: int = NO_CAP,
         ages: Sequence[Age] = (),
+        *,
+        next_actions: bool = False,
     ) -> None:
         self._definitions = tuple(funnels)
         self._funnels = FunnelSet(self._definitions)
@@ -99,6 +104,7 @@ class LogCount:
         self._ages = ages
         self._logs: dict[int, _Log] = {}
         self._shared: dict[Any, Any] = {}
+        self._next_actions = NextActions(self._funnels, mapping, limits) if next_actions else None
 
     def take(  # noqa: PLR0913, PLR0917
         self,
@@ -116,6 +122,8 @@ class LogCount:
         log = self._logs.get(partition)
         if log is None:
             log = self._logs[partition] = _Log(self._new_totals())
+        if self._next_actions is not None:
+            self._next_actions.take(partition, values, record_times, offsets, origin, log.watermark_ms)
         admitted = admit_batch(
             values,
             record_times,
@@ -161,8 +169,9 @@ class LogCount:
 
     @property
     def work(self) -> int:
-        """How many events will be folded: each once for its attempts, and once for each way to count actors."""
-        return sum(len(log.events) for log in self._logs.values()) * (2 if self._trend is None else 3)
+        """How many events will be folded: once for attempts, for each way to count actors, and for next actions."""
+        passes = (2 if self._trend is None else 3) + (self._next_actions is not None)
+        return sum(len(log.events) for log in self._logs.values()) * passes
 
     @property
     def latest_ms(self) -> int | None:
@@ -191,7 +200,7 @@ class LogCount:
             for instant in sorted(earlier)
         }
         rollups = []
-        for _, log in sorted(self._logs.items()):
+        for partition, log in sorted(self._logs.items()):
             ordered = in_time_order(log.events, self._funnels, self._bot_cap)
             log.events = []
             for verdict, count in ordered.verdicts.items():
@@ -203,6 +212,9 @@ class LogCount:
             is_past = latest_ms is not None and until_ms < latest_ms
             self._count(log, before, after, counted, until_ms if is_past else None)
             counted.count_actors(before)
+            if self._next_actions is not None:
+                # A drop is decided before the last instant begins, so that no more of that is needed.
+                self._next_actions.count(partition, before[0], until_ms, told or (lambda _: None))
             if log.totals is not None and as_of_ms is not None:
                 rollups.append(self._roll_up(log, log.totals, as_of_ms))
         verdicts = [sum(column) for column in zip(*[log.verdicts for log in self._logs.values()], strict=True)]
@@ -216,6 +228,7 @@ class LogCount:
             {number: log.next_offset for number, log in sorted(self._logs.items())},
             {number: log.watermark_ms for number, log in sorted(self._logs.items())},
             {instant: own.reports() for instant, own in counted_at.items()},
+            () if self._next_actions is None else self._next_actions.counts(),
         )
         self._logs.clear()
         return analysis

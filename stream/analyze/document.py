@@ -24,11 +24,15 @@ from stream.analyze.forms import (
     AgeStepDoc,
     AnalysisDoc,
     BreakdownDoc,
+    BucketDoc,
     DurationDoc,
     FunnelDoc,
     LiveFunnelDoc,
     LivePeriodDoc,
+    NextActionsDoc,
+    NextEventDoc,
     OutcomeDoc,
+    PercentilesDoc,
     PeriodDoc,
     PreviousDoc,
     RecordsDoc,
@@ -40,29 +44,37 @@ from stream.analyze.forms import (
     ValueDoc,
     WindowDoc,
 )
+from stream.analyze.next_actions import NOTHING, StepActions
 from stream.analyze.previous import Previous, change, compared_starts, is_matured, previous
-from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, Times
+from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, histogram, percentile, summary
 from stream.engine.periods import PeriodOf, period_of
 from stream.metrics import ratios
 from stream.model.funnel import Funnel, Period
-from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
+from stream.model.result import DURATION_BOUNDS_S, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
 from stream.model.verdict import Verdict
+
+OTHER = "__other__"
+"""Stands for all names beyond the first ones."""
+PERCENTS = (50, 75, 90, 95, 99)
+"""What `PercentilesDoc` holds."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def analysis_document(
+def analysis_document(  # noqa: PLR0913
     analysis: Analysis,
     definitions: Sequence[Funnel],
     source: SourceDoc,
     trend: Period | None = None,
     *,
     compare_previous: bool = False,
+    next_names: int = 0,
 ) -> AnalysisDoc:
     """Return the document of an analysis of these funnels.
 
     trend: the periods it was made with, if not the funnels' own. compare_previous: each beside the one before, of an
-    analysis that was made at the `earlier_instants` too.
+    analysis that was made at the `earlier_instants` too. next_names: how many names of next actions are told apart per
+    step, of an analysis that counted them.
     """
     funnels = []
     for number, (definition, report, times) in enumerate(
@@ -71,7 +83,10 @@ def analysis_document(
         earlier = {instant: reports[number] for instant, reports in analysis.earlier.items()}
         period = trend or definition.period
         rows = _trend(definition, report, period_of(period), earlier if compare_previous else None)
-        funnels.append(_funnel(definition, report, times, period, rows))
+        funnel = _funnel(definition, report, times, period, rows)
+        if next_names:
+            funnel.next_actions = list(_next_actions(definition, analysis.next_actions[number], next_names))
+        funnels.append(funnel)
     return AnalysisDoc(
         format="funnel-analysis",
         version=VERSION,
@@ -98,7 +113,7 @@ def _funnel(
 ) -> FunnelDoc:
     def attempts(split: Split) -> OutcomeDoc:
         counts = report.attempts.get((None, split))
-        return outcome(counts, definition, lambda step, since: times.of(split, step, since))
+        return outcome(counts, definition, lambda step, since: times.ordered(split, step, since))
 
     def actors(split: Split) -> ActorsDoc:
         return _actors(report.actors.get((None, split)), definition, split)
@@ -172,9 +187,9 @@ def _previous(row: PeriodDoc, before: Previous, report: FunnelReport, definition
 
 
 def outcome(
-    counts: Counts | None, definition: Funnel, exact: Callable[[int, int], Times | None] | None = None
+    counts: Counts | None, definition: Funnel, exact: Callable[[int, int], Sequence[int]] | None = None
 ) -> OutcomeDoc:
-    """Return outcomes for people; `exact` gives the times of a step where they were kept one by one."""
+    """Return outcomes for people; `exact` gives the times of a step, in order, where they were kept one by one."""
     last = len(definition.steps)
     if counts is None:
         counts = empty_counts(last)
@@ -200,7 +215,7 @@ def _step(  # noqa: PLR0913, PLR0917
     rates: dict[int, tuple[float, float]],
     definition: Funnel,
     number: int,
-    exact: Callable[[int, int], Times | None] | None,
+    exact: Callable[[int, int], Sequence[int]] | None,
 ) -> StepDoc:
     step, reached, entered = definition.steps[number - 1], outcomes.reached[number - 1], counts.entered
     is_last = number == len(outcomes.reached)
@@ -231,24 +246,46 @@ def _entered_at(outcomes: Outcomes, definition: Funnel, number: int) -> int | Un
     return outcomes.entered_at[number - 1] if is_shown else UNSET
 
 
-def _duration(counts: Counts, step: int, exact: Times | None) -> DurationDoc | None:
+def _duration(counts: Counts, step: int, exact: Sequence[int] | None) -> DurationDoc | None:
     if exact is not None:
         return _exact_duration(exact)
-    timed = sum(ratios.buckets(counts, step))
+    buckets = ratios.buckets(counts, step)
+    timed = sum(buckets)
     if not timed:
         return None
-    median = ratios.percentile(counts, step, 0.5)
+    found = [ratios.percentile(counts, step, percent / 100) for percent in PERCENTS]
+    known = [seconds for seconds in found if seconds is not None]
     return DurationDoc(
         timed=timed,
         mean_seconds=counts.duration_ms.get(step, 0) / timed / 1000,
-        median_seconds_from_buckets=UNSET if median is None else median,
+        median_seconds_from_buckets=known[0],
+        percentiles_seconds_from_buckets=PercentilesDoc(**_by_percent(known)),
+        histogram=_histogram(buckets),
     )
 
 
-def _exact_duration(times: Times | None) -> DurationDoc | None:
-    if times is None:
+def _exact_duration(times: Sequence[int]) -> DurationDoc | None:
+    found = summary(times)
+    if found is None:
         return None
-    return DurationDoc(timed=times.timed, mean_seconds=times.mean_ms / 1000, median_seconds=times.median_ms / 1000)
+    return DurationDoc(
+        timed=found.timed,
+        mean_seconds=found.mean_ms / 1000,
+        median_seconds=found.median_ms / 1000,
+        percentiles_seconds=PercentilesDoc(**_by_percent([percentile(times, each) / 1000 for each in PERCENTS])),
+        histogram=_histogram(histogram(times)),
+    )
+
+
+def _by_percent(seconds: Sequence[float]) -> dict[str, float]:
+    return {f"p{percent}": each for percent, each in zip(PERCENTS, seconds, strict=True)}
+
+
+def _histogram(buckets: Sequence[int]) -> list[BucketDoc]:
+    bounds = (*DURATION_BOUNDS_S, None)
+    return [
+        BucketDoc(at_most_seconds=bound, timed=timed) for bound, timed in zip(bounds, buckets, strict=True) if timed
+    ]
 
 
 def _values(counts: Counts, step: int) -> list[ValueDoc]:
@@ -285,6 +322,28 @@ def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> 
         ],
         distinct=counts.actors if definition.counts_units and split == WHOLE else UNSET,
     )
+
+
+def _next_actions(definition: Funnel, steps: StepActions, names: int) -> Iterable[NextActionsDoc]:
+    for number, (step, found) in enumerate(zip(definition.steps, steps, strict=False), start=1):
+        if step.optional:
+            continue
+        dropped = sum(found.values())
+        ranked = sorted(
+            (-attempts, name) for name, attempts in found.items() if name is not NOTHING and name != OTHER and attempts
+        )
+        rows = [(name, -less) for less, name in ranked[:names]]
+        other = found[OTHER] - sum(less for less, _ in ranked[names:])
+        yield NextActionsDoc(
+            step=number,
+            name=step.name,
+            dropped=dropped,
+            nothing=found[NOTHING],
+            events=[
+                NextEventDoc(event=name, attempts=attempts, share=attempts / dropped)
+                for name, attempts in [*rows, *([(OTHER, other)] if other else [])]
+            ],
+        )
 
 
 def live_funnels(rollup: Rollup, definitions: Sequence[Funnel]) -> list[LiveFunnelDoc]:

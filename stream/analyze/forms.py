@@ -26,6 +26,23 @@ class _Strict(msgspec.Struct, omit_defaults=False, forbid_unknown_fields=True, k
     """Unknown fields are errors, so that the schema is as narrow as the documents."""
 
 
+class PercentilesDoc(_Strict):
+    """Seconds that 50, 75, 90, 95 and 99 of a hundred took at most."""
+
+    p50: float
+    p75: float
+    p90: float
+    p95: float
+    p99: float
+
+
+class BucketDoc(_Strict):
+    """How many times lie in a bucket: above the bucket's before, up to its own bound (included)."""
+
+    at_most_seconds: Annotated[int | None, Meta(description="null: above the last bound, 31536000 s")]
+    timed: Annotated[int, Meta(ge=1)]
+
+
 class DurationDoc(_Strict):
     """Times of those that reached a step. Of the two medians only one is there: exact, or from fixed buckets."""
 
@@ -34,6 +51,15 @@ class DurationDoc(_Strict):
     median_seconds: Annotated[float | UnsetType, Meta(description="exact")] = UNSET
     median_seconds_from_buckets: Annotated[
         float | UnsetType, Meta(description="linear inside its bucket, as histogram_quantile of PromQL")
+    ] = UNSET
+    percentiles_seconds: Annotated[
+        PercentilesDoc | UnsetType, Meta(description="exact, linear between the two nearest times")
+    ] = UNSET
+    percentiles_seconds_from_buckets: Annotated[
+        PercentilesDoc | UnsetType, Meta(description="as median_seconds_from_buckets")
+    ] = UNSET
+    histogram: Annotated[
+        list[BucketDoc] | UnsetType, Meta(description="fixed buckets, those that hold any; they add up to timed")
     ] = UNSET
 
 
@@ -168,6 +194,24 @@ class PeriodDoc(_Strict):
     ] = UNSET
 
 
+class NextEventDoc(_Strict):
+    """An event name; `__other__`: all that are not among the first ones."""
+
+    event: str
+    attempts: Annotated[int, Meta(ge=1, description="dropped attempts after which it came next")]
+    share: Annotated[Share, Meta(description="attempts / dropped")]
+
+
+class NextActionsDoc(_Strict):
+    """What came next for those dropped at a step: dropped = nothing + the attempts of the events, most first."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    dropped: Count
+    nothing: Annotated[Count, Meta(description="nothing came within the window")]
+    events: list[NextEventDoc]
+
+
 class FunnelDoc(_Strict):
     """One funnel of an analysis."""
 
@@ -181,6 +225,10 @@ class FunnelDoc(_Strict):
     period_unit: str
     period_zone: str
     trend: list[PeriodDoc]
+    next_actions: Annotated[
+        list[NextActionsDoc] | UnsetType,
+        Meta(description="only with --next-actions: of each step but the last and the optional ones"),
+    ] = UNSET
 
 
 class SourceDoc(_Strict):

@@ -19,7 +19,9 @@ from stream.analyze.forms import (
     DurationDoc,
     FunnelDoc,
     LiveFunnelDoc,
+    NextActionsDoc,
     OutcomeDoc,
+    PercentilesDoc,
     PeriodDoc,
     PreviousDoc,
     RecordsDoc,
@@ -27,11 +29,14 @@ from stream.analyze.forms import (
     StepDoc,
 )
 from stream.model.funnel import PeriodUnit
+from stream.model.result import DURATION_BOUNDS_S
 
 MAX_ROWS = 20
 """Segments and periods that are shown; --json has all."""
 NAME_WIDTH = 24
-_SCALES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"), (1.0, "s"))
+BAR_WIDTH = 24
+_SCALES = ((3_600.0, "h"), (60.0, "m"), (1.0, "s"))
+_DAY_S, _YEAR_S = 86_400, 31_536_000
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -39,20 +44,20 @@ def console(*, stderr: bool = False) -> Console:
     return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
 
 
-def show_analysis(document: AnalysisDoc, out: Console) -> None:
-    """Print an analysis."""
+def show_analysis(document: AnalysisDoc, out: Console, *, times: bool = False) -> None:
+    """Print an analysis. times: with percentiles and the histogram of the time to convert."""
     out.print(f"{_safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
     _show_records(document.records, out)
     if document.ahead_of_as_of:
         out.print(f"{document.ahead_of_as_of} events after that instant are left out")
     for funnel in document.funnels:
-        _show_funnel(funnel, out)
+        _show_funnel(funnel, out, times=times)
 
 
-def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
+def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool = False) -> None:
     out.print()
     title = f" · {_safe(funnel.title)}" if funnel.title else ""
-    out.print(f"{funnel.funnel}@{funnel.version}{title} · window {duration(funnel.window_seconds)}")
+    out.print(f"{funnel.funnel}@{funnel.version}{title} · window {round_duration(funnel.window_seconds)}")
     actors = funnel.actors
     _show_outcome(funnel.attempts, out)
     whose = f"actors   {actors.entered} unique"
@@ -61,6 +66,11 @@ def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
     out.print(f"{whose}, {actors.converted} converted ({percent(actors.conversion)})")
     _show_steps(funnel.attempts, out, actors)
     _show_times(funnel.attempts, out)
+    if times:
+        _show_percentiles(funnel.attempts, out)
+        _show_histogram(funnel.attempts.time_to_convert, out)
+    if funnel.next_actions is not UNSET:
+        _show_next_actions(funnel.next_actions, out)
     _show_values(funnel.attempts, out)
     for breakdown in funnel.breakdowns:
         _show_breakdown(breakdown, out)
@@ -124,6 +134,50 @@ def _times(times: DurationDoc | UnsetType | None) -> list[str]:
         bucketed = times.median_seconds_from_buckets
         return ["-" if bucketed is UNSET else f"~{duration(bucketed)}", duration(times.mean_seconds)]
     return [duration(median), duration(times.mean_seconds)]
+
+
+def _show_percentiles(outcome: OutcomeDoc, out: Console) -> None:
+    names = PercentilesDoc.__struct_fields__
+    table = _table("Time to convert, and from the previous step: percentiles", "", "timed", *names)
+    rows = [("all steps", outcome.time_to_convert)]
+    rows += [(f"{step.step} {_step_name(step)}", step.from_previous) for step in outcome.steps]
+    for label, times in rows:
+        if times is not None and times.percentiles_seconds is not UNSET:
+            found = times.percentiles_seconds
+            table.add_row(label, str(times.timed), *[duration(getattr(found, name)) for name in names])
+    if table.row_count:
+        out.print(table)
+
+
+def _show_histogram(times: DurationDoc | None, out: Console) -> None:
+    """Show the buckets from the first that holds any time to the last."""
+    if times is None or times.histogram is UNSET:
+        return
+    bounds = (*DURATION_BOUNDS_S, None)
+    counts = {bucket.at_most_seconds: bucket.timed for bucket in times.histogram}
+    places = [place for place, bound in enumerate(bounds) if bound in counts]
+    most = max(counts.values())
+    table = _table("Time to convert", "at most", "converted", "share", "")
+    table.columns[-1].justify = "left"
+    for bound in bounds[places[0] : places[-1] + 1]:
+        count = counts.get(bound, 0)
+        bar = "█" * (count * BAR_WIDTH // most) or ("▏" if count else "")
+        label = f"over {round_duration(DURATION_BOUNDS_S[-1])}" if bound is None else round_duration(bound)
+        table.add_row(label, str(count), percent(count / times.timed), bar)
+    out.print(table)
+
+
+def _show_next_actions(steps: Sequence[NextActionsDoc], out: Console) -> None:
+    table = _table("Next after a drop", "dropped at", "next event", "attempts", "share")
+    table.columns[1].justify = "left"
+    for step in steps:
+        rows = [(_name(event.event), event.attempts) for event in step.events]
+        rows += [("(nothing in the window)", step.nothing)] if step.nothing else []
+        for number, (name, count) in enumerate(rows):
+            label = "" if number else f"{step.step} {_name(step.name)}"
+            table.add_row(label, name, str(count), percent(count / step.dropped))
+    if table.row_count:
+        out.print(table)
 
 
 def _show_values(outcome: OutcomeDoc, out: Console) -> None:
@@ -334,9 +388,26 @@ def growth(change: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in the unit that fits, to three digits."""
-    scale, unit = next(((scale, unit) for scale, unit in _SCALES if seconds >= scale), (0.001, "ms"))
-    return f"{seconds / scale:.0f} {unit}" if seconds / scale >= 100 else f"{seconds / scale:.3g} {unit}"
+    """Return seconds in the unit that fits, to three digits; from a day on in two (`3 w 2 d`; a year is 365 d)."""
+    if seconds < _DAY_S:
+        scale, unit = next(((scale, unit) for scale, unit in _SCALES if seconds >= scale), (0.001, "ms"))
+        return f"{seconds / scale:.0f} {unit}" if seconds / scale >= 100 else f"{seconds / scale:.3g} {unit}"
+    hours, days = round(seconds / 3_600), round(seconds / _DAY_S)
+    if hours < 7 * 24:
+        return _in_two(hours, 24, "d", "h")
+    return _in_two(days, 7, "w", "d") if days < 365 else _in_two(days, 365, "y", "d")
+
+
+def _in_two(number: int, per: int, large: str, small: str) -> str:
+    whole, rest = divmod(number, per)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
+
+
+def round_duration(seconds: float) -> str:
+    """Return a limit that somebody chose: whole days as days, whole years as years, others as `duration` does."""
+    if seconds >= _DAY_S and not seconds % _DAY_S:
+        return f"{seconds / _DAY_S:.0f} d" if seconds % _YEAR_S else f"{seconds / _YEAR_S:.0f} y"
+    return duration(seconds)
 
 
 def _safe(text: str) -> str:

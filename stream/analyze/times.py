@@ -1,18 +1,19 @@
 """Exact times of attempts' steps: from the step before, and from the first event of the reported chain.
 
 In:  the changes of a log's events up to an instant.
-Out: median and mean per step and split.
+Out: per step and split all the times, and what they come to: median, mean, percentiles, histogram.
 
 Every time is kept as eight bytes. What the engine takes back is kept apart and struck off
 at the end, so that a change costs no search.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from stream.aggregate.cells import times_of
+from stream.aggregate.cells import BOUNDS_MS, times_of
 from stream.aggregate.rings import Split
 from stream.aggregate.totals import splits_of
 from stream.engine.advance import Change
@@ -63,13 +64,33 @@ class StepTimes:
 
     def of(self, split: Split, step: int, start: int) -> Times | None:
         """Return the times of `step` counted from `start` (`FROM_PREVIOUS`, `FROM_ENTRY`); None if there are none."""
+        return summary(self.ordered(split, step, start))
+
+    def ordered(self, split: Split, step: int, start: int) -> list[int]:
+        """Return the times of `step` counted from `start`, the shortest first, ms."""
         key = (split, step, start)
-        left = _without(self._given.get(key, ()), self._taken.get(key, ()))
-        if not left:
-            return None
-        middle = len(left) // 2
-        median = float(left[middle]) if len(left) % 2 else (left[middle - 1] + left[middle]) / 2
-        return Times(len(left), median, sum(left) / len(left))
+        return _without(self._given.get(key, ()), self._taken.get(key, ()))
+
+
+def summary(ordered: Sequence[int]) -> Times | None:
+    """Return what times in order come to; None if there are none."""
+    if not ordered:
+        return None
+    return Times(len(ordered), percentile(ordered, 50), sum(ordered) / len(ordered))
+
+
+def percentile(ordered: Sequence[int], percent: int) -> float:
+    """Return what `percent` of a hundred of some times in order are at most, linear between the two nearest, ms."""
+    place, rest = divmod(percent * (len(ordered) - 1), 100)
+    if not rest:
+        return float(ordered[place])
+    return ordered[place] + (ordered[place + 1] - ordered[place]) * rest / 100
+
+
+def histogram(ordered: Sequence[int]) -> list[int]:
+    """Return how many times lie in each of the fixed buckets (`model.result.DURATION_BOUNDS_S`), the open one last."""
+    ends = [0, *(bisect_right(ordered, bound_ms) for bound_ms in BOUNDS_MS), len(ordered)]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def _goes_on(old: Attempt, new: Attempt) -> bool:

@@ -27,7 +27,6 @@ from stream.analyze.previous import earlier_instants
 from stream.analyze.read_file import STDIN, read_lines, size_of
 from stream.analyze.read_topic import read_topic
 from stream.analyze.show import console, show_analysis
-from stream.engine.advance import NO_CAP
 from stream.engine.periods import period_of
 from stream.errors import AnalyzeError
 from stream.ingest.admission import UNLIMITED, Limits
@@ -42,6 +41,9 @@ from stream.settings.tracker import KafkaSettings, SourceSettings, TrackerSettin
 
 _COLLECT = (100_000, 50, 1_000_000)
 """The garbage collector would walk all events again and again, and they hold no cycles: a third of the time."""
+
+NEXT_NAMES = 5
+"""Event names shown per step by --next-actions."""
 
 FIELDS = ("actor", "time", "name", "id", "properties")
 
@@ -71,6 +73,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--zone", help="time zone of --period, such as Europe/Berlin (default: UTC)")
     parser.add_argument("--compare-previous", action="store_true", help="each period beside the one before it, which "
                         "is counted as it stood when it was as old")  # fmt: skip
+    parser.add_argument("--next-actions", nargs="?", type=row_count, const=NEXT_NAMES, default=0, metavar="N",
+                        help="what came next for those dropped at each step: the N events that came most "
+                        f"(default: {NEXT_NAMES}), and for how many nothing did")  # fmt: skip
+    parser.add_argument("--times", action="store_true", help="percentiles of the times, and the histogram of the "
+                        "time to convert (JSON always has them)")  # fmt: skip
     parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
     parser.add_argument("--json", action="store_true", help="print JSON (config/schema/analysis.schema.json)")
     parser.set_defaults(run=run)
@@ -96,17 +103,20 @@ def run(args: argparse.Namespace) -> int:
     trend = _trend(args)
     source = _source(args, tracker)
     trend_of = None if trend is None else period_of(trend)
+    asks_next = args.next_actions > 0
     gc.freeze()
     gc.set_threshold(*_COLLECT)
     with _progress() as progress:
         if args.topic is None:
-            count = LogCount(funnels, _mapping(args, source), UNLIMITED, None, trend_of, NO_CAP)
+            count = LogCount(funnels, _mapping(args, source), UNLIMITED, None, trend_of, next_actions=asks_next)
             _take_file(count, args, progress)
         else:
             topic_source = source or SourceSettings("topic")
             limits = Limits(topic_source.allowed_lateness_ms, topic_source.max_future_skew_ms)
             cap = (tracker.worker if tracker is not None else WorkerSettings()).bot_cap
-            count = LogCount(funnels, topic_mapping(args, tracker, source), limits, None, trend_of, cap)
+            count = LogCount(
+                funnels, topic_mapping(args, tracker, source), limits, None, trend_of, cap, next_actions=asks_next
+            )
             _take_topic(count, args, tracker, progress)
         as_of = count.latest_ms if args.as_of is None else args.as_of
         earlier: set[int] = set()
@@ -116,11 +126,13 @@ def run(args: argparse.Namespace) -> int:
     name = args.topic or ("standard input" if args.file == STDIN else args.file)
     offsets = {str(number): offset for number, offset in analysis.next_offsets.items()}
     read = SourceDoc(kind="file" if args.topic is None else "topic", name=name, next_offsets=offsets)
-    document = analysis_document(analysis, funnels, read, trend, compare_previous=args.compare_previous)
+    document = analysis_document(
+        analysis, funnels, read, trend, compare_previous=args.compare_previous, next_names=args.next_actions
+    )
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     else:
-        show_analysis(document, console())
+        show_analysis(document, console(), times=args.times)
     return 0 if sum(analysis.verdicts) > analysis.verdicts[Verdict.INVALID] else 1
 
 
@@ -248,6 +260,15 @@ def _field(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals or name not in FIELDS:
         raise argparse.ArgumentTypeError(f'"{text}" is no field and path (try actor=anonymous_id)')
     return name, tuple(paths.split(","))
+
+
+def row_count(text: str) -> int:
+    """Read how many rows to show: 1 or more."""
+    if not (text.isdecimal() and text.isascii()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no number of rows (a file stands before the option, or write --next-actions={NEXT_NAMES})'
+        )
+    return int(text)
 
 
 def as_of_ms(text: str) -> int:
