@@ -25,18 +25,23 @@ from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodF
 from stream.engine.chains import Chain, Chains, level_of, start_of
 from stream.engine.match import CompiledFunnel
 from stream.engine.option_fold import Kept, Options, Removal, Standing
-from stream.engine.optioned import UnitStates, take_event
+from stream.engine.optioned import UnitStates, seal_in_record, take_event
 from stream.engine.roles import BREAKS, Hit, exclusion_of
-from stream.engine.state import Entry, fold_of, time_of
+from stream.engine.state import Entry, FunnelState, base_of, fold_of, time_of
 from stream.engine.ties import Instant, instant_of
 from stream.engine.units import Unit
 from stream.model.event import AdmittedEvent
+from stream.model.verdict import Verdict
 
 # time (floored to the granularity) and id of a hit: which event it is
 HitKey: TypeAlias = tuple[int, str]
 
 TIED = 6
 """Other events of an instant up to which every way to combine them with an event is tried."""
+
+
+SEAL_EVERY = 100
+"""Events between two seals while an actor's events are judged."""
 
 
 class Why(StrEnum):
@@ -163,6 +168,24 @@ def explainable(funnel: CompiledFunnel) -> CompiledFunnel:
     return own
 
 
+def judge(
+    funnel: CompiledFunnel, events: Sequence[tuple[AdmittedEvent, tuple[int, ...]]], bot_cap: int
+) -> list[Verdict]:
+    """Return the verdict of each of an actor's admitted events, given in log order with their roles."""
+    order = list(range(len(events)))
+    in_time = len(events) <= bot_cap
+    if in_time:
+        order.sort(key=lambda place: events[place][0][1])  # stable: of copies the first in the log stays the first
+    record: list[Any] = [None] * (funnel.slot + 1)
+    verdicts = [Verdict.ACCEPTED] * len(events)
+    for count, place in enumerate(order, start=1):
+        event, roles = events[place]
+        verdicts[place], _, _ = take_event(record, funnel, roles, event, bot_cap)
+        if count % SEAL_EVERY == 0:
+            seal_in_record(record, funnel, event[1] if in_time else event[5])
+    return verdicts
+
+
 def entries_of(
     funnel: CompiledFunnel, events: Iterable[tuple[AdmittedEvent, tuple[int, ...]]]
 ) -> dict[Unit, list[Entry]]:
@@ -190,7 +213,21 @@ class _Unfolded(Options):
         return fold, ()
 
 
-def optioned_fold(fold: Fold) -> Fold:
+def stored_units(funnel: CompiledFunnel, held: FunnelState | UnitStates) -> dict[Unit, list[Entry]]:
+    """Return what is stored of an actor in a funnel by counted unit, as `explain` takes it."""
+    units = by_unit(held.entries if isinstance(held, FunnelState) else held)
+    if funnel.options is not None:
+        return units
+    return {unit: [base_of(_optioned(fold_of(entries[0]))), *entries[1:]] for unit, entries in units.items()}
+
+
+def is_sealed(entries: Sequence[Entry]) -> bool:
+    """Tell whether anything came before the entries that are known."""
+    standing, attempt, periods = fold_of(entries[0])
+    return attempt is not None or bool(periods) or bool(Standing(*standing).kept)
+
+
+def _optioned(fold: Fold) -> Fold:
     """Return a plain funnel's fold in the form of a fold with options."""
     levels, attempt, periods = fold
     own = tuple([(*each[:2], levels if each[2] is SHARED else each[2], *each[3:]) for each in periods])
