@@ -12,10 +12,11 @@ from dataclasses import replace
 import pytest
 
 from stream.engine.chains import start_of
-from stream.engine.explain import Outcome, Why
+from stream.engine.codec import decode_states
+from stream.engine.explain import Outcome, Why, explain, explainable, stored_units
 from stream.engine.option_fold import options_of
 from support.explained import Explained
-from support.option_engine import Found, _of_engine, by_engine, by_oracle
+from support.option_engine import ACTOR, Found, _of_engine, _Run, by_engine, by_oracle
 from support.option_engine import Outcome as Found_
 from support.options.actors import actor_results
 from support.options.attempts import anchors, attempts
@@ -150,6 +151,42 @@ def test_a_plain_funnel_is_explained_with_the_fold_of_options_and_comes_to_the_s
             assert funnel.options is None
             assert found(told(case)) == by_engine(case, random.Random(2), 3), case
     assert plain > CASES / 2
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_what_is_stored_is_explained_as_far_as_it_is_known(options):
+    """Of what is sealed only the fold is known: its last attempts and chains, and every event after it."""
+    for case in drawn(options):
+        whole = told(case)
+        run = _Run(case, 3)
+        for event in sorted(whole.events, key=lambda event: event.time):
+            run.take([event])
+        blob = run._stored.get(ACTOR.encode())
+        if blob is None:
+            assert not any(story.acts for story in whole.stories)
+            continue
+        (state,) = decode_states(blob, run._funnels.by_number).values()
+        units = stored_units(run._funnel, state)
+        funnel = explainable(run._funnel)
+        stories = explain(funnel, units, case.as_of)
+        every = results(whole.stories)
+        stored = results(stories)
+        assert not stored - every, case
+        if case.funnel.session_gap is None:  # a session that is over may be sealed while its attempt is pending
+            assert {each for each in every if each[0] == "a" and each[3] == "pending"} <= stored, case
+        for story in stories:
+            known = next(each for each in whole.stories if each.unit == story.unit)
+            for key in story.acts:
+                if story.act(key).why is Why.COUNTED:
+                    assert known.act(key).why is Why.COUNTED, (case, key)
+
+
+def results(stories):
+    return {
+        ("a", each.attempt[0], each.attempt[1], str(each.outcome), _of_engine(each.attempt[2]))
+        for story in stories
+        for each in story.tried
+    } | {("p", each.start_ms, each.level, _of_engine(each.chain)) for story in stories for each in story.periods}
 
 
 def test_removing_a_copy_changes_nothing():
