@@ -237,14 +237,15 @@ class _Words:
             case Why.TOO_SOON:
                 return f"step {step} came {over} too soon after {before} (not_before)"
             case Why.EXCLUDED:
-                return f"{before} had been ended by exclusion {act.exclusion}: {by}"
+                return f"exclusion {act.exclusion} ({by}) had ended {before}"
             case Why.BROKEN:
-                return f"{before} had been broken by {by}"
+                return f"{by} had broken {before}"
             case Why.CONSUMED:
-                return f"{before} had been consumed: {attempt} had converted"
+                return f"{attempt} had converted and consumed {before}"
             case Why.OUTSIDE_WINDOW:
-                limit = "window" if act.limit is Limit.WINDOW else f"`within` of step {act.step}"
-                return f"the {limit} of {before} was over by {over}"
+                if act.limit is Limit.WITHIN:
+                    return f"`within` of step {step} was over by {over} after {before}"
+                return f"the window of {before} was over by {over}"
             case Why.OTHER_UNIT if act.unit is None:
                 return f"{before} is of the session before the gap"
             case Why.OTHER_UNIT:
@@ -266,10 +267,10 @@ class _Words:
 
     def _exclusion_text(self, act: Act, attempt: str) -> str:
         exclusion = self.definition.exclusions[act.exclusion - 1]
-        text = f"exclusion {act.exclusion} (between steps {exclusion.first} and {exclusion.last})"
+        text = f"number {act.exclusion}, between steps {exclusion.first} and {exclusion.last}"
         if not act.chain:
             return f"{text}: there was no chain in its range"
-        what = "takes out" if exclusion.effect is Effect.REMOVE_ACTOR else "ended"
+        what = "took out" if exclusion.effect is Effect.REMOVE_ACTOR else "ended"
         of = f" of {attempt}" if attempt else ""
         return f"{text} {what} the chain that had come to step {self.step(act.step)}{of}"
 
