@@ -40,8 +40,8 @@ TIED = 6
 """Other events of an instant up to which every way to combine them with an event is tried."""
 
 
-SEAL_EVERY = 100
-"""Events between two seals while an actor's events are judged."""
+STRETCH = 100
+"""Events between two seals while an actor's events are judged, and between two moves while they are taken in."""
 
 
 class Why(StrEnum):
@@ -181,7 +181,7 @@ def judge(
     for count, place in enumerate(order, start=1):
         event, roles = events[place]
         verdicts[place], _, _ = take_event(record, funnel, roles, event, bot_cap)
-        if count % SEAL_EVERY == 0:
+        if count % STRETCH == 0:
             seal_in_record(record, funnel, event[1] if in_time else event[5])
     return verdicts
 
@@ -193,9 +193,20 @@ def entries_of(
     own = copy(funnel)
     own.options = _Unfolded(funnel.definition)
     record: list[Any] = [None] * (own.slot + 1)
-    for event, roles in events:
+    found: dict[Unit, list[Entry]] = {}
+    for count, (event, roles) in enumerate(events, start=1):
         take_event(record, own, roles, event, NO_CAP)
-    return by_unit(record[own.slot])
+        if count % STRETCH == 0:
+            _move(by_unit(record[own.slot]), found)
+    _move(by_unit(record[own.slot]), found)
+    return found
+
+
+def _move(units: Mapping[Unit, list[Entry]], found: dict[Unit, list[Entry]]) -> None:
+    """Move entries to those found: to take one more in costs as much as there are."""
+    for unit, entries in units.items():
+        found.setdefault(unit, [entries[0]]).extend(entries[1:])
+        del entries[1:]
 
 
 def by_unit(held: list[Entry] | UnitStates | None) -> dict[Unit, list[Entry]]:
