@@ -22,7 +22,7 @@ from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.match import FunnelSet
+from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.periods import PeriodOf
 from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
@@ -196,13 +196,13 @@ class LogCount:
             log.events = []
             for verdict, count in ordered.verdicts.items():
                 log.verdicts[verdict] += count
-            before, after = ordered.split(until_ms)
+            for own in counted_at.values():
+                own.count_all(ordered.cut(own.instants)[:-1])
+            *before, after = ordered.cut(counted.instants)
             ordered.events.clear()
             is_past = latest_ms is not None and until_ms < latest_ms
             self._count(log, before, after, counted, until_ms if is_past else None)
             counted.count_actors(before)
-            for instant, own in counted_at.items():
-                own.count_all(before.split(instant)[0])
             if log.totals is not None and as_of_ms is not None:
                 rollups.append(self._roll_up(log, log.totals, as_of_ms))
         verdicts = [sum(column) for column in zip(*[log.verdicts for log in self._logs.values()], strict=True)]
@@ -220,25 +220,34 @@ class LogCount:
         self._logs.clear()
         return analysis
 
-    def _count(self, log: _Log, before: Ordered, after: Ordered, counted: "_Counted", past_ms: int | None) -> None:
-        """Fold one partition; its totals take what lies after `as_of` too, unless that is in the past (`past_ms`)."""
+    def _count(
+        self, log: _Log, before: Sequence[Ordered], after: Ordered, counted: "_Counted", past_ms: int | None
+    ) -> None:
+        """Fold one partition, before `as_of` in pieces as `_Counted.instants` says.
+
+        Its totals take what lies after `as_of` too, unless that is in the past (`past_ms`).
+        """
         mark_ms = log.watermark_ms
         if mark_ms is not None and past_ms is not None:
             mark_ms = min(mark_ms, past_ms)
         fold = TimeFold(self._funnels)
-        for part in fold.take(before):
-            counted.take(part)
-            self._add(log, part, mark_ms)
+        for place, piece in enumerate(before):
+            for part in fold.take(piece):
+                known = part._replace(changes=counted.known(part.changes, place))
+                counted.take(known)
+                if place:
+                    counted.ahead += part.events
+                self._add(log, part if past_ms is None else known, mark_ms)
         for part in fold.take(after):
             counted.take_ahead(part)
-            self._add(log, part, mark_ms, in_totals=past_ms is None)
+            self._add(log, part if past_ms is None else part._replace(changes=()), mark_ms)
         if log.totals is not None and mark_ms is not None:
             self._move_on(log.totals, mark_ms)
 
-    def _add(self, log: _Log, part: Part, mark_ms: int | None, *, in_totals: bool = True) -> None:
+    def _add(self, log: _Log, part: Part, mark_ms: int | None) -> None:
         for verdict, count in zip(UNDECIDED, part.verdicts, strict=True):
             log.verdicts[verdict] += count
-        if log.totals is not None and in_totals:
+        if log.totals is not None:
             log.totals.take(part.changes)
             if part.next_ms is not None and mark_ms is not None:
                 # Nothing to come lies before it, so that what is final can be put away already.
@@ -257,6 +266,11 @@ class LogCount:
             written_ms=0,
             funnels=[roll_up(own, as_of_ms, {}, None) for own in totals.by_number.values()],
         )
+
+
+def _known_until(definition: Funnel, as_of_ms: int) -> int:
+    """Return the last ms that a funnel knows as of an instant: an instant of floored times is known whole."""
+    return as_of_ms - as_of_ms % definition.granularity_ms + definition.granularity_ms - 1
 
 
 class _Counted:
@@ -281,6 +295,9 @@ class _Counted:
             funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
         }
         self.ahead = 0
+        self._until = {funnel.number: _known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
+        self.instants = sorted({as_of_ms, *self._until.values()})
+        """Up to which events count for all funnels, and then for those whose times are floored, which reach further."""
 
     def take(self, part: Part) -> None:
         """Add changes of the attempts, and of the actors where the funnel's periods are those of the trend."""
@@ -297,14 +314,23 @@ class _Counted:
         self.ahead += part.events
         self._tell(part.events)
 
-    def count_all(self, ordered: Ordered) -> None:
+    def known(
+        self, changes: Sequence[tuple[CompiledFunnel, Change]], place: int
+    ) -> Sequence[tuple[CompiledFunnel, Change]]:
+        """Return which changes of the piece at `place` count: of funnels whose floored times lie before `as_of`."""
+        if place == 0:
+            return changes
+        return [(funnel, change) for funnel, change in changes if self._until[funnel.number] >= self.instants[place]]
+
+    def count_all(self, pieces: Sequence[Ordered]) -> None:
         """Count a partition's attempts and actors: it ends with these events."""
         fold = TimeFold(self._funnels)
-        for part in fold.take(ordered):
-            self.take(part)
-        self.count_actors(ordered)
+        for place, piece in enumerate(pieces):
+            for part in fold.take(piece):
+                self.take(part._replace(changes=self.known(part.changes, place)))
+        self.count_actors(pieces)
 
-    def count_actors(self, ordered: Ordered) -> None:
+    def count_actors(self, pieces: Sequence[Ordered]) -> None:
         """Count unique actors by the periods that the funnels themselves do not have: each takes a fold of its own."""
         wanted: list[tuple[PeriodOf, Callable[[Tally, Change], None]]] = [(whole_range, Tally.take_range)]
         if self._trend is not None:
@@ -313,10 +339,12 @@ class _Counted:
             funnels = FunnelSet(self._definitions)
             for funnel in funnels.funnels:
                 funnel.period_of = period_of
-            for part in TimeFold(funnels).take(ordered):
-                for funnel, change in part.changes:
-                    take(self._tallies[funnel.number], change)
-                self._tell(part.events)
+            fold = TimeFold(funnels)
+            for place, piece in enumerate(pieces):
+                for part in fold.take(piece):
+                    for funnel, change in self.known(part.changes, place):
+                        take(self._tallies[funnel.number], change)
+                    self._tell(part.events)
 
     def reports(self) -> tuple[FunnelReport, ...]:
         """Return the reports in the order of the funnels."""

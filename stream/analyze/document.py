@@ -101,7 +101,7 @@ def _funnel(
         return outcome(counts, definition, lambda step, since: times.of(split, step, since))
 
     def actors(split: Split) -> ActorsDoc:
-        return _actors(report.actors.get((None, split)), definition)
+        return _actors(report.actors.get((None, split)), definition, split)
 
     splits = [split for split in report.splits() if split != WHOLE and report.attempts[None, split].entered]
     return FunnelDoc(
@@ -264,7 +264,7 @@ def _values(counts: Counts, step: int) -> list[ValueDoc]:
     ]
 
 
-def _actors(counts: Counts | None, definition: Funnel) -> ActorsDoc:
+def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> ActorsDoc:
     counts = empty_counts(len(definition.steps)) if counts is None else counts
     outcomes = outcomes_of(counts, optional_steps(definition))
     reached, entered = outcomes.reached, counts.entered
@@ -283,6 +283,7 @@ def _actors(counts: Counts | None, definition: Funnel) -> ActorsDoc:
             )
             for number, step in enumerate(definition.steps, start=1)
         ],
+        distinct=counts.actors if definition.counts_units and split == WHOLE else UNSET,
     )
 
 
@@ -326,6 +327,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
                 breakdown=row.breakdown,
                 segment=row.segment,
                 actors=outcome(row.counts, definition),
+                distinct=row.counts.actors if definition.counts_units and not row.breakdown else UNSET,
             )
             for row in rollup.periods
         ],

@@ -11,7 +11,7 @@ log; actors that could reach it are judged in that order first.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -48,6 +48,15 @@ class Ordered(NamedTuple):
     busy: list[list[AdmittedEvent]]
     judged: JudgedEvents
     verdicts: Counter[Verdict]
+
+    def cut(self, instants: Iterable[int]) -> list["Ordered"]:
+        """Return what lies at or before the first instant, then up to each further one, and the rest; ascending."""
+        pieces = []
+        rest = self
+        for until_ms in instants:
+            piece, rest = rest.split(until_ms)
+            pieces.append(piece)
+        return [*pieces, rest]
 
     def split(self, until_ms: int) -> tuple["Ordered", "Ordered"]:
         """Return what lies at or before an instant, and the rest (which holds no verdicts)."""

@@ -54,7 +54,10 @@ def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
     out.print(f"{funnel.funnel}@{funnel.version}{title} · window {duration(funnel.window_seconds)}")
     actors = funnel.actors
     _show_outcome(funnel.attempts, out)
-    out.print(f"actors   {actors.entered} unique, {actors.converted} converted ({percent(actors.conversion)})")
+    whose = f"actors   {actors.entered} unique"
+    if actors.distinct is not UNSET:
+        whose = f"units    {actors.entered} of {actors.distinct} actors"
+    out.print(f"{whose}, {actors.converted} converted ({percent(actors.conversion)})")
     _show_steps(funnel.attempts, out, [step.reached for step in actors.steps])
     _show_times(funnel.attempts, out)
     _show_values(funnel.attempts, out)
@@ -254,6 +257,11 @@ def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     _show_rows("Rolling windows", "window", rows, out)
     periods = [(row.start[:16].replace("T", " "), row.breakdown, row.segment, row.actors) for row in funnel.periods]
     _show_rows("Unique actors", "entered from", periods, out)
+    units = [
+        f"{row.start[:16].replace('T', ' ')} {row.distinct}" for row in funnel.periods if row.distinct is not UNSET
+    ]
+    if units:
+        out.print(f"Counted are units; they are of so many actors: {', '.join(units)}")
     _show_rows("Segments", "", [("", row.breakdown, row.segment, row.attempts) for row in funnel.total], out)
     for standing in funnel.occupancy:
         if not standing.breakdown:

@@ -196,6 +196,8 @@ def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int
         for row in rows:
             base = f"{at},{labels(breakdown=row.breakdown, segment=row.segment)}"
             per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
+            if funnel.counts_units and not row.breakdown:
+                _one(found.total, names.DISTINCT_ACTORS.name, at, row.counts.actors)
 
 
 def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor, optional: Collection[int]) -> None:

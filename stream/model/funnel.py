@@ -171,6 +171,11 @@ class Funnel:
         return f"{self.name}@{self.version}"
 
     @property
+    def counts_units(self) -> bool:
+        """Whether an actor counts several times: once per session, or per value that a chain holds constant."""
+        return bool(self.hold) or self.session is not None
+
+    @property
     def needed_properties(self) -> tuple[str, ...]:
         """Property paths that counting this funnel reads, sorted, without repeats."""
         paths = {path for breakdown in self.breakdowns for path in breakdown.properties}
