@@ -16,8 +16,8 @@ from stream.engine.codec import decode_states
 from stream.engine.explain import Outcome, Why, explain, explainable, stored_units
 from stream.engine.option_fold import options_of
 from support.explained import Explained
-from support.option_engine import ACTOR, Found, _of_engine, _Run, by_engine, by_oracle
-from support.option_engine import Outcome as Found_
+from support.option_engine import ACTOR, _of_engine, _Run, by_engine, by_oracle
+from support.option_engine import Outcome as Result
 from support.options.actors import actor_results
 from support.options.attempts import anchors, attempts
 from support.options.cases import OPTIONS, random_case
@@ -43,24 +43,24 @@ def told(case, events=None):
 def found(explained):
     """Return the results in the form in which the engine's and the oracle's are compared."""
     tried = [
-        Found_(each.attempt[0], each.attempt[1], str(each.outcome), _of_engine(each.attempt[2]))
+        Result(each.attempt[0], each.attempt[1], str(each.outcome), _of_engine(each.attempt[2]))
         for story in explained.stories
         for each in story.tried
         if each.outcome is not Outcome.REMOVED
     ]
     results = [
-        Found_(each.start_ms, each.level, "", _of_engine(each.chain))
+        Result(each.start_ms, each.level, "", _of_engine(each.chain))
         for story in explained.stories
         for each in story.periods
         if each.level
     ]
-    return Found(sorted(tried), sorted(results))
+    return sorted(tried), sorted(results)
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_the_attempts_and_periods_explained_are_the_engines(options):
     for case in drawn(options):
-        assert found(told(case)) == by_engine(case, random.Random(1), None) == by_oracle(case), case
+        assert found(told(case)) == by_engine(case, random.Random(1), None)[:2] == by_oracle(case)[:2], case
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
@@ -149,7 +149,7 @@ def test_a_plain_funnel_is_explained_with_the_fold_of_options_and_comes_to_the_s
         if options_of(funnel.definition) is None:
             plain += 1
             assert funnel.options is None
-            assert found(told(case)) == by_engine(case, random.Random(2), 3), case
+            assert found(told(case)) == by_engine(case, random.Random(2), 3)[:2], case
     assert plain > CASES / 2
 
 
