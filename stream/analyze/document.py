@@ -207,7 +207,7 @@ def _step(  # noqa: PLR0913, PLR0917
     went_on, dropped = rates.get(number, (None, None))
     document = StepDoc(
         step=number,
-        name=step.name,
+        name=definition.labels[number - 1],
         reached=reached,
         reached_share=reached / entered if entered else None,
         conversion=went_on,
@@ -276,7 +276,7 @@ def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> 
         steps=[
             ActorStepDoc(
                 step=number,
-                name=step.name,
+                name=definition.labels[number - 1],
                 reached=reached[number - 1],
                 conversion=None if step.optional or number > len(shares) else shares[number - 1],
                 entered_at=_entered_at(outcomes, definition, number),
@@ -294,7 +294,7 @@ def live_funnels(rollup: Rollup, definitions: Sequence[Funnel]) -> list[LiveFunn
 
 
 def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
-    names = [step.name for step in definition.steps]
+    names = definition.labels
     optional = optional_steps(definition)
 
     def splits(rows: Iterable[Any]) -> list[SplitDoc]:
@@ -306,7 +306,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
     return LiveFunnelDoc(
         key=rollup.key,
         title=definition.title,
-        steps=names,
+        steps=list(names),
         since=None if rollup.since_ms is None else iso(rollup.since_ms),
         total=splits(rollup.total),
         settled=splits(rollup.settled),

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.analyze.forms import (
+    ActorsDoc,
     AnalysisDoc,
     BreakdownDoc,
     DurationDoc,
@@ -58,7 +59,7 @@ def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
     if actors.distinct is not UNSET:
         whose = f"units    {actors.entered} of {actors.distinct} actors"
     out.print(f"{whose}, {actors.converted} converted ({percent(actors.conversion)})")
-    _show_steps(funnel.attempts, out, [step.reached for step in actors.steps])
+    _show_steps(funnel.attempts, out, actors)
     _show_times(funnel.attempts, out)
     _show_values(funnel.attempts, out)
     for breakdown in funnel.breakdowns:
@@ -80,12 +81,14 @@ def _show_outcome(outcome: OutcomeDoc, out: Console) -> None:
     )
 
 
-def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -> None:
+def _show_steps(outcome: OutcomeDoc, out: Console, actors: ActorsDoc | None = None) -> None:
     is_open = outcome.steps[0].entered_at is not UNSET
     entered = ["entered"] if is_open else []
     excluded = ["excluded"] if outcome.excluded else []
     columns = ["step", *entered, "reached", "of all", "goes on", "drop-off", "dropped", *excluded, "pending"]
-    table = _table("", *columns, *(["actors"] if actors else []))
+    if actors is not None:
+        columns.append("actors" if actors.distinct is UNSET else "units")
+    table = _table("", *columns)
     for step in outcome.steps:
         is_optional = step.optional is True
         row = [f"{step.step} {_step_name(step)}"]
@@ -94,7 +97,9 @@ def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -
         row += [str(step.reached), percent(step.reached_share), percent(step.conversion), percent(step.dropoff)]
         stopped = [step.dropped, *([step.excluded] if excluded else []), step.pending]
         row += ["-" if is_optional else str(count) for count in stopped]
-        table.add_row(*row, *([str(actors[step.step - 1])] if actors else []))
+        if actors is not None:
+            row.append(str(actors.steps[step.step - 1].reached))
+        table.add_row(*row)
     out.print(table)
 
 
