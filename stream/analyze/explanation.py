@@ -204,8 +204,9 @@ class _Words:
         ]
 
     def step(self, number: int) -> str:
-        """Return a step as `2 cart`."""
-        return f"{number} {self.definition.steps[number - 1].name}"
+        """Return a step as `2 cart`; in any order as `2 (any 2 of 3)`."""
+        label = self.definition.labels[number - 1]
+        return f"{number} ({label})" if self.definition.order is Order.ANY else f"{number} {label}"
 
     def event(self, key: HitKey) -> str:
         """Return another event's name and time, as far as they are known."""
@@ -361,7 +362,7 @@ def _document(  # noqa: PLR0913, PLR0917
         title=definition.title,
         partition=partition,
         window_seconds=definition.window_ms / 1000,
-        steps=[step.name for step in definition.steps],
+        steps=list(definition.labels),
         units=[words.unit(story, sealed=sealed.get(story.unit, False)) for story in stories],
         events=[_event(words, row) for row in rows],
     )
@@ -414,7 +415,7 @@ def _counted_text(words: _Words, chains: Sequence[PartDoc]) -> str:
     attempts: dict[str, list[str]] = {}
     periods: dict[str, list[str]] = {}
     for part in chains:
-        level = f"level {part.level}" if words.definition.order is Order.ANY else f"step {words.step(part.level)}"
+        level = f"event {part.level}" if words.definition.order is Order.ANY else f"step {words.step(part.level)}"
         if part.attempt is not None:
             attempts.setdefault(level, []).append(str(part.attempt))
         elif part.period is not None:
