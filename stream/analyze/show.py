@@ -46,7 +46,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def show_analysis(document: AnalysisDoc, out: Console, *, times: bool = False) -> None:
     """Print an analysis. times: with percentiles and the histogram of the time to convert."""
-    out.print(f"{_safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
+    out.print(f"{safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
     _show_records(document.records, out)
     if document.ahead_of_as_of:
         out.print(f"{document.ahead_of_as_of} events after that instant are left out")
@@ -56,7 +56,7 @@ def show_analysis(document: AnalysisDoc, out: Console, *, times: bool = False) -
 
 def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool = False) -> None:
     out.print()
-    title = f" · {_safe(funnel.title)}" if funnel.title else ""
+    title = f" · {safe(funnel.title)}" if funnel.title else ""
     out.print(f"{funnel.funnel}@{funnel.version}{title} · window {round_duration(funnel.window_seconds)}")
     actors = funnel.actors
     _show_outcome(funnel.attempts, out)
@@ -186,14 +186,14 @@ def _show_values(outcome: OutcomeDoc, out: Console) -> None:
         for value in step.values:
             average = f"{float(value.average):.2f}"
             table.add_row(
-                f"{step.step} {_step_name(step)}", _safe(value.currency) or "-", value.total, str(value.events), average
+                f"{step.step} {_step_name(step)}", safe(value.currency) or "-", value.total, str(value.events), average
             )
     if table.row_count:
         out.print(table)
 
 
 def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
-    table = _table(f"By {_safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
+    table = _table(f"By {safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
     for segment in breakdown.segments[:MAX_ROWS]:
         attempts, actors = segment.attempts, segment.actors
         table.add_row(
@@ -302,7 +302,7 @@ def show_report(document: ReportDoc, out: Console) -> None:
 
 def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     out.print()
-    out.print(f"{funnel.key}{f' · {_safe(funnel.title)}' if funnel.title else ''} · since {funnel.since or '-'}")
+    out.print(f"{funnel.key}{f' · {safe(funnel.title)}' if funnel.title else ''} · since {funnel.since or '-'}")
     for split in funnel.total:
         if not split.breakdown:
             _show_outcome(split.attempts, out)
@@ -351,7 +351,7 @@ def _show_rows(title: str, first: str, rows: Iterable[tuple[str, str, str, Outco
 def _show_lines(what: str, lines: Sequence[str], out: Console) -> None:
     out.print(f"{what}: {'hold' if not lines else f'{len(lines)} broken'}")
     for line in lines[:MAX_ROWS]:
-        out.print(f"  {_safe(line)}", soft_wrap=True)
+        out.print(f"  {safe(line)}", soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -368,8 +368,8 @@ def _step_name(step: StepDoc) -> str:
 
 
 def _name(text: str) -> str:
-    safe = _safe(text)
-    return safe if len(safe) <= NAME_WIDTH else f"{safe[: NAME_WIDTH - 1]}…"
+    own = safe(text)
+    return own if len(own) <= NAME_WIDTH else f"{own[: NAME_WIDTH - 1]}…"
 
 
 def percent(share: float | None) -> str:
@@ -410,6 +410,6 @@ def round_duration(seconds: float) -> str:
     return duration(seconds)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Names from outside must not steer the terminal."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

@@ -314,7 +314,7 @@ class Options:
             return end_ms <= limit_ms
         return end_ms <= limit_ms and not any(
             self.shape.goes_on(chain, limit_ms)
-            for each in self._kept_in(kept)
+            for each in self.kept_in(kept)
             for chain in self.shape.candidates(each, end_ms)
         )
 
@@ -324,12 +324,13 @@ class Options:
         if standing.anchored_ms is not None:
             yield standing.anchored_ms
         kept = [standing.kept, standing.every]
-        kept += [each for period in periods if period[2] is not DONE for each in self._kept_in(period[2])]
+        kept += [each for period in periods if period[2] is not DONE for each in self.kept_in(period[2])]
         for each in kept:
             for chain in self.shape.candidates(each):
                 yield start_of(chain) + self._window_ms
 
-    def _kept_in(self, state: Any) -> Sequence[Kept]:
+    def kept_in(self, state: Any) -> Sequence[Kept]:
+        """Return what a period that is not done keeps: its own, and where actors can be removed what is as if not."""
         if not self._removing:
             return (state,)
         removal = Removal(*state)

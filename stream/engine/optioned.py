@@ -52,6 +52,12 @@ class UnitStates:
         self.shared = [] if shared is None else shared
 
 
+def floored(time_ms: int, event_id: str, granularity_ms: int) -> tuple[int, str]:
+    """Return time and id of the hit an event is: its own time goes on in the id, since both are its identity."""
+    rest = time_ms % granularity_ms
+    return time_ms - rest, event_id if granularity_ms == 1 else f"{event_id}\0{rest}"
+
+
 def take_event(
     record: list[Any], funnel: CompiledFunnel, roles: tuple[int, ...], event: AdmittedEvent, bot_cap: int
 ) -> tuple[Verdict, Sequence[Change], int]:
@@ -62,9 +68,7 @@ def take_event(
     """
     _, time_ms, event_id, _, properties, limit_ms = event
     if funnel.options is not None and funnel.options.granularity_ms != 1:
-        rest = time_ms % funnel.options.granularity_ms
-        # Its own time goes on in its id, since both are its identity.
-        time_ms, event_id = time_ms - rest, f"{event_id}\0{rest}"
+        time_ms, event_id = floored(time_ms, event_id, funnel.options.granularity_ms)
         limit_ms -= limit_ms % funnel.options.granularity_ms
     hit = (time_ms, event_id, roles, funnel.touch(roles, properties) if funnel.has_touch else None, 0)
     if funnel.units is not None:
