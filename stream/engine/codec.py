@@ -156,6 +156,11 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
     return {**folded, **units}
 
 
+def numbers_in(blob: bytes) -> set[int]:
+    """Return the numbers of all funnels that an actor's bytes have states of; raises as `decode_states` does."""
+    return {state.number for state in _states(blob)}
+
+
 def _states(blob: bytes) -> Iterator[WrittenState]:
     """Yield the states of all chunks, in their order."""
     start = 0

@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, advance_actor
-from stream.engine.codec import decode_states, encode_new, encode_whole
+from stream.engine.codec import decode_states, encode_new, encode_whole, numbers_in
 from stream.engine.match import CompiledFunnel, FunnelSet, Served
-from stream.engine.optioned import seal_units
+from stream.engine.optioned import UnitStates, says_nothing, seal_units
 from stream.engine.state import TIME, FunnelState, seal_entries
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
@@ -97,11 +97,28 @@ class ActorTable:
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
         """Take in what the store has of an actor, None for nothing; raises UnreadableState."""
+        states = {} if blob is None else decode_states(blob, self.funnels.by_number)
+        self._actors[actor] = self._record(key, states)
+
+    def _record(self, key: bytes, states: Mapping[int, FunnelState | UnitStates]) -> ActorRecord:
         record: ActorRecord = [key, *self._no_entries]
-        if blob is not None:
-            for number, state in decode_states(blob, self.funnels.by_number).items():
-                record[self.funnels.by_number[number].slot] = state.entries if isinstance(state, FunnelState) else state
-        self._actors[actor] = record
+        for number, state in states.items():
+            record[self.funnels.by_number[number].slot] = state.entries if isinstance(state, FunnelState) else state
+        return record
+
+    def without_others(self, key: bytes, blob: bytes, seal_below_ms: int) -> bytes | None:
+        """Return an actor's stored bytes as they should be: None if they say nothing any more, else `blob` itself.
+
+        Only where a funnel that is no longer there has a part in them are they written anew, without it. Does not touch
+        the actor in the table: what follows is the same. Raises UnreadableState.
+        """
+        by_number = self.funnels.by_number
+        states = decode_states(blob, by_number)
+        if all(says_nothing(by_number[number], state, seal_below_ms) for number, state in states.items()):
+            return None
+        if numbers_in(blob) == states.keys():
+            return blob
+        return encode_whole(self.funnels.funnels, self._record(key, states))
 
     def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
         """Yield each actor with its states by funnel number."""
