@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, advance_actor
-from stream.engine.codec import decode_states, encode_new, encode_whole, numbers_in
+from stream.engine.codec import decode_states, encode_new, encode_whole
 from stream.engine.match import CompiledFunnel, FunnelSet, Served
 from stream.engine.optioned import UnitStates, says_nothing, seal_units
 from stream.engine.state import TIME, FunnelState, seal_entries
@@ -74,6 +74,8 @@ class ActorTable:
         self._bot_cap = bot_cap
         self._capacity = capacity
         self._actors: dict[str, ActorRecord] = {}
+        # Actors whose stored bytes have a part of a funnel that is gone: nothing is appended to those.
+        self._not_whole: set[bytes] = set()
         self._no_entries = [None] * len(funnels.funnels)
         self.hits = 0
         self.misses = 0
@@ -97,7 +99,10 @@ class ActorTable:
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
         """Take in what the store has of an actor, None for nothing; raises UnreadableState."""
-        states = {} if blob is None else decode_states(blob, self.funnels.by_number)
+        left_out: set[int] = set()
+        states = {} if blob is None else decode_states(blob, self.funnels.by_number, left_out)
+        if left_out:
+            self._not_whole.add(key)
         self._actors[actor] = self._record(key, states)
 
     def _record(self, key: bytes, states: Mapping[int, FunnelState | UnitStates]) -> ActorRecord:
@@ -113,12 +118,11 @@ class ActorTable:
         the actor in the table: what follows is the same. Raises UnreadableState.
         """
         by_number = self.funnels.by_number
-        states = decode_states(blob, by_number)
+        left_out: set[int] = set()
+        states = decode_states(blob, by_number, left_out)
         if all(says_nothing(by_number[number], state, seal_below_ms) for number, state in states.items()):
             return None
-        if numbers_in(blob) == states.keys():
-            return blob
-        return encode_whole(self.funnels.funnels, self._record(key, states))
+        return encode_whole(self.funnels.funnels, self._record(key, states)) if left_out else blob
 
     def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
         """Yield each actor with its states by funnel number."""
@@ -175,10 +179,11 @@ class ActorTable:
                 elif position <= 1:
                     can_append = False
             if write and changed:
-                if can_append:
+                if can_append and record[KEY] not in self._not_whole:
                     applied.additions.append((record[KEY], encode_new(record, changed)))
                 else:
                     applied.states.append((record[KEY], encode_whole(funnels, record)))
+                    self._not_whole.discard(record[KEY])
         self._evict()
         bots = refused.count(Verdict.BOT)
         duplicates = len(refused) - bots
@@ -188,4 +193,4 @@ class ActorTable:
         if self._capacity is not None and len(self._actors) > self._capacity:
             self.is_complete = False
             for actor in list(islice(self._actors, len(self._actors) - self._capacity)):
-                del self._actors[actor]
+                self._not_whole.discard(self._actors.pop(actor)[KEY])

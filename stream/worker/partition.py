@@ -60,10 +60,14 @@ class Judged(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """What a look at stored states found: keys of those to be deleted, and those to be written anew."""
+    """What a look at stored states found: keys of those to be deleted, and those to be written anew.
+
+    is_folding: whether all that the journal holds is now to be put into the shards.
+    """
 
     deleted: Sequence[bytes] = ()
     states: Sequence[tuple[bytes, bytes]] = ()
+    is_folding: bool = False
 
 
 NOTHING_SWEPT = Swept()
@@ -100,6 +104,7 @@ class Partition:
         self._orphans: list[bytes] = []
         # Of another set: what a funnel that is gone left in a journal must come to where sweeps look.
         self._is_folding = head.funnel_set not in {NO_FUNNEL_SET, counting.funnel_set_id}
+        self._folds_after_round = self._is_folding
         self._since_changed = False
         self.rollup_offset = -1
         self.rollup_written_s = 0.0
@@ -171,6 +176,7 @@ class Partition:
     def touch(self, swept: Swept = NOTHING_SWEPT) -> Commit:
         """Return a commit that moves nothing: for a rollup, swept states, or a changed funnel set."""
         head = replace(self.head, funnel_set=self._counting.funnel_set_id)
+        self._is_folding |= swept.is_folding
         return self._commit(head, swept.states, deleted=swept.deleted)
 
     def _note_since(self, batch: PartitionBatch) -> None:
@@ -222,19 +228,21 @@ class Partition:
             lag_records=lag,
         )
 
-    def sweep(self, states: Mapping[bytes, bytes]) -> Swept:
+    def sweep(self, states: Mapping[bytes, bytes], *, ends_round: bool = False) -> Swept:
         """Return which of these stored states say nothing any more, and which hold something of a funnel that is gone.
 
-        States that expire with the watermark do so at the one of this partition. All that was counted must be stored.
+        ends_round: with them all shards were looked through. What was written anew during it, and by batches, lies in a
+        journal, and what it replaces beside it until that is folded. All that was counted must be stored.
         """
         limit_ms = BEFORE_ALL_TIME
         if self.head.watermark_ms is not None:
             limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
         kept = [(key, blob, self.table.without_others(key, blob, limit_ms)) for key, blob in states.items()]
-        return Swept(
-            [key for key, _, new in kept if new is None],
-            [(key, new) for key, blob, new in kept if new is not None and new is not blob],
-        )
+        deleted = [key for key, _, new in kept if new is None]
+        anew = [(key, new) for key, blob, new in kept if new is not None and new is not blob]
+        folds = self._folds_after_round or bool(anew)
+        self._folds_after_round = folds and not ends_round
+        return Swept(deleted, anew, folds and ends_round)
 
 
 def latest_counted_ms(head: PartitionHead, max_future_skew_ms: int) -> int | None:

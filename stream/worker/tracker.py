@@ -458,7 +458,8 @@ class Tracker:
     async def _sweep(self, partition: Partition) -> Swept:
         """Look through the next shard of a partition for states that are of no use any more."""
         partition.sweep_shard = (partition.sweep_shard + 1) % self._store.shards
-        return partition.sweep(await self._store.scan_shard(partition.number, partition.sweep_shard))
+        states = await self._store.scan_shard(partition.number, partition.sweep_shard)
+        return partition.sweep(states, ends_round=partition.sweep_shard == 0)
 
     def _with_rollup(self, partition: Partition, commit: Commit) -> Commit:
         """Add the partition's rollup to a commit, if one is due."""

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from stream.engine.codec import numbers_in
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreRefused, StoreUnavailable
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
@@ -24,6 +23,7 @@ from stream.worker.activation import ActiveSet, FunnelSetInactive
 from stream.worker.contract import Lag, LogState, PartitionBatch
 from stream.worker.partition import SINCE_KEY, decode_rollup
 from stream.worker.tracker import Tracker
+from support.stored import numbers_in
 
 TOPIC = "shop"
 NOW_MS = 1_700_000_000_000
@@ -613,7 +613,9 @@ async def test_a_definition_changed_under_its_version_is_refused_and_nothing_is_
     world.write(0, "A")
     await world.count(await world.worker(SHOP_1), 0)
     before = world.server.snapshot()
-    with pytest.raises(FunnelSetInactive, match=r"shop@1 is counted with another definition already; give .* a new ver"):
+    with pytest.raises(
+        FunnelSetInactive, match=r"shop@1 is counted with another definition already; give .* a new ver"
+    ):
         await world.worker(replace(SHOP_1, window_ms=1_000))
     assert world.server.namespaces == before
 
@@ -681,3 +683,32 @@ async def test_the_first_commit_under_another_set_brings_everything_to_where_it_
         await tracker.assign({0: world.state(0)})
         partition = tracker._partitions[0]
         assert [partition.touch().is_folding for _ in range(2)] == expected
+
+
+async def test_what_was_written_anew_is_brought_there_once_all_was_looked_through(world):
+    world.write(0, "A", "C")
+    await world.count(await world.worker(SHOP_1, SHOP_2), 0)
+    only = await world.worker(SHOP_2)
+    await only.assign({0: world.state(0)})
+    folded = []
+    commit = only.store.commit
+
+    async def watched(commits):
+        folded.extend(each.is_folding for each in commits)
+        return await commit(commits)
+
+    only.store.commit = watched
+    for _ in range(3):
+        await look_through(only)
+    assert folded == [True, False, False, True] + [False] * 8
+
+
+async def test_an_actor_with_something_of_a_removed_version_is_written_as_a_whole(world):
+    """Else the old bytes would stay while events keep it out of the sweep's reach."""
+    world.write(0, "A", "C")
+    await world.count(await world.worker(SHOP_1, SHOP_2), 0)
+    only = await world.worker(SHOP_2)
+    await only.assign({0: world.state(0)})
+    world.write(0, "C")
+    assert await stored(only, [world.batch(0, 2)]) == {}
+    assert stored_of(world, "ann") == {1}
