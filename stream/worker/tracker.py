@@ -40,7 +40,7 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, checksum_of, decode_rollup, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, decode_rollup, encode_rollup
 from stream.worker.resume import check_position, first_head, log_changed, read_from
 
 log = logging.getLogger(__name__)
@@ -455,10 +455,11 @@ class Tracker:
         moved_on = partition.rollup_offset != partition.head.next_offset
         return age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S)
 
-    async def _sweep(self, partition: Partition) -> list[bytes]:
-        """Look through the next shard of a partition for states that say nothing any more."""
+    async def _sweep(self, partition: Partition) -> Swept:
+        """Look through the next shard of a partition for states that are of no use any more."""
         partition.sweep_shard = (partition.sweep_shard + 1) % self._store.shards
-        return partition.expired(await self._store.scan_shard(partition.number, partition.sweep_shard))
+        states = await self._store.scan_shard(partition.number, partition.sweep_shard)
+        return partition.sweep(states, ends_round=partition.sweep_shard == 0)
 
     def _with_rollup(self, partition: Partition, commit: Commit) -> Commit:
         """Add the partition's rollup to a commit, if one is due."""

@@ -236,8 +236,8 @@ class Live:
         await self.commit(partition, await self.count(partition, batch))
         if self.rng.random() < 0.2:
             shard = self.rng.randrange(self.store.shards)
-            gone = partition.expired(await self.store.scan_shard(partition.number, shard))
-            await self.commit(partition, partition.touch(gone))
+            swept = partition.sweep(await self.store.scan_shard(partition.number, shard))
+            await self.commit(partition, partition.touch(swept))
         return partition
 
     async def count(self, partition: Partition, batch: PartitionBatch):

@@ -12,7 +12,7 @@ from stream.aggregate.cells import empty_counts
 from stream.aggregate.outcomes import optional_steps, outcomes_of
 from stream.aggregate.rings import WHOLE
 from stream.analyze.count import LogCount
-from stream.ingest.admission import UNLIMITED
+from stream.ingest.admission import UNLIMITED, Limits
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.model.funnel import Effect, Exclusion, Funnel, Operator, Order, Predicate, Session, Step
 from support.options.funnels import OMatch, OptionFunnel
@@ -81,9 +81,11 @@ def _where(match: OMatch) -> tuple[Predicate, ...]:
     return () if match.where is None else (Predicate(match.where[0], Operator.EQUALS, (match.where[1],)),)
 
 
-def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of_ms: int) -> Numbers:
+def counted(
+    defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of_ms: int, limits: Limits = UNLIMITED
+) -> Numbers:
     """Return what `funnel analyze` counts."""
-    count = LogCount([product_funnel(defined)], FieldMapping(), UNLIMITED)
+    count = LogCount([product_funnel(defined)], FieldMapping(), limits)
     lines = [
         json.dumps(
             {"user_id": actor, "time": event.time, "event": event.name, "id": event.id, **event.properties}
