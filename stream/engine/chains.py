@@ -237,17 +237,21 @@ class Chains:
         self, kept: Sequence[Chain], instant: Instant, arriving: Sequence[Chain], excluding: Collection[int]
     ) -> Sequence[Chain]:
         """Return the chains that can go on after the instant: neither broken (strict order) nor cleared by it."""
-        chains = [chain for chain in [*kept, *arriving] if not self.is_broken(chain, instant)]
+        chains: Sequence[Chain] = [*kept, *arriving]
+        if self._is_strict:
+            chains = [chain for chain in chains if not self.is_broken(chain, instant)]
         if excluding:
             chains = [chain for chain in chains if not self.clearing(chain, instant.time_ms, excluding)]
         return chains
 
     def kept(self, chains: Sequence[Chain], now_ms: int, until_ms: int | None = None) -> tuple[Chain, ...]:
         """Return what is to be kept after `now_ms`: no other chain of the level is as good in every way."""
+        living = [chain for chain in chains if self.goes_on(chain, now_ms)]
+        if len(living) < 2:
+            return tuple(living)
         by_level: dict[int, list[Chain]] = {}
-        for chain in chains:
-            if self.goes_on(chain, now_ms):
-                by_level.setdefault(level_of(chain), []).append(chain)
+        for chain in living:
+            by_level.setdefault(level_of(chain), []).append(chain)
         return tuple([chain for _, level in sorted(by_level.items()) for chain in self._best(level, now_ms)])
 
     def _best(self, chains: Sequence[Chain], now_ms: int) -> Sequence[Chain]:
@@ -289,6 +293,9 @@ class Chains:
 
     def foremost(self, chains: Iterable[Chain], now_ms: int) -> list[Chain]:
         """Return the chains that count for an attempt's entry: per level, no other can come as far in every way."""
+        chains = list(chains)
+        if len(chains) == 1:
+            return chains
         valued = [(chain, self.worth(chain, now_ms)) for chain in chains]
         return [
             chain

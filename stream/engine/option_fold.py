@@ -158,6 +158,9 @@ class Options:
 
     def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
         """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
+        if len(alive) == 1 and len(alive[0]) == 2:  # most begin so
+            first: Chain = alive[0]
+            return first[0], 1, first, first[1], None, None
         foremost = self.shape.foremost(alive, now_ms)
         best = max(map(level_of, foremost))
         chain = self.shape.opening([each for each in foremost if level_of(each) == best])
@@ -343,7 +346,10 @@ def _firsts(chain: Chain, known: Sequence[int | None], now_ms: int) -> tuple[int
     None if that is when the chain's own events happened. A step that the chain skipped was had with the next one, and
     those below its entry never.
     """
-    entry, own = entry_of(chain), chain[::2]
+    own = chain[::2]
+    if not known and None not in own:
+        return None
+    entry = entry_of(chain)
     times = list(own)
     for place in range(len(times) - 1, -1, -1):
         if place < entry:
