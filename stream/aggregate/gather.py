@@ -9,13 +9,16 @@ for each of these, and not once for each attempt.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell, first_touch
+from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell
 from stream.engine.advance import Change
 from stream.engine.attempts import Attempt, PeriodFold
+from stream.engine.attribution import entry_touch
+from stream.engine.chains import Chain
+from stream.engine.roles import Touch
 from stream.model.funnel import Funnel
 
 _Place = TypeVar("_Place")
@@ -37,11 +40,18 @@ class Gathered(NamedTuple):
 
 
 def is_plain(funnel: Funnel) -> bool:
-    """Whether `gather` is enough: no chain of the funnel has a hole, and no attempt has a fate."""
-    return not (funnel.is_open or funnel.exclusions or any(step.optional for step in funnel.steps))
+    """Whether `gather` is enough: no chain has a hole, no attempt has a fate, and entry events have all segments."""
+    has_holes = funnel.is_open or any(step.optional for step in funnel.steps)
+    return not has_holes and not funnel.exclusions and all(each.is_by_entry for each in funnel.breakdowns)
 
 
-def gather_any(changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None) -> Gathered:
+def gather_any(
+    changes: Iterable[Change],
+    step_count: int,
+    fine_ms: int,
+    rule: AgeRule | None = None,
+    touch_of_chain: Callable[[Chain], Touch | None] = entry_touch,
+) -> Gathered:
     """Do what `gather` does for a funnel with any options; for a plain one it says the same, more slowly."""
 
     def cells() -> defaultdict[Any, Cell]:
@@ -65,7 +75,7 @@ def gather_any(changes: Iterable[Change], step_count: int, fine_ms: int, rule: A
         for periods, sign in ((taken_periods, -1), (given_periods, 1)):
             for start_ms, _, _, best, chain in periods:
                 if best:  # else an exclusion took the actor out
-                    entry = first_touch(chain)
+                    entry = touch_of_chain(chain)
                     count_any(entered[start_ms, () if entry is None else entry[0]], best, chain, None, sign)
         corrected += corrections
     return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)

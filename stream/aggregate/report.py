@@ -8,7 +8,7 @@ Out: attempts and actors per step, times, values, breakdowns, and a trend by ent
 
 from dataclasses import dataclass, field
 
-from stream.aggregate.cells import Cell, add_outcomes, count_any, count_result, empty_cell, empty_counts, first_touch
+from stream.aggregate.cells import Cell, add_outcomes, count_any, count_result, empty_cell, empty_counts
 from stream.aggregate.gather import is_plain
 from stream.aggregate.rings import Split
 from stream.aggregate.totals import splits_of, undecided_from_ms
@@ -86,7 +86,7 @@ class Tally:
     def _count_actor(self, start_ms: PeriodStart, best: int, chain: Path, sign: int) -> None:
         if not best:  # an exclusion took the actor out
             return
-        for split in splits_of(chain[1] if self._is_plain else first_touch(chain)):
+        for split in splits_of(chain[1] if self._is_plain else self._funnel.touch_of_chain(chain)):
             cell = self._cell(self._actors, start_ms, split)
             if self._is_plain:
                 count_result(cell, best, chain, sign)

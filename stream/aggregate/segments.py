@@ -5,7 +5,7 @@ Out: the value, or `__other__` where a cap is reached. Two caps (SPEC section 6)
      counts up to 10 000 values exactly; the export shows fewer, chosen once for all workers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 OTHER = "__other__"
 MAX_COUNTED = 10_000
@@ -13,10 +13,10 @@ MAX_COUNTED = 10_000
 
 
 class CountedValues:
-    """The values of one breakdown that have a count of their own, in the order they came."""
+    """The values of one breakdown that have a count of their own, `always` and in the order they came."""
 
-    def __init__(self, limit: int = MAX_COUNTED) -> None:
-        self.known: dict[str, None] = {}
+    def __init__(self, limit: int = MAX_COUNTED, always: Iterable[str] = ()) -> None:
+        self.known: dict[str, None] = dict.fromkeys(always)
         self.added: list[str] = []
         self._limit = limit
 

@@ -18,6 +18,7 @@ by the slot of their entry plus the window.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import gcd
 from typing import Any
 
@@ -30,8 +31,9 @@ from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, Served
+from stream.engine.touches import NO_VALUE
 from stream.model.event import AdmittedEvent, Kind
-from stream.model.funnel import Funnel
+from stream.model.funnel import Attribution, Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
@@ -60,7 +62,7 @@ class FunnelTotals:
         required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
         ages_ms = tuple(age.age_ms for age in self.ages)
         self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
-        self._gather = gather if is_plain(definition) else gather_any
+        self._gather = gather if is_plain(definition) else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
         self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
@@ -69,7 +71,9 @@ class FunnelTotals:
         self.closings = Ring(count, self._fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
         self.settled: dict[Split, Cell] = {}
-        self.counted = [CountedValues() for _ in funnel.definition.breakdowns]
+        # Without an event of its step a result has no value, although no event may lack one.
+        by_step = [breakdown.attribution is Attribution.STEP for breakdown in definition.breakdowns]
+        self.counted = [CountedValues(always=(NO_VALUE,) if each else ()) for each in by_step]
         self._noted: set[tuple[str, ...]] = set()
         self._changed: set[tuple[str, int, Split]] = set()
         self._deleted: list[tuple[str, int, Split]] = []
@@ -85,7 +89,7 @@ class FunnelTotals:
         return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
-        """Note the breakdown values of an event that can enter; in log order, the first have a count of their own."""
+        """Note the breakdown values of an event; in log order, the first have a count of their own."""
         if segments not in self._noted:
             if len(self._noted) >= MAX_COUNTED:
                 self._noted.clear()
@@ -242,7 +246,7 @@ def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
 
 
 def splits_of(touch: Any) -> tuple[Split, ...]:
-    """Return the whole funnel and each breakdown's value of an entry event's touch."""
+    """Return the whole funnel and each breakdown's value of a touch."""
     if touch is None or not touch[0]:
         return (WHOLE,)
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
@@ -257,11 +261,10 @@ class PartitionTotals:
         self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
-        """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
+        """Note the breakdown values of the events that can bring some, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
             for funnel, steps in serving[name]:
-                definition = funnel.definition
-                if definition.breakdowns and (definition.is_open or steps[:1] == (0,)):
+                if funnel.definition.breakdowns and funnel.has_segments(steps):
                     touch = funnel.touch(steps, properties)
                     if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from stream.engine.any_order import AnyOrder
 from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
+from stream.engine.attribution import Attributions, Note, attributions_of, entry_touch
 from stream.engine.chains import Chain, Chains, Openers, at_least, entry_of, level_of, start_of
 from stream.engine.periods import PeriodOf, period_of
-from stream.engine.roles import Hit, Touch
+from stream.engine.roles import Hit
 from stream.engine.ties import Instant, instant_of
 from stream.model.funnel import Effect, Funnel, Order
 
@@ -28,6 +29,7 @@ class Standing(NamedTuple):
     kept: of the attempts. since_ms, seen_ms: when its session began, and its newest event; None in a funnel
     without a gap rule. anchored_ms: end of the newest period in which a chain has started; None unless only the
     first event of a period starts one. every: as `kept`, with nothing consumed; () unless the funnel is open.
+    notes: what events said for breakdowns since the kept chains began; () where only entry events are asked.
     """
 
     kept: Kept = ()
@@ -35,6 +37,7 @@ class Standing(NamedTuple):
     seen_ms: int | None = None
     anchored_ms: int | None = None
     every: Kept = ()
+    notes: tuple[Note, ...] = ()
 
 
 class Removal(NamedTuple):
@@ -67,12 +70,15 @@ class Options:
         self.anchor_of = period_of(funnel.period) if funnel.entry_first else None
         effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
         self._removing = frozenset(place for place, effect in effects if effect is Effect.REMOVE_ACTOR)
+        self._attributions = attributions_of(funnel)
 
     def advance(
         self, fold: Fold, time_ms: int, hits: Sequence[Hit], period_of_entry: PeriodOf
     ) -> tuple[Fold, tuple[Attempt, ...]]:
         """Take in one tie group; returns the fold after it and the attempts that it closed."""
         standing, attempt, periods = Standing(*fold[0]), fold[1], fold[2]
+        if self._attributions is not None:
+            hits = self._attributions.with_ids(hits)
         instant = instant_of(time_ms, hits, self._step_count)
         closed: list[Attempt] = []
         if attempt is not None and time_ms - attempt[0] > self._window_ms:
@@ -88,8 +94,14 @@ class Options:
             standing = standing._replace(seen_ms=time_ms)
         may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms
         openers = self.shape.openers(standing.kept, instant) if may_start else {}
-        kept, attempt = self._advance_attempt(standing.kept, attempt, instant, openers, closed)
+        if self._attributions is not None:
+            note = self._attributions.note(time_ms, hits)
+            standing = standing if note is None else standing._replace(notes=(*standing.notes, note))
+        kept, attempt = self._advance_attempt(standing, attempt, instant, openers, closed)
         standing = standing._replace(kept=kept)
+        if self._attributions is not None:
+            notes = self._attributions.remembered(standing.notes, self.shape.starts(kept))
+            standing = standing._replace(notes=notes)
         if self._is_open:
             # Of people nothing is consumed, so that other events may open a chain than of attempts.
             openers = self.shape.openers(standing.every, instant)
@@ -114,17 +126,22 @@ class Options:
     # Attempts
 
     def _advance_attempt(
-        self, kept: Kept, attempt: Attempt | None, instant: Instant, openers: Openers, closed: list[Attempt]
+        self, standing: Standing, attempt: Attempt | None, instant: Instant, openers: Openers, closed: list[Attempt]
     ) -> tuple[Kept, Attempt | None]:
         """Return what is kept after the instant, and the attempt then open; appends to `closed`."""
-        now_ms = instant.time_ms
+        now_ms, kept, notes = instant.time_ms, standing.kept, standing.notes
         arriving = self.shape.arriving(kept, instant, openers)
         alive = [chain for chain in self.shape.candidates(kept) if self.shape.goes_on(chain, now_ms)] + arriving
         if arriving:
-            attempt = self._opened(alive, now_ms) if attempt is None else self._deepened(attempt, arriving, now_ms)
-            if attempt[1] == self._step_count:
-                closed.append(attempt)
-                return (), None
+            if attempt is None:
+                attempt = self._opened(alive, now_ms, notes)
+            else:
+                attempt = self._deepened(attempt, arriving, now_ms)
+        if attempt is not None and self._attributions is not None:
+            attempt = self._attributed(self._attributions, attempt, now_ms, notes)
+        if attempt is not None and attempt[1] == self._step_count:
+            closed.append(attempt)
+            return (), None
         kept_now = self._kept(kept, instant, arriving, instant.excluding)
         if attempt is not None and instant.excluding:
             attempt = self._cleared(attempt, alive, instant)
@@ -132,13 +149,21 @@ class Options:
                 attempt = self._excluded(attempt, alive, instant, closed)
         return kept_now, attempt
 
-    def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
+    def _opened(self, alive: Sequence[Chain], now_ms: int, notes: Sequence[Note]) -> Attempt:
         """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
         foremost = self.shape.foremost(alive, now_ms)
-        best = max(map(level_of, foremost))
+        best, entry_ms = max(map(level_of, foremost)), min(map(start_of, foremost))
         chain = self.shape.opening([each for each in foremost if level_of(each) == best])
-        touch: Touch | None = chain[2 * entry_of(chain) + 1]
-        return min(map(start_of, foremost)), best, chain, touch, _firsts(chain, (), now_ms), None
+        touch = entry_touch(chain)
+        if self._attributions is not None:
+            touch = self._attributions.opened(chain, entry_ms, notes)
+        return entry_ms, best, chain, touch, _firsts(chain, (), now_ms), None
+
+    def _attributed(self, attributions: Attributions, attempt: Attempt, now_ms: int, notes: Sequence[Note]) -> Attempt:
+        """Give an open attempt the breakdown values it has after an instant."""
+        known: Any = attempt[3]
+        touch = attributions.went_on(known, attempt[2], notes[-1] if notes and notes[-1][0] == now_ms else None)
+        return attempt if touch is known else (*attempt[:3], touch, *attempt[4:])
 
     def _deepened(self, attempt: Attempt, arriving: Sequence[Chain], now_ms: int) -> Attempt:
         """Take in the chains that arrive; one that starts before the attempt is none of its own."""
@@ -343,5 +368,6 @@ def options_of(funnel: Funnel) -> Options | None:
         or funnel.session is not None
         or funnel.granularity_ms != 1
         or any(step.optional or step.within_ms is not None or step.not_before_ms for step in funnel.steps)
+        or attributions_of(funnel) is not None
     )
     return Options(funnel) if has_options else None

@@ -67,13 +67,14 @@ def funnel_set_id(funnels: Sequence[Funnel]) -> str:
 
 
 def definition_id(funnel: Funnel) -> str:
-    """Return the digest of a definition; an option that it does not use does not change it."""
+    """Return the digest of what a definition counts; an option that it does not use does not change it."""
     return _digest(_used(funnel))
 
 
 def _used(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        every = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        counting = [field for field in dataclasses.fields(value) if not field.metadata.get("is_export_only")]
+        every = [(field, getattr(value, field.name)) for field in counting]
         return {field.name: _used(own) for field, own in every if own != field.default}
     return [_used(inner) for inner in value] if isinstance(value, tuple) else value
 
