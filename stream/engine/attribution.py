@@ -52,7 +52,9 @@ class Attributions:
         return tuple([(*hit[:3], _with_id(hit[3], hit[1]), hit[4]) for hit in hits])
 
     def note(self, time_ms: int, hits: Sequence[Hit]) -> Note | None:
-        """Return what the events of an instant that serve a step say; None if that is nothing."""
+        """Return what the events of an instant that serve a step say; None if that is nothing, or not asked."""
+        if not (self._first or self._last):
+            return None
         said = [hit[3][0] for hit in sorted(hits, key=_id_of) if hit[3] is not None and hit[2] and hit[2][-1] >= 0]
         if not said:
             return None
