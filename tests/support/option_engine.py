@@ -61,7 +61,7 @@ def by_oracle(case: Case, splits: Sequence[Split] = ()) -> Found:
             for each in tried
         ),
         sorted(
-            Outcome(each.period[0], each.depth, "", _of_oracle(each.chain), segments_of_result(case, splits, each))
+            Outcome(each.period[0], each.depth, "", _of_oracle(each.chain), segments_of_result(splits, each))
             for each in results
             if not each.removed
         ),

@@ -61,7 +61,7 @@ def segments_of_attempt(case: Case, splits: Sequence[Split], attempt: Attempt) -
     return tuple(_value(split, attempt.entry, touches, attempt.chain) for split in splits)
 
 
-def segments_of_result(case: Case, splits: Sequence[Split], result: PeriodResult) -> tuple[str, ...]:
+def segments_of_result(splits: Sequence[Split], result: PeriodResult) -> tuple[str, ...]:
     """Return the values of a period result that counts."""
     chain = result.chain
     assert chain is not None
