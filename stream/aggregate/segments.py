@@ -31,7 +31,13 @@ class CountedValues:
         return value if value in self.known else OTHER
 
 
-def choose_shown(entered: Mapping[str, int], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Return the values to show: all of `always`, then the `limit` with most entrants, ties by value."""
-    ranked = sorted((value for value in entered if value not in always), key=lambda value: (-entered[value], value))
-    return always | frozenset(ranked[: max(0, limit - len(always))])
+def choose_shown(days: Iterable[Mapping[str, int]], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return the values to show, `limit` in all unless `always` are more: all of these, then those with most entrants.
+
+    days: how many entered with each value, by day; a day's values come before those that only the next one has. Ties
+    go by value.
+    """
+    ranked = dict.fromkeys(always)
+    for entered in days:
+        ranked.update(dict.fromkeys(sorted(entered, key=lambda value: (-entered[value], value))))
+    return frozenset(list(ranked)[: max(limit, len(always))])

@@ -26,7 +26,7 @@ import msgspec
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
 from stream.aggregate.cells import Cell, add_cell, decided, empty_cell, unconverted
-from stream.aggregate.gather import gather, gather_any, is_plain
+from stream.aggregate.gather import Gathered, gather, gather_any, is_plain
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
@@ -37,14 +37,18 @@ from stream.model.funnel import Attribution, Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
+DAY_MS = 86_400_000
 SLOTS_PER_LEDGER = 1000
 """A drop settles at most a 1000th of the window after it is certain."""
 KEPT_PERIODS = 3
+KEPT_DAYS = 3
+"""UTC days whose entries are known by value: today, the day before, and one more for a watermark that is behind."""
 
-WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
+WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES, DAY = "w", "l", "c", "p", "s", "v", "a", "d"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode
+_decode_count = msgspec.msgpack.Decoder(int).decode
 _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decode
 
 
@@ -70,6 +74,9 @@ class FunnelTotals:
         self.ledger = Ring(count, ledger_ms, never)
         self.closings = Ring(count, self._fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
+        self.days: dict[int, dict[Split, int]] = {}
+        """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
+        self._first_day_ms = -(1 << 61)
         self.settled: dict[Split, Cell] = {}
         # Without an event of its step a result has no value, although no event may lack one.
         by_step = [breakdown.attribution is Attribution.STEP for breakdown in definition.breakdowns]
@@ -122,7 +129,24 @@ class FunnelTotals:
                 add_cell(cells.setdefault(split, empty_cell(self.funnel.step_count)), cell)
                 self._changed.add((PERIOD, start_ms, split))
         self._take_ages(gathered.ages)
+        self._take_days(gathered)
         return gathered.corrections
+
+    def _take_days(self, gathered: Gathered) -> None:
+        """Add the entries to those of their UTC days; whoever only went on has entered before."""
+        if not self.counted:
+            return
+        entered: defaultdict[tuple[int, Segments], int] = defaultdict(int)
+        for (time_ms, segments), cell in gathered.open.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (time_ms, _, segments), cell in gathered.closed.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (day_ms, segments), count in entered.items():
+            if count and day_ms >= self._first_day_ms:
+                counts = self.days.setdefault(day_ms, {})
+                for split in self._splits(segments)[1:]:
+                    counts[split] = counts.get(split, 0) + count
+                    self._changed.add((DAY, day_ms, split))
 
     def _take_ages(self, ages: Mapping[Segments, AgeCounts]) -> None:
         """Add counts by age to the segments; those of the first breakdown are the whole, which has none of its own."""
@@ -156,6 +180,9 @@ class FunnelTotals:
         for start in sorted(self.periods)[:-KEPT_PERIODS]:
             if self.funnel.period_of(start)[1] + self.funnel.window_ms < last:
                 self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
+        self._first_day_ms = watermark_ms - watermark_ms % DAY_MS - (KEPT_DAYS - 1) * DAY_MS
+        for start in [start for start in self.days if start < self._first_day_ms]:
+            self._deleted += [(DAY, start, split) for split in self.days.pop(start)]
 
     def _settle(self, splits: dict[Split, Cell], *, closed: bool) -> None:
         for split, cell in splits.items():
@@ -179,7 +206,8 @@ class FunnelTotals:
             ring.dropped.clear()
         deleted += [self._key(kind, 0, start, split) for kind, start, split in self._deleted]
         for kind, start, split in self._changed:
-            cells = self.settled if kind == SETTLED else self.periods.get(start, {})
+            by_start: Mapping[int, Mapping[Split, Any]] = self.days if kind == DAY else self.periods
+            cells = self.settled if kind == SETTLED else by_start.get(start, {})
             if split in cells:
                 changed[self._key(kind, 0, start, split)] = _encode(cells[split])
         for breakdown, values in enumerate(self.counted):
@@ -205,6 +233,9 @@ class FunnelTotals:
             return
         if kind == AGES:
             self._stored_rule = (start_ms, split)
+            return
+        if kind == DAY:
+            self.days.setdefault(start_ms, {})[split] = _decode_count(blob)
             return
         cell = _decode_cell(blob)
         if kind == WINDOW:

@@ -39,8 +39,8 @@ class ActiveSet(msgspec.Struct):
     its counts were deleted, so states under the old number would take back what is no longer counted.
     digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets,
     newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
-    shown: breakdown values that all workers show by name (`worker.shown`), chosen at `shown_ms`;
-    the first choice ever was made at `first_shown_ms` (wall clock, ms).
+    shown: breakdown values that all workers show by name (`worker.shown`), chosen in the hour of `shown_ms`, which is
+    an `as_of`; None while none is.
     """
 
     id: str
@@ -48,8 +48,7 @@ class ActiveSet(msgspec.Struct):
     digests: dict[str, str]
     replaced: list[str] = []
     shown: dict[str, dict[str, list[str]]] = {}
-    shown_ms: int = 0
-    first_shown_ms: int = 0
+    shown_ms: int | None = None
     next_number: int = 0
     rules: dict[str, str] = {}
 
