@@ -32,8 +32,14 @@ class FunnelReport:
     actors: dict[tuple[PeriodStart, Split], Counts] = field(default_factory=dict)
 
     def splits(self) -> list[Split]:
-        """Return the whole funnel and each segment that occurs, largest first within its breakdown."""
+        """Return the whole funnel and each segment that occurs, largest first within its breakdown.
+
+        One that only actors have is there too: their value may come from other events than that of any attempt.
+        """
         whole = {split: counts.entered for (start, split), counts in self.attempts.items() if start is None}
+        for start, split in self.actors:
+            if start is None:
+                whole.setdefault(split, 0)
         return sorted(whole, key=lambda split: (split[0], -whole[split], split[1]))
 
     def periods(self) -> list[int]:
