@@ -31,7 +31,7 @@ from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
-from stream.model.funnel import Breakdown, Funnel, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
+from stream.model.funnel import Attribution, Breakdown, Funnel, Operator, Period, PeriodUnit, Predicate, Step, ValueRule
 from stream.model.result import Rollup
 from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings
@@ -85,6 +85,9 @@ class Case:
 
 def funnels_of(case: Case) -> tuple[Funnel, ...]:
     period = Period(PeriodUnit.HOUR if case.hourly else PeriodUnit.DAY)
+    attribution = (Attribution.FIRST_DEFINED, Attribution.LAST_TOUCH, Attribution.STEP)[case.seed % 3]
+    step = 2 if attribution is Attribution.STEP else None
+    touched = Breakdown("touched", ("device", "amount"), attribution, step, is_combined=case.seed % 2 == 0)
     return tuple(
         Funnel(
             f"f{number}",
@@ -99,7 +102,10 @@ def funnels_of(case: Case) -> tuple[Funnel, ...]:
                 for k, names in enumerate(shape.split(">"))
             ),
             window_ms,
-            breakdowns=(Breakdown("device", ("device",)), Breakdown("either", ("missing", "device")))[: number % 3],
+            breakdowns=(
+                *(Breakdown("device", ("device",)), Breakdown("either", ("missing", "device")))[: number % 3],
+                *(touched,) * (case.has_options and number > 0),
+            ),
             period=period,
             strict_time=case.has_options and number % 2 == 0,
         )

@@ -124,6 +124,19 @@ def test_what_is_remembered_of_events_is_no_more_than_what_kept_chains_could_ask
     assert max(notes) == most
 
 
+def test_an_event_out_of_order_that_gives_an_attempt_another_value_corrects_it():
+    funnels, _ = compiled(LAST_TOUCH)
+    table = ActorTable(funnels, str.encode, is_complete=True)
+    changes = []
+    for time_ms, name, text in ((0, "A", "x"), (5, "B", None), (3, "C", "y"), (4, "C", None)):
+        batch = by_actor([("u", time_ms, f"i{time_ms}", name, [text], -1)])
+        table.missing(batch)
+        changes.append([change for _, change in table.apply(batch, None).changes])
+    assert [sum(change.corrections for change in own) for own in changes] == [0, 0, 1, 0]
+    ((corrected,),) = changes[2:3]
+    assert [(each[1], each[3][0]) for each in (*corrected.taken, *corrected.given)] == [(2, ("x",)), (2, ("y",))]
+
+
 def test_a_chain_that_says_nothing_has_no_value():
     _, other = compiled(FIRST_TOUCH, LAST_TOUCH, step(2))
     assert other.touch_of_chain((5, None)) == (("__none__",) * 3, ())
