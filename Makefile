@@ -42,8 +42,8 @@ test-service: setup ## the tests against real servers
 test-chaos: setup ## kills, stops and rebalances, the long form
 	FUNNEL_CHAOS=long $(PYTEST) -m chaos
 
-fuzz: setup ## the laws, with many more random cases
-	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long $(PYTEST) tests/property tests/sim
+fuzz: setup ## the laws, with many more random cases (CASES of each option and pair, 50000)
+	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long CASES=$(or $(CASES),50000) $(PYTEST) tests/property tests/sim
 
 bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
 	$(BIN)/python -m tests.bench.run

@@ -26,17 +26,20 @@ class OptionCounts(msgspec.Struct, array_like=True):
 
     skipped: as in `model.result.Counts`. cleared: per step 1..n-1, how many of `Cell.at` an exclusion cleared, so
     that they are excluded and not dropped once they are decided. leaving: attempts that are pending until they are
-    decided and then count nowhere, with all they add; none of them is in the cell itself. An empty list is zeros.
+    decided and then count nowhere, with all they add; none of them is in the cell itself. actors: where units are
+    counted, of how many actors those of an entry period are. An empty list is zeros.
     """
 
     skipped: list[int] = []
     cleared: list[int] = []
     leaving: "Cell | None" = None
+    actors: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether it counts nothing."""
-        return not (any(self.skipped) or any(self.cleared)) and (self.leaving is None or self.leaving.is_empty)
+        has_counts = any(self.skipped) or any(self.cleared) or self.actors
+        return not has_counts and (self.leaving is None or self.leaving.is_empty)
 
 
 class Cell(msgspec.Struct, array_like=True):
@@ -115,6 +118,11 @@ def count_any(cell: Cell, best: int, chain: Sequence[Any], fate: Fate | None, si
         options = _options_of(cell)
         options.skipped = _bumped(options.skipped, step, len(cell.at) - 1, sign)
     _count_values(cell.values, 0, chain, sign)
+
+
+def count_distinct(cell: Cell, sign: int) -> None:
+    """Count an actor to whom units of the cell belong."""
+    _options_of(cell).actors += sign
 
 
 def times_of(chain: Sequence[Any]) -> list[tuple[int, int]]:
@@ -205,6 +213,7 @@ def _add_options(target: Cell, other: OptionCounts, sign: int) -> None:
     own = _options_of(target)
     own.skipped = add_lists(own.skipped, other.skipped, sign)
     own.cleared = add_lists(own.cleared, other.cleared, sign)
+    own.actors += sign * other.actors
     if other.leaving is not None:
         if own.leaving is None:
             own.leaving = empty_cell(len(target.at))
@@ -285,6 +294,7 @@ def add_outcomes(counts: Counts, cell: Cell, *, decided: bool) -> None:
     if options is None:
         return
     counts.skipped = add_lists(counts.skipped, options.skipped)
+    counts.actors += options.actors
     if not decided:
         if options.leaving is not None:
             add_outcomes(counts, options.leaving, decided=False)
@@ -300,4 +310,5 @@ def add_counts(target: Counts, other: Counts) -> None:
     target.excluded = add_lists(target.excluded, other.excluded)
     target.converted += other.converted
     target.skipped = add_lists(target.skipped, other.skipped)
+    target.actors += other.actors
     add_details(target, other)

@@ -30,6 +30,7 @@ class Gathered(NamedTuple):
     `open`: attempts that nothing but time closes, by (entry slot, segments); `closed`: conversions and attempts that
     an exclusion closed, by (entry slot, slot of the event that closed them, segments); `periods`: actors by (period
     start, segments). `ages`: counts by age by segments. `corrections`: attempts taken back because of an older event.
+    `actors`: where units are counted, distinct actors by period start.
     """
 
     open: Mapping[tuple[int, Segments], Cell]
@@ -37,15 +38,20 @@ class Gathered(NamedTuple):
     periods: Mapping[tuple[int, Segments], Cell]
     ages: Mapping[Segments, AgeCounts]
     corrections: int
+    actors: Mapping[int, int] = {}
 
 
 def is_plain(funnel: Funnel) -> bool:
-    """Whether `gather` is enough: no chain has a hole, no attempt has a fate, and entry events have all segments."""
+    """Whether `gather` is enough.
+
+    Then no chain has a hole, no attempt a fate, entry events have all segments, and actors are what is counted.
+    """
     has_holes = funnel.is_open or any(step.optional for step in funnel.steps)
-    return not has_holes and not funnel.exclusions and all(each.is_by_entry for each in funnel.breakdowns)
+    is_by_entry = all(breakdown.is_by_entry for breakdown in funnel.breakdowns)
+    return is_by_entry and not (has_holes or funnel.exclusions or funnel.counts_units)
 
 
-def gather_any(
+def gather_any(  # noqa: C901 (one loop, as `gather`)
     changes: Iterable[Change],
     step_count: int,
     fine_ms: int,
@@ -60,7 +66,10 @@ def gather_any(
     still_open, closed, entered = cells(), cells(), cells()
     ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     corrected = 0
-    for taken, given, taken_periods, given_periods, corrections in changes:
+    actors: defaultdict[int, int] = defaultdict(int)
+    for taken, given, taken_periods, given_periods, corrections, counted in changes:
+        for start_ms, sign in counted:
+            actors[start_ms] += sign
         for attempts, sign in ((taken, -1), (given, 1)):
             for entry_ms, best, chain, entry, _, fate in attempts:
                 slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
@@ -78,7 +87,7 @@ def gather_any(
                     entry = touch_of_chain(chain)
                     count_any(entered[start_ms, () if entry is None else entry[0]], best, chain, None, sign)
         corrected += corrections
-    return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
+    return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected, actors)
 
 
 def gather(  # noqa: C901 (one loop, for speed)
@@ -113,7 +122,7 @@ def gather(  # noqa: C901 (one loop, for speed)
             count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
 
     corrected = 0
-    for taken, given, taken_periods, given_periods, corrections in changes:
+    for taken, given, taken_periods, given_periods, corrections, _ in changes:
         if rule is not None:
             rule.count(ages, taken, given)
         if taken and given and _gets_further_in_its_cell(taken[0], given[0], step_count):

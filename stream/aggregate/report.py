@@ -8,9 +8,17 @@ Out: attempts and actors per step, times, values, breakdowns, and a trend by ent
 
 from dataclasses import dataclass, field
 
-from stream.aggregate.cells import Cell, add_outcomes, count_any, count_result, empty_cell, empty_counts
+from stream.aggregate.cells import (
+    Cell,
+    add_outcomes,
+    count_any,
+    count_distinct,
+    count_result,
+    empty_cell,
+    empty_counts,
+)
 from stream.aggregate.gather import is_plain
-from stream.aggregate.rings import Split
+from stream.aggregate.rings import WHOLE, Split
 from stream.aggregate.totals import splits_of, undecided_from_ms
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel
@@ -82,12 +90,16 @@ class Tally:
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for start_ms, _, _, best, chain in periods:
                 self._count_actor(start_ms, best, chain, sign)
+        for start_ms, sign in change.actors:
+            count_distinct(self._cell(self._actors, start_ms, WHOLE), sign)
 
     def take_range(self, change: Change) -> None:
         """Add one change's period results as those of the whole range."""
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for _, _, _, best, chain in periods:
                 self._count_actor(None, best, chain, sign)
+        for _, sign in change.actors:
+            count_distinct(self._cell(self._actors, None, WHOLE), sign)
 
     def _count_actor(self, start_ms: PeriodStart, best: int, chain: Path, sign: int) -> None:
         if not best:  # an exclusion took the actor out

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, add_cell, decided, empty_cell, unconverted
+from stream.aggregate.cells import Cell, add_cell, count_distinct, decided, empty_cell, unconverted
 from stream.aggregate.gather import Gathered, gather, gather_any, is_plain
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
@@ -123,11 +123,7 @@ class FunnelTotals:
                 if any(cell.at):
                     self.ledger.add(time_ms, split, Cell(cell.at))
                 self.closings.add(closed_ms, split, cell)
-        for (start_ms, segments), cell in gathered.periods.items():
-            cells = self.periods.setdefault(start_ms, {})
-            for split in self._splits(segments):
-                add_cell(cells.setdefault(split, empty_cell(self.funnel.step_count)), cell)
-                self._changed.add((PERIOD, start_ms, split))
+        self._take_periods(gathered)
         self._take_ages(gathered.ages)
         self._take_days(gathered)
         return gathered.corrections
@@ -147,6 +143,18 @@ class FunnelTotals:
                 for split in self._splits(segments)[1:]:
                     counts[split] = counts.get(split, 0) + count
                     self._changed.add((DAY, day_ms, split))
+
+    def _take_periods(self, gathered: Gathered) -> None:
+        for (start_ms, segments), cell in gathered.periods.items():
+            for split in self._splits(segments):
+                add_cell(self._period_cell(start_ms, split), cell)
+        for start_ms, count in gathered.actors.items():
+            count_distinct(self._period_cell(start_ms, WHOLE), count)
+
+    def _period_cell(self, start_ms: int, split: Split) -> Cell:
+        """Return the cell of an entry period, which is to be changed."""
+        self._changed.add((PERIOD, start_ms, split))
+        return self.periods.setdefault(start_ms, {}).setdefault(split, empty_cell(self.funnel.step_count))
 
     def _take_ages(self, ages: Mapping[Segments, AgeCounts]) -> None:
         """Add counts by age to the segments; those of the first breakdown are the whole, which has none of its own."""
@@ -294,9 +302,9 @@ class PartitionTotals:
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can bring some, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
-            for funnel, steps in serving[name]:
-                if funnel.definition.breakdowns and funnel.has_segments(steps):
-                    touch = funnel.touch(steps, properties)
+            for funnel, roles in serving[name]:
+                if funnel.definition.breakdowns and funnel.has_segments(roles):
+                    touch = funnel.touch(roles, properties)
                     if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])
 

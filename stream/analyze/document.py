@@ -101,7 +101,7 @@ def _funnel(
         return outcome(counts, definition, lambda step, since: times.of(split, step, since))
 
     def actors(split: Split) -> ActorsDoc:
-        return _actors(report.actors.get((None, split)), definition)
+        return _actors(report.actors.get((None, split)), definition, split)
 
     # What was taken back altogether has counts of 0.
     counted = [{split for (start, split), counts in own.items() if start is None and counts.entered}
@@ -210,7 +210,7 @@ def _step(  # noqa: PLR0913, PLR0917
     went_on, dropped = rates.get(number, (None, None))
     document = StepDoc(
         step=number,
-        name=step.name,
+        name=definition.labels[number - 1],
         reached=reached,
         reached_share=reached / entered if entered else None,
         conversion=went_on,
@@ -267,7 +267,7 @@ def _values(counts: Counts, step: int) -> list[ValueDoc]:
     ]
 
 
-def _actors(counts: Counts | None, definition: Funnel) -> ActorsDoc:
+def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> ActorsDoc:
     counts = empty_counts(len(definition.steps)) if counts is None else counts
     outcomes = outcomes_of(counts, optional_steps(definition))
     reached, entered = outcomes.reached, counts.entered
@@ -279,13 +279,14 @@ def _actors(counts: Counts | None, definition: Funnel) -> ActorsDoc:
         steps=[
             ActorStepDoc(
                 step=number,
-                name=step.name,
+                name=definition.labels[number - 1],
                 reached=reached[number - 1],
                 conversion=None if step.optional or number > len(shares) else shares[number - 1],
                 entered_at=_entered_at(outcomes, definition, number),
             )
             for number, step in enumerate(definition.steps, start=1)
         ],
+        distinct=counts.actors if definition.counts_units and split == WHOLE else UNSET,
     )
 
 
@@ -296,7 +297,7 @@ def live_funnels(rollup: Rollup, definitions: Sequence[Funnel]) -> list[LiveFunn
 
 
 def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
-    names = [step.name for step in definition.steps]
+    names = definition.labels
     optional = optional_steps(definition)
 
     def splits(rows: Iterable[Any]) -> list[SplitDoc]:
@@ -308,7 +309,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
     return LiveFunnelDoc(
         key=rollup.key,
         title=definition.title,
-        steps=names,
+        steps=list(names),
         since=None if rollup.since_ms is None else iso(rollup.since_ms),
         total=splits(rollup.total),
         settled=splits(rollup.settled),
@@ -329,6 +330,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
                 breakdown=row.breakdown,
                 segment=row.segment,
                 actors=outcome(row.counts, definition),
+                distinct=row.counts.actors if definition.counts_units and not row.breakdown else UNSET,
             )
             for row in rollup.periods
         ],

@@ -106,6 +106,10 @@ class ActorsDoc(_Strict):
     converted: Count
     conversion: Share | None
     steps: list[ActorStepDoc]
+    distinct: Annotated[
+        Count | UnsetType,
+        Meta(description="where sessions or held values are counted, which the other numbers are of: the actors"),
+    ] = UNSET
 
 
 class SegmentDoc(_Strict):
@@ -260,6 +264,7 @@ class LivePeriodDoc(_Strict):
     breakdown: str
     segment: str
     actors: OutcomeDoc
+    distinct: Annotated[Count | UnsetType, Meta(description="as of an analysis; for breakdown empty")] = UNSET
 
 
 class SplitDoc(_Strict):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.analyze.forms import (
+    ActorsDoc,
     AnalysisDoc,
     BreakdownDoc,
     DurationDoc,
@@ -54,8 +55,11 @@ def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
     out.print(f"{funnel.funnel}@{funnel.version}{title} · window {duration(funnel.window_seconds)}")
     actors = funnel.actors
     _show_outcome(funnel.attempts, out)
-    out.print(f"actors   {actors.entered} unique, {actors.converted} converted ({percent(actors.conversion)})")
-    _show_steps(funnel.attempts, out, [step.reached for step in actors.steps])
+    whose = f"actors   {actors.entered} unique"
+    if actors.distinct is not UNSET:
+        whose = f"units    {actors.entered} of {actors.distinct} actors"
+    out.print(f"{whose}, {actors.converted} converted ({percent(actors.conversion)})")
+    _show_steps(funnel.attempts, out, actors)
     _show_times(funnel.attempts, out)
     _show_values(funnel.attempts, out)
     for breakdown in funnel.breakdowns:
@@ -77,12 +81,14 @@ def _show_outcome(outcome: OutcomeDoc, out: Console) -> None:
     )
 
 
-def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -> None:
+def _show_steps(outcome: OutcomeDoc, out: Console, actors: ActorsDoc | None = None) -> None:
     is_open = outcome.steps[0].entered_at is not UNSET
     entered = ["entered"] if is_open else []
     excluded = ["excluded"] if outcome.excluded else []
     columns = ["step", *entered, "reached", "of all", "goes on", "drop-off", "dropped", *excluded, "pending"]
-    table = _table("", *columns, *(["actors"] if actors else []))
+    if actors is not None:
+        columns.append("actors" if actors.distinct is UNSET else "units")
+    table = _table("", *columns)
     for step in outcome.steps:
         is_optional = step.optional is True
         row = [f"{step.step} {_step_name(step)}"]
@@ -91,7 +97,9 @@ def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -
         row += [str(step.reached), percent(step.reached_share), percent(step.conversion), percent(step.dropoff)]
         stopped = [step.dropped, *([step.excluded] if excluded else []), step.pending]
         row += ["-" if is_optional else str(count) for count in stopped]
-        table.add_row(*row, *([str(actors[step.step - 1])] if actors else []))
+        if actors is not None:
+            row.append(str(actors.steps[step.step - 1].reached))
+        table.add_row(*row)
     out.print(table)
 
 
@@ -254,6 +262,11 @@ def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     _show_rows("Rolling windows", "window", rows, out)
     periods = [(row.start[:16].replace("T", " "), row.breakdown, row.segment, row.actors) for row in funnel.periods]
     _show_rows("Unique actors", "entered from", periods, out)
+    units = [
+        f"{row.start[:16].replace('T', ' ')} {row.distinct}" for row in funnel.periods if row.distinct is not UNSET
+    ]
+    if units:
+        out.print(f"Counted are units; they are of so many actors: {', '.join(units)}")
     _show_rows("Segments", "", [("", row.breakdown, row.segment, row.attempts) for row in funnel.total], out)
     for standing in funnel.occupancy:
         if not standing.breakdown:

@@ -40,7 +40,8 @@ NO_CAP = 1 << 62
 class Change(NamedTuple):
     """What a batch did to one actor's results; what is equal before and after is left out.
 
-    `corrections`: how many attempts were taken back because of an event older than the newest one.
+    corrections: how many attempts were taken back because of an event older than the newest one. actors: where an
+    actor counts in several units, (period start, 1 or -1) if it now counts in the period or no longer does.
     """
 
     taken: Sequence[Attempt] = ()
@@ -48,6 +49,7 @@ class Change(NamedTuple):
     taken_periods: Sequence[PeriodFold] = ()
     given_periods: Sequence[PeriodFold] = ()
     corrections: int = 0
+    actors: Sequence[tuple[int, int]] = ()
 
 
 def change_of(
@@ -57,7 +59,7 @@ def change_of(
     given_periods: Sequence[PeriodFold] = (),
 ) -> Change:
     """Return a change without corrections, at a third of what `Change(...)` costs."""
-    return tuple.__new__(Change, (taken, given, taken_periods, given_periods, 0))
+    return tuple.__new__(Change, (taken, given, taken_periods, given_periods, 0, ()))
 
 
 def advance(  # noqa: PLR0913, PLR0917

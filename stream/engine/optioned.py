@@ -9,14 +9,28 @@ these units (`engine.units`), in which events that belong to no single one happe
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 from stream.engine.advance import NO_CAP, Change, advance, has_hit
 from stream.engine.match import CompiledFunnel
 from stream.engine.roles import Hit
-from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, fold_of, refold, seal_entries, time_of
+from stream.engine.state import (
+    EMPTY_BASE,
+    PERIODS,
+    TIME,
+    Entry,
+    FunnelState,
+    expires_ms,
+    fold_away,
+    fold_of,
+    forget_periods,
+    refold,
+    seal_entries,
+    time_of,
+    undecided_in,
+)
 from stream.engine.units import Unit, UnitRule
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
@@ -56,15 +70,30 @@ def take_event(
         states = record[funnel.slot]
         if states is None:
             states = record[funnel.slot] = UnitStates()
+        before = _counted_in(states.entries.values())
         verdict, changes = _take_by_unit(funnel, funnel.units, states, hit, properties, bot_cap, limit_ms)
-        return verdict, changes, 0
+        return verdict, [*changes, *_actor_change(before, _counted_in(states.entries.values()))], 0
     entries: list[Entry] = record[funnel.slot] or [EMPTY_BASE]
     verdicts: list[Verdict] = []
     state = FunnelState(entries)
     change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
     record[funnel.slot] = state.entries
     position = len(entries) if time_ms > entries[-1][TIME] else 0
-    return verdicts[0], () if change is None else (change,), position
+    changes = [] if change is None else [change]
+    if funnel.definition.counts_units:
+        changes += _actor_change(_counted_in([entries]), _counted_in([state.entries]))
+    return verdicts[0], changes, position
+
+
+def _counted_in(states: Iterable[list[Entry]]) -> set[int]:
+    """Return the starts of the entry periods in which an actor counts with any of its units."""
+    return {start_ms for entries in states for start_ms, _, _, best, _ in entries[-1][PERIODS] if best}
+
+
+def _actor_change(before: set[int], after: set[int]) -> list[Change]:
+    if before == after:
+        return []
+    return [Change(actors=[(start, 1) for start in after - before] + [(start, -1) for start in before - after])]
 
 
 def _take_by_unit(  # noqa: PLR0913, PLR0917
@@ -137,12 +166,18 @@ def _advanced(
 
 def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> None:
     """Fold for good everything strictly below `limit_ms`, in place, and forget units that say nothing any more."""
+    options: Any = funnel.options
+    floored_ms = limit_ms - limit_ms % options.granularity_ms
+    for entries in states.entries.values():
+        fold_away(entries, floored_ms)
+    # The actor counts in a period by all its units.
+    undecided = {start for own in states.entries.values() for start in undecided_in(funnel, own, floored_ms)}
     for unit, entries in list(states.entries.items()):
-        seal_entries(funnel, entries, limit_ms)
+        forget_periods(funnel, entries, floored_ms, undecided)
         end_ms = expires_ms(funnel, FunnelState(entries))
-        if end_ms is not None and end_ms < limit_ms:
+        if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in([entries])):
             del states.entries[unit]
-    states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]
+    states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= floored_ms]
 
 
 def seal_in_record(record: list[Any], funnel: CompiledFunnel, limit_ms: int) -> None:

@@ -136,6 +136,11 @@ ACTORS = Series(
     "funnel_actors", Kind.GAUGE,
     "Unique actors that entered in the period and reached the step", "actors", (*PERIOD, "step"),
 )  # fmt: skip
+DISTINCT_ACTORS = Series(
+    "funnel_distinct_actors", Kind.GAUGE,
+    "Actors that entered in the period, where sessions or held values are counted", "actors",
+    (*FUNNEL, "period", "unit"),
+)  # fmt: skip
 PERIOD_START = Series(
     "funnel_period_start_seconds", Kind.GAUGE,
     "Unix time at which the period began", "seconds", (*FUNNEL, "period", "unit"),
@@ -252,7 +257,7 @@ ABOUT_FUNNELS: tuple[Series, ...] = (
     ENTERED, REACHED, ENTERED_AT, CONVERTED, DROPPED, EXCLUDED, PENDING,
     CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE, AGE_MATCHED, VALUE, VALUE_EVENTS,
     WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
-    STAGE_ACTORS, ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
+    STAGE_ACTORS, ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,
 )  # fmt: skip
 ABOUT_PROCESS: tuple[Series, ...] = (

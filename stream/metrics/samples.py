@@ -120,8 +120,8 @@ def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Fl
 
 def _definition(lines: Lines, funnel: Funnel, rollup: FunnelRollup, identity: str) -> None:
     name = names.STEP_INFO.name
-    for number, step in enumerate(funnel.steps, start=1):
-        about = labels(step=str(number), step_name=step.name, stage=step.stage, group=step.group)
+    for number, (step, label) in enumerate(zip(funnel.steps, funnel.labels, strict=True), start=1):
+        about = labels(step=str(number), step_name=label, stage=step.stage, group=step.group)
         lines[name].append(f"{name}{{{identity},{about}}} 1")
     name = names.CONVERSION_WINDOW.name
     lines[name].append(f"{name}{{{identity}}} {seconds(funnel.window_ms)}")
@@ -196,6 +196,8 @@ def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int
         for row in rows:
             base = f"{at},{labels(breakdown=row.breakdown, segment=row.segment)}"
             per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
+            if funnel.counts_units and not row.breakdown:
+                _one(found.total, names.DISTINCT_ACTORS.name, at, row.counts.actors)
 
 
 def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor, optional: Collection[int]) -> None:

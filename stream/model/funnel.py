@@ -199,6 +199,18 @@ class Funnel:
         return f"{self.name}@{self.version}"
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What is reached, by step: the steps' names; in any order how many of them, whichever they are."""
+        if self.order is Order.ANY:
+            return tuple(f"any {count} of {len(self.steps)}" for count in range(1, len(self.steps) + 1))
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def counts_units(self) -> bool:
+        """Whether an actor counts several times: once per session, or per value that a chain holds constant."""
+        return bool(self.hold) or self.session is not None
+
+    @property
     def needed_properties(self) -> tuple[str, ...]:
         """Property paths that counting this funnel reads, sorted, without repeats."""
         paths = {path for breakdown in self.breakdowns for path in breakdown.properties}

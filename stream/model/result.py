@@ -41,6 +41,7 @@ class Counts(msgspec.Struct, array_like=True):
     values: step -> currency -> exact sum and count.
     skipped: per step 1..n-1, how many of those that came as far or further have no event of it in their chain: it
     is optional, or lies before the step they entered at. Empty for zeros.
+    actors: of how many actors the counted units of an entry period are; 0 where an actor is the unit.
     """
 
     pending: list[int]
@@ -51,6 +52,7 @@ class Counts(msgspec.Struct, array_like=True):
     duration_ms: dict[int, int] = {}
     values: dict[int, dict[str, Money]] = {}
     skipped: list[int] = []
+    actors: int = 0
 
     @property
     def entered(self) -> int:

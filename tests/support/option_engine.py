@@ -43,16 +43,18 @@ class Outcome(NamedTuple):
 
 
 class Found(NamedTuple):
-    """All results of an actor, sorted."""
+    """All results of an actor, sorted; `entered`: where units are counted, the periods in which the actor counts."""
 
     attempts: list[Outcome]
     periods: list[Outcome]
+    entered: list[int]
 
 
 def by_oracle(case: Case, splits: Sequence[Split] = ()) -> Found:
     """Return what the oracle says."""
     tried = attempts(case.events, case.funnel, case.as_of, case.periods)
     results = actor_results(case.events, case.funnel, case.periods, case.as_of)
+    counts_units = bool(case.funnel.hold) or case.funnel.session is not None or case.funnel.session_gap is not None
     return Found(
         sorted(
             Outcome(
@@ -65,6 +67,7 @@ def by_oracle(case: Case, splits: Sequence[Split] = ()) -> Found:
             for each in results
             if not each.removed
         ),
+        sorted({each.period[0] for each in results if not each.removed}) if counts_units else [],
     )
 
 
@@ -106,6 +109,7 @@ class _Run:
         self._stored: dict[bytes, bytes] = {}
         self._attempts: Counter[Any] = Counter()
         self._periods: Counter[Any] = Counter()
+        self._entered: Counter[int] = Counter()
         self._watermark_ms: int | None = None
 
     def _period_of(self, time_ms: int) -> tuple[int, int]:
@@ -133,6 +137,8 @@ class _Run:
                     self._attempts[attempt] += sign
                 for start_ms, _, _, level, chain in results:
                     self._periods[start_ms, level, chain] += sign
+            for start_ms, sign in change.actors:
+                self._entered[start_ms] += sign
         self._stored.update(applied.states)
         for key, addition in applied.additions:
             self._stored[key] += addition
@@ -169,7 +175,7 @@ class _Run:
             for start, level, chain in self._periods.elements()
             if level
         ]
-        return Found(sorted(tried), sorted(results))
+        return Found(sorted(tried), sorted(results), sorted(self._entered.elements()))
 
     def _outcome(self, attempt: Any) -> str:
         entry_ms, best, _, _, _, fate = attempt

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from stream.aggregate.cells import empty_counts
+from stream.aggregate.outcomes import optional_steps, outcomes_of
 from stream.aggregate.rings import WHOLE
 from stream.analyze.count import LogCount
 from stream.ingest.admission import UNLIMITED
@@ -30,12 +32,20 @@ from support.oracle import OEvent
 
 
 class Numbers(NamedTuple):
-    """Attempts by outcome; those that did not convert by the step at which they stopped; actors by depth."""
+    """Attempts that converted; per step those that reached it, entered there and stopped there; actors by depth.
+
+    What stopped at an optional step counts at the required step before it. distinct: where units are counted, the
+    actors that have one.
+    """
 
     converted: int
+    reached: tuple[int, ...]
+    entered_at: tuple[int, ...]
     dropped_at: tuple[int, ...]
+    excluded_at: tuple[int, ...]
     pending_at: tuple[int, ...]
     actors_at: tuple[int, ...]
+    distinct: int = 0
 
 
 def product_breakdown(split: Split, name: str) -> Breakdown:
@@ -100,12 +110,18 @@ def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of
     ]
     count.take(0, lines, [None] * len(lines), range(len(lines)), "file:")
     (report,) = count.finish(as_of_ms).reports
-    last = len(defined.steps)
-    attempts, actors_at = report.attempts.get((None, WHOLE)), [0] * last
-    depths = report.actors.get((None, WHOLE))
-    if depths is not None:
-        stopped = [a + b for a, b in zip(depths.dropped, depths.pending, strict=True)]
-        actors_at = [*stopped, depths.converted]
-    if attempts is None:
-        return Numbers(0, (0,) * (last - 1), (0,) * (last - 1), tuple(actors_at))
-    return Numbers(attempts.converted, tuple(attempts.dropped), tuple(attempts.pending), tuple(actors_at))
+    none = empty_counts(len(defined.steps))
+    attempts = report.attempts.get((None, WHOLE), none)
+    depths = report.actors.get((None, WHOLE), none)
+    outcomes = outcomes_of(attempts, optional_steps(report.funnel.definition))
+    stopped = [a + b for a, b in zip(depths.dropped, depths.pending, strict=True)]
+    return Numbers(
+        attempts.converted,
+        tuple(outcomes.reached),
+        tuple(outcomes.entered_at),
+        (*outcomes.dropped, 0),
+        (*outcomes.excluded, 0),
+        (*outcomes.pending, 0),
+        (*stopped, depths.converted),
+        depths.actors,
+    )

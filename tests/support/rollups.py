@@ -4,7 +4,9 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from stream.model.funnel import Breakdown, Funnel, Period, Step, ValueRule
+import msgspec
+
+from stream.model.funnel import Breakdown, Funnel, Period, Session, Step, ValueRule
 from stream.model.result import (
     BUCKETS,
     DURATION_BOUNDS_S,
@@ -49,6 +51,7 @@ TOUR = Funnel(
     ),
     window_ms=1_800_000,
     is_open=True,
+    session=Session(property="visit"),
 )
 
 
@@ -124,7 +127,10 @@ def shop_rollup() -> FunnelRollup:
 
 
 def tour_rollup() -> FunnelRollup:
-    """`tour@1`: 17 entered, 12 of them at step 1, 4 at step 3 and 1 at step 4; 4 have the optional step 2."""
+    """`tour@1`: 17 entered, 12 of them at step 1, 4 at step 3 and 1 at step 4; 4 have the optional step 2.
+
+    What is counted are visits, today of 6 actors.
+    """
     counts = make_counts([1, 2, 1], [1, 1, 2], 9, seconds={0: [60] * 9, 2: [5] * 4, 3: [10] * 7, 4: [30] * 8})
     counts.skipped = [5, 11, 1]
     settled = make_counts([0, 0, 0], [1, 1, 2], 9, seconds={0: [60] * 9, 2: [5] * 5, 3: [10] * 8, 4: [30] * 8})
@@ -135,7 +141,7 @@ def tour_rollup() -> FunnelRollup:
         since_ms=AS_OF_MS - DAY_MS,
         windows=[WindowRow("1h", False, "", "", counts)],
         occupancy=[OccupancyRow("", "", [3, 0, 1, 9])],
-        periods=[PeriodRow(AS_OF_MS - AS_OF_MS % DAY_MS, "", "", counts)],
+        periods=[PeriodRow(TODAY_MS, "", "", msgspec.structs.replace(counts, actors=6))],
         settled=[SplitRow("", "", settled)],
         total=[SplitRow("", "", counts)],
         ages=[AgeRow("1h", "15m", "", "", [10, 0, 8], [5, 0, 6])],

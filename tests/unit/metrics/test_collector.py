@@ -122,6 +122,14 @@ def test_of_an_open_funnel_those_that_entered_at_a_step_did_not_go_on_to_it(all_
     assert by_step(all_shown, "funnel_age_matched_conversion_ratio", **ages) == {1: 0.5, 3: 0.75}
 
 
+def test_where_visits_are_counted_the_actors_stand_beside(all_shown):
+    today = {"period": "current", "unit": "day"}
+    tour = {"funnel": "tour", "version": "1"} | today
+    assert all_shown("funnel_distinct_actors", **tour) == 6
+    assert by_step(all_shown, "funnel_actors", **tour, breakdown="", segment="") == {1: 12, 2: 4, 3: 11, 4: 9}
+    assert all_shown("funnel_distinct_actors", **FUNNEL | today) is None
+
+
 def test_a_plain_funnel_has_neither(all_shown):
     assert not by_step(all_shown, "funnel_entered_at", **WINDOW)
     assert not by_step(all_shown, "funnel_optional_step_ratio", **WINDOW)
