@@ -130,11 +130,6 @@ def times_of(chain: Sequence[Any]) -> list[tuple[int, int]]:
     return [(step, time_ms) for step, time_ms in enumerate(chain[::2], start=1) if time_ms is not None]
 
 
-def first_touch(chain: Sequence[Any]) -> Any:
-    """Return the touch of a chain's first event, None if that says nothing."""
-    return next(touch for time_ms, touch in zip(chain[::2], chain[1::2], strict=True) if time_ms is not None)
-
-
 def _options_of(cell: Cell) -> OptionCounts:
     if cell.options is None:
         cell.options = OptionCounts()

@@ -9,13 +9,16 @@ for each of these, and not once for each attempt.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell, first_touch
+from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell
 from stream.engine.advance import Change
 from stream.engine.attempts import Attempt, PeriodFold
+from stream.engine.attribution import entry_touch
+from stream.engine.chains import Chain
+from stream.engine.roles import Touch
 from stream.model.funnel import Funnel
 
 _Place = TypeVar("_Place")
@@ -39,13 +42,21 @@ class Gathered(NamedTuple):
 
 
 def is_plain(funnel: Funnel) -> bool:
-    """Whether `gather` is enough: no chain has a hole, no attempt a fate, and actors are what is counted."""
+    """Whether `gather` is enough.
+
+    Then no chain has a hole, no attempt a fate, entry events have all segments, and actors are what is counted.
+    """
     has_holes = funnel.is_open or any(step.optional for step in funnel.steps)
-    return not (has_holes or funnel.exclusions or funnel.counts_units)
+    is_by_entry = all(breakdown.is_by_entry for breakdown in funnel.breakdowns)
+    return is_by_entry and not (has_holes or funnel.exclusions or funnel.counts_units)
 
 
 def gather_any(  # noqa: C901 (one loop, as `gather`)
-    changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None
+    changes: Iterable[Change],
+    step_count: int,
+    fine_ms: int,
+    rule: AgeRule | None = None,
+    touch_of_chain: Callable[[Chain], Touch | None] = entry_touch,
 ) -> Gathered:
     """Do what `gather` does for a funnel with any options; for a plain one it says the same, more slowly."""
 
@@ -73,7 +84,7 @@ def gather_any(  # noqa: C901 (one loop, as `gather`)
         for periods, sign in ((taken_periods, -1), (given_periods, 1)):
             for start_ms, _, _, best, chain in periods:
                 if best:  # else an exclusion took the actor out
-                    entry = first_touch(chain)
+                    entry = touch_of_chain(chain)
                     count_any(entered[start_ms, () if entry is None else entry[0]], best, chain, None, sign)
         corrected += corrections
     return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected, actors)

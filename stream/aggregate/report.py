@@ -16,7 +16,6 @@ from stream.aggregate.cells import (
     count_result,
     empty_cell,
     empty_counts,
-    first_touch,
 )
 from stream.aggregate.gather import is_plain
 from stream.aggregate.rings import WHOLE, Split
@@ -41,8 +40,14 @@ class FunnelReport:
     actors: dict[tuple[PeriodStart, Split], Counts] = field(default_factory=dict)
 
     def splits(self) -> list[Split]:
-        """Return the whole funnel and each segment that occurs, largest first within its breakdown."""
+        """Return the whole funnel and each segment that occurs, largest first within its breakdown.
+
+        One that only actors have is there too: their value may come from other events than that of any attempt.
+        """
         whole = {split: counts.entered for (start, split), counts in self.attempts.items() if start is None}
+        for start, split in self.actors:
+            if start is None:
+                whole.setdefault(split, 0)
         return sorted(whole, key=lambda split: (split[0], -whole[split], split[1]))
 
     def periods(self) -> list[int]:
@@ -99,7 +104,7 @@ class Tally:
     def _count_actor(self, start_ms: PeriodStart, best: int, chain: Path, sign: int) -> None:
         if not best:  # an exclusion took the actor out
             return
-        for split in splits_of(chain[1] if self._is_plain else first_touch(chain)):
+        for split in splits_of(chain[1] if self._is_plain else self._funnel.touch_of_chain(chain)):
             cell = self._cell(self._actors, start_ms, split)
             if self._is_plain:
                 count_result(cell, best, chain, sign)

@@ -18,7 +18,7 @@ from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, co
 from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
-from stream.aggregate.totals import FunnelTotals, undecided_from_ms
+from stream.aggregate.totals import DAY_MS, FunnelTotals, undecided_from_ms
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -62,25 +62,29 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
                 ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
             ).items()
         ],
-        largest=_largest_values(totals, names),
+        largest=_largest_values(totals, as_of_ms, names, shown),
         ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
         optional=optional_steps(definition),
         is_open=definition.is_open,
     )
 
 
-def _largest_values(totals: FunnelTotals, names: list[str]) -> dict[str, dict[str, int]]:
-    """Return per breakdown the values with most entrants in the longest rolling window."""
-    if len(names) == 1 or not totals.windows:
-        return {}
-    longest = max(totals.windows, key=lambda ring: ring.keep_ms)
-    entered: dict[str, dict[str, int]] = {name: {} for name in names[1:]}
-    for splits in longest.slots.values():
-        for (breakdown, value), cell in splits.items():
-            if breakdown and cell.has_attempts:
-                known = entered[names[breakdown]]
-                known[value] = known.get(value, 0) + sum(cell.at) + sum(cell.excluded)
-    return {name: dict(sorted(known.items(), key=_rank)[:CANDIDATES]) for name, known in entered.items()}
+def _largest_values(
+    totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
+) -> dict[str, dict[int, dict[str, int]]]:
+    """Return per breakdown and UTC day, that of `as_of_ms` and the one before it, the values with most entrants."""
+    today_ms = as_of_ms - as_of_ms % DAY_MS
+    largest: dict[str, dict[int, dict[str, int]]] = {name: {} for name in names[1:]}
+    for day_ms in (today_ms - DAY_MS, today_ms):
+        entered: dict[int, dict[str, int]] = {}
+        for (breakdown, value), count in totals.days.get(day_ms, {}).items():
+            if value != OTHER and count > 0:  # others are not known by name
+                entered.setdefault(breakdown, {})[value] = count
+        for breakdown, known in entered.items():
+            # Where more values are shown than is usual, more are needed to choose among.
+            most = max(CANDIDATES, 2 * len(shown.get(breakdown, ())))
+            largest[names[breakdown]][day_ms] = dict(sorted(known.items(), key=_rank)[:most])
+    return largest
 
 
 def _rank(item: tuple[str, int]) -> tuple[int, str]:
@@ -263,13 +267,14 @@ def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
     )
 
 
-def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[str, int]]:
-    merged: dict[str, dict[str, int]] = {}
+def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[int, dict[str, int]]]:
+    merged: dict[str, dict[int, dict[str, int]]] = {}
     for part in parts:
-        for breakdown, entered in part.largest.items():
-            known = merged.setdefault(breakdown, {})
-            for value, count in entered.items():
-                known[value] = known.get(value, 0) + count
+        for breakdown, days in part.largest.items():
+            for day_ms, entered in days.items():
+                known = merged.setdefault(breakdown, {}).setdefault(day_ms, {})
+                for value, count in entered.items():
+                    known[value] = known.get(value, 0) + count
     return merged
 
 

@@ -18,6 +18,7 @@ by the slot of their entry plus the window.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import gcd
 from typing import Any
 
@@ -30,19 +31,24 @@ from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, Served
+from stream.engine.touches import NO_VALUE
 from stream.model.event import AdmittedEvent, Kind
-from stream.model.funnel import Funnel
+from stream.model.funnel import Attribution, Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
+DAY_MS = 86_400_000
 SLOTS_PER_LEDGER = 1000
 """A drop settles at most a 1000th of the window after it is certain."""
 KEPT_PERIODS = 3
+KEPT_DAYS = 3
+"""UTC days whose entries are known by value: today, the day before, and one more for a watermark that is behind."""
 
-WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
+WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES, DAY = "w", "l", "c", "p", "s", "v", "a", "d"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode
+_decode_count = msgspec.msgpack.Decoder(int).decode
 _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decode
 
 
@@ -60,7 +66,7 @@ class FunnelTotals:
         required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
         ages_ms = tuple(age.age_ms for age in self.ages)
         self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
-        self._gather = gather if is_plain(definition) else gather_any
+        self._gather = gather if is_plain(definition) else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
         self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
@@ -68,8 +74,13 @@ class FunnelTotals:
         self.ledger = Ring(count, ledger_ms, never)
         self.closings = Ring(count, self._fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
+        self.days: dict[int, dict[Split, int]] = {}
+        """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
+        self._first_day_ms = -(1 << 61)
         self.settled: dict[Split, Cell] = {}
-        self.counted = [CountedValues() for _ in funnel.definition.breakdowns]
+        # Without an event of its step a result has no value, although no event may lack one.
+        by_step = [breakdown.attribution is Attribution.STEP for breakdown in definition.breakdowns]
+        self.counted = [CountedValues(always=(NO_VALUE,) if each else ()) for each in by_step]
         self._noted: set[tuple[str, ...]] = set()
         self._changed: set[tuple[str, int, Split]] = set()
         self._deleted: list[tuple[str, int, Split]] = []
@@ -85,7 +96,7 @@ class FunnelTotals:
         return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
-        """Note the breakdown values of an event that can enter; in log order, the first have a count of their own."""
+        """Note the breakdown values of an event; in log order, the first have a count of their own."""
         if segments not in self._noted:
             if len(self._noted) >= MAX_COUNTED:
                 self._noted.clear()
@@ -114,7 +125,24 @@ class FunnelTotals:
                 self.closings.add(closed_ms, split, cell)
         self._take_periods(gathered)
         self._take_ages(gathered.ages)
+        self._take_days(gathered)
         return gathered.corrections
+
+    def _take_days(self, gathered: Gathered) -> None:
+        """Add the entries to those of their UTC days; whoever only went on has entered before."""
+        if not self.counted:
+            return
+        entered: defaultdict[tuple[int, Segments], int] = defaultdict(int)
+        for (time_ms, segments), cell in gathered.open.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (time_ms, _, segments), cell in gathered.closed.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (day_ms, segments), count in entered.items():
+            if count and day_ms >= self._first_day_ms:
+                counts = self.days.setdefault(day_ms, {})
+                for split in self._splits(segments)[1:]:
+                    counts[split] = counts.get(split, 0) + count
+                    self._changed.add((DAY, day_ms, split))
 
     def _take_periods(self, gathered: Gathered) -> None:
         for (start_ms, segments), cell in gathered.periods.items():
@@ -160,6 +188,9 @@ class FunnelTotals:
         for start in sorted(self.periods)[:-KEPT_PERIODS]:
             if self.funnel.period_of(start)[1] + self.funnel.window_ms < last:
                 self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
+        self._first_day_ms = watermark_ms - watermark_ms % DAY_MS - (KEPT_DAYS - 1) * DAY_MS
+        for start in [start for start in self.days if start < self._first_day_ms]:
+            self._deleted += [(DAY, start, split) for split in self.days.pop(start)]
 
     def _settle(self, splits: dict[Split, Cell], *, closed: bool) -> None:
         for split, cell in splits.items():
@@ -183,7 +214,8 @@ class FunnelTotals:
             ring.dropped.clear()
         deleted += [self._key(kind, 0, start, split) for kind, start, split in self._deleted]
         for kind, start, split in self._changed:
-            cells = self.settled if kind == SETTLED else self.periods.get(start, {})
+            by_start: Mapping[int, Mapping[Split, Any]] = self.days if kind == DAY else self.periods
+            cells = self.settled if kind == SETTLED else by_start.get(start, {})
             if split in cells:
                 changed[self._key(kind, 0, start, split)] = _encode(cells[split])
         for breakdown, values in enumerate(self.counted):
@@ -209,6 +241,9 @@ class FunnelTotals:
             return
         if kind == AGES:
             self._stored_rule = (start_ms, split)
+            return
+        if kind == DAY:
+            self.days.setdefault(start_ms, {})[split] = _decode_count(blob)
             return
         cell = _decode_cell(blob)
         if kind == WINDOW:
@@ -250,7 +285,7 @@ def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
 
 
 def splits_of(touch: Any) -> tuple[Split, ...]:
-    """Return the whole funnel and each breakdown's value of an entry event's touch."""
+    """Return the whole funnel and each breakdown's value of a touch."""
     if touch is None or not touch[0]:
         return (WHOLE,)
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
@@ -265,10 +300,10 @@ class PartitionTotals:
         self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
-        """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
+        """Note the breakdown values of the events that can bring some, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
             for funnel, roles in serving[name]:
-                if funnel.definition.breakdowns and (funnel.options is not None or roles[0] == 0):
+                if funnel.definition.breakdowns and funnel.has_segments(roles):
                     touch = funnel.touch(roles, properties)
                     if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])

@@ -118,7 +118,10 @@ def _funnel(
     def actors(split: Split) -> ActorsDoc:
         return _actors(report.actors.get((None, split)), definition, split)
 
-    splits = [split for split in report.splits() if split != WHOLE and report.attempts[None, split].entered]
+    # What was taken back altogether has counts of 0.
+    counted = [{split for (start, split), counts in own.items() if start is None and counts.entered}
+               for own in (report.attempts, report.actors)]  # fmt: skip
+    splits = [split for split in report.splits() if split != WHOLE and any(split in own for own in counted)]
     return FunnelDoc(
         funnel=definition.name,
         version=definition.version,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stream.errors import Problem, SettingsError
-from stream.model.funnel import Funnel, Order
+from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
@@ -108,13 +108,21 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
     if options:
         lines.append("  options  " + ", ".join(options))
     if funnel.breakdowns:
-        lines.append("  split by " + ", ".join(breakdown.name for breakdown in funnel.breakdowns))
+        lines.append("  split by " + ", ".join(_breakdown_text(funnel, each) for each in funnel.breakdowns))
     for window in rolling:
         slots = window.matured_slots(funnel.window_ms)
         if slots > KEPT_SLOTS_LIMIT:
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
             lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines
+
+
+def _breakdown_text(funnel: Funnel, breakdown: Breakdown) -> str:
+    """Return a breakdown's name, and its attribution if it is not the entry event's."""
+    if breakdown.attribution is Attribution.FIRST_TOUCH:
+        return breakdown.name
+    step = "" if breakdown.step is None else f" {funnel.steps[breakdown.step - 1].name}"
+    return f"{breakdown.name} ({breakdown.attribution}{step})"
 
 
 def _options_of(funnel: Funnel) -> Iterator[str]:

@@ -187,7 +187,8 @@ def _corrections(taken: list[Attempt], given: list[Attempt]) -> int:
 
 
 def _goes_on(old: Attempt, new: Attempt) -> bool:
-    return old[0] == new[0] and old[2] == new[2][: len(old[2])] and first_times(old) == first_times(new)[: old[1]]
+    is_longer = old[2] == new[2][: len(old[2])] and first_times(old) == first_times(new)[: old[1]]
+    return is_longer and old[0] == new[0] and old[3] == new[3]
 
 
 def _period_difference(

@@ -71,6 +71,10 @@ class AnyOrder:
 
     # Kept
 
+    def starts(self, kept: Iterable[Hit]) -> set[int]:
+        """Return when chains of what is kept begin: any of the events may be the first."""
+        return {hit[0] for hit in kept}
+
     def clearing(self, chain: Chain, now_ms: int, excluding: Collection[int]) -> Collection[int]:
         """Return which of the exclusions of an instant clear the chain: all, if it began before."""
         return excluding if start_of(chain) < now_ms else ()
@@ -191,4 +195,5 @@ def _at_level(touch: Touch | None, level: int) -> Touch | None:
     if touch is None or not touch[1]:
         return touch
     _, currency, amount = touch[1][0]
-    return touch[0], ((level, currency, amount),)
+    at_level: Touch = (touch[0], ((level, currency, amount),), *touch[2:])
+    return at_level

@@ -217,6 +217,10 @@ class Chains:
 
     # Kept
 
+    def starts(self, kept: Iterable[Chain]) -> set[int]:
+        """Return when the kept chains begin."""
+        return {start_of(chain) for chain in kept}
+
     def clearing(self, chain: Chain, now_ms: int, excluding: Collection[int]) -> Collection[int]:
         """Return which of the exclusions of an instant clear the chain: its range has begun before, and not ended."""
         level = level_of(chain)

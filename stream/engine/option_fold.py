@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from stream.engine.any_order import AnyOrder
 from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
+from stream.engine.attribution import Attributions, Note, attributions_of, entry_touch
 from stream.engine.chains import Chain, Chains, Openers, at_least, entry_of, level_of, start_of
 from stream.engine.periods import PeriodOf, period_of
-from stream.engine.roles import Hit, Touch
+from stream.engine.roles import Hit
 from stream.engine.ties import Instant, instant_of
 from stream.model.funnel import Effect, Funnel, Order
 
@@ -28,6 +29,7 @@ class Standing(NamedTuple):
     kept: of the attempts. since_ms, seen_ms: when its session began, and its newest event; None in a funnel
     without a gap rule. anchored_ms: end of the newest period in which a chain has started; None unless only the
     first event of a period starts one. every: as `kept`, with nothing consumed; () unless the funnel is open.
+    notes: what events said for breakdowns since the kept chains began; () where only entry events are asked.
     """
 
     kept: Kept = ()
@@ -35,6 +37,7 @@ class Standing(NamedTuple):
     seen_ms: int | None = None
     anchored_ms: int | None = None
     every: Kept = ()
+    notes: tuple[Note, ...] = ()
 
 
 NO_STANDING: Final = Standing()
@@ -83,14 +86,17 @@ class Options:
         self.anchor_of = period_of(funnel.period) if funnel.entry_first else None
         effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
         self._removing = frozenset(place for place, effect in effects if effect is Effect.REMOVE_ACTOR)
+        self._attributions = attributions_of(funnel)
 
     def advance(
         self, fold: Fold, time_ms: int, hits: Sequence[Hit], period_of_entry: PeriodOf
     ) -> tuple[Fold, tuple[Attempt, ...]]:
         """Take in one tie group; returns the fold after it and the attempts that it closed."""
         standing: Standing = fold[0] or NO_STANDING
-        kept, since_ms, seen_ms, anchored_ms, every = standing
+        kept, since_ms, seen_ms, anchored_ms, every, notes = standing
         attempt, periods = fold[1], fold[2]
+        if self._attributions is not None:
+            hits = self._attributions.with_ids(hits)
         instant = instant_of(time_ms, hits, self._step_count)
         closed: list[Attempt] = []
         if attempt is not None and time_ms - attempt[0] > self._window_ms:
@@ -102,12 +108,17 @@ class Options:
                 closed += [] if attempt is None else [attempt]
                 attempt = None
                 periods = tuple([_ended(period) for period in periods if period[3]])
-                kept, since_ms, anchored_ms, every = (), time_ms, None, ()
+                kept, since_ms, anchored_ms, every, notes = (), time_ms, None, (), ()
             seen_ms = time_ms
         may_start = anchored_ms is None or time_ms >= anchored_ms
         openers = self.shape.openers(kept, instant) if may_start else {}
+        if self._attributions is not None:
+            note = self._attributions.note(time_ms, hits)
+            notes = notes if note is None else (*notes, note)
         step = self._step(kept, instant, openers, instant.excluding)
-        kept, attempt = self._advance_attempt(step, attempt, instant, closed)
+        kept, attempt = self._advance_attempt(step, attempt, instant, notes, closed)
+        if self._attributions is not None:
+            notes = self._attributions.remembered(notes, self.shape.starts(kept))
         if self._is_open:
             # Of people nothing is consumed, so that other events may open a chain than of attempts.
             openers = self.shape.openers(every, instant)
@@ -116,7 +127,7 @@ class Options:
         if self.anchor_of is not None and openers:
             anchored_ms = self.anchor_of(time_ms)[1]
         periods = self._advance_periods(periods, since_ms, instant, step, period_of_entry)
-        return ((kept, since_ms, seen_ms, anchored_ms, every), attempt, periods), tuple(closed)
+        return ((kept, since_ms, seen_ms, anchored_ms, every, notes), attempt, periods), tuple(closed)
 
     def _step(
         self,
@@ -137,7 +148,7 @@ class Options:
     # Attempts
 
     def _advance_attempt(
-        self, step: "Step", attempt: Attempt | None, instant: Instant, closed: list[Attempt]
+        self, step: Step, attempt: Attempt | None, instant: Instant, notes: Sequence[Note], closed: list[Attempt]
     ) -> tuple[Kept, Attempt | None]:
         """Return what is kept after the instant, and the attempt then open; appends to `closed`."""
         now_ms, arriving = instant.time_ms, step.arriving
@@ -146,26 +157,39 @@ class Options:
             alive = [each for each in self.shape.candidates(step.before) if self.shape.goes_on(each, now_ms)]
             alive += arriving
         if arriving:
-            attempt = self._opened(alive, now_ms) if attempt is None else self._deepened(attempt, arriving, now_ms)
-            if attempt[1] == self._step_count:
-                closed.append(attempt)
-                return (), None
+            if attempt is None:
+                attempt = self._opened(alive, now_ms, notes)
+            else:
+                attempt = self._deepened(attempt, arriving, now_ms)
+        if attempt is not None and self._attributions is not None:
+            attempt = self._attributed(self._attributions, attempt, now_ms, notes)
+        if attempt is not None and attempt[1] == self._step_count:
+            closed.append(attempt)
+            return (), None
         if attempt is not None and instant.excluding:
             attempt = self._cleared(attempt, alive, instant)
             if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(step.after)):
                 attempt = self._excluded(attempt, alive, instant, closed)
         return step.after, attempt
 
-    def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
+    def _opened(self, alive: Sequence[Chain], now_ms: int, notes: Sequence[Note]) -> Attempt:
         """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
-        if len(alive) == 1 and len(alive[0]) == 2:  # most begin so
+        if len(alive) == 1 and len(alive[0]) == 2 and self._attributions is None:  # most begin so
             first: Chain = alive[0]
             return first[0], 1, first, first[1], None, None
         foremost = self.shape.foremost(alive, now_ms)
-        best = max(map(level_of, foremost))
+        best, entry_ms = max(map(level_of, foremost)), min(map(start_of, foremost))
         chain = self.shape.opening([each for each in foremost if level_of(each) == best])
-        touch: Touch | None = chain[2 * entry_of(chain) + 1]
-        return min(map(start_of, foremost)), best, chain, touch, _firsts(chain, (), now_ms), None
+        touch = entry_touch(chain)
+        if self._attributions is not None:
+            touch = self._attributions.opened(chain, entry_ms, notes)
+        return entry_ms, best, chain, touch, _firsts(chain, (), now_ms), None
+
+    def _attributed(self, attributions: Attributions, attempt: Attempt, now_ms: int, notes: Sequence[Note]) -> Attempt:
+        """Give an open attempt the breakdown values it has after an instant."""
+        known: Any = attempt[3]
+        touch = attributions.went_on(known, attempt[2], notes[-1] if notes and notes[-1][0] == now_ms else None)
+        return attempt if touch is known else (*attempt[:3], touch, *attempt[4:])
 
     def _deepened(self, attempt: Attempt, arriving: Sequence[Chain], now_ms: int) -> Attempt:
         """Take in the chains that arrive; one that starts before the attempt is none of its own."""
@@ -379,5 +403,6 @@ def options_of(funnel: Funnel) -> Options | None:
         or funnel.session is not None
         or funnel.granularity_ms != 1
         or any(step.optional or step.within_ms is not None or step.not_before_ms for step in funnel.steps)
+        or attributions_of(funnel) is not None
     )
     return Options(funnel) if has_options else None

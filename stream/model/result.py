@@ -129,7 +129,7 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     """Everything shown about one funnel (`key` is name@version) on one or all partitions.
 
     settled: attempts since the funnel began whose outcome can never change again (pending is all 0).
-    largest: breakdown -> value -> entered in the longest rolling window, for the values with most entrants:
+    largest: breakdown -> UTC day (its start, ms) -> value -> entered on it, for the values with most entrants:
     the candidates for being shown by name. total: all attempts since the funnel began. ages: only rows in which
     somebody reached a step. optional: numbers of the steps that a chain may skip. is_open: whether attempts may
     enter at other steps than the first.
@@ -142,7 +142,7 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     occupancy: list[OccupancyRow]
     periods: list[PeriodRow]
     settled: list[SplitRow]
-    largest: dict[str, dict[str, int]] = {}
+    largest: dict[str, dict[int, dict[str, int]]] = {}
     total: list[SplitRow] = []
     ages: list[AgeRow] = []
     optional: list[int] = []

@@ -426,7 +426,7 @@ class Tracker:
             self._checked_set_s = now_s
             await self._activate_funnels()
             if 0 in self._partitions and self.merged is not None:
-                await self._active.choose_shown(self.merged, int(time.time() * 1000))
+                await self._active.choose_shown(self.merged)
         await self._write_rollups(now_s)
         self._begin_refresh(now_s)
         await self._end_refresh()

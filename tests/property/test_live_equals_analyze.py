@@ -32,7 +32,7 @@ from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
-from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Attribution, Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
 from stream.model.result import Rollup
 from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings
@@ -90,6 +90,9 @@ class Case:
 
 def funnels_of(case: Case) -> tuple[Funnel, ...]:
     period = Period(PeriodUnit.HOUR if case.hourly else PeriodUnit.DAY)
+    attribution = (Attribution.FIRST_DEFINED, Attribution.LAST_TOUCH, Attribution.STEP)[case.seed % 3]
+    step = 2 if attribution is Attribution.STEP else None
+    touched = Breakdown("touched", ("device", "amount"), attribution, step, is_combined=case.seed % 2 == 0)
     breakdowns = Breakdown("device", ("device",)), Breakdown("either", ("missing", "device"))
     plain = [
         Funnel("", 1, tuple(Step(f"s{k}", tuple(names)) for k, names in enumerate(shape.split(">"))), window_ms)
@@ -104,7 +107,7 @@ def funnels_of(case: Case) -> tuple[Funnel, ...]:
             funnel,
             name=f"f{number}",
             steps=tuple(replace(step, value=ValueRule("amount", "currency", "EUR")) for step in funnel.steps),
-            breakdowns=breakdowns[: number % 3],
+            breakdowns=(*breakdowns[: number % 3], *(touched,) * (case.has_options and number > 0)),
             period=period,
         )
         for number, funnel in enumerate(with_options if case.has_options else plain)

@@ -14,8 +14,20 @@ from stream.aggregate.rings import WHOLE
 from stream.analyze.count import LogCount
 from stream.ingest.admission import UNLIMITED, Limits
 from stream.ingest.mapping import Mapping as FieldMapping
-from stream.model.funnel import Effect, Exclusion, Funnel, Operator, Order, Predicate, Session, Step
+from stream.model.funnel import (
+    Attribution,
+    Breakdown,
+    Effect,
+    Exclusion,
+    Funnel,
+    Operator,
+    Order,
+    Predicate,
+    Session,
+    Step,
+)
 from support.options.funnels import OMatch, OptionFunnel
+from support.options.segments import Split
 from support.oracle import OEvent
 
 
@@ -34,6 +46,11 @@ class Numbers(NamedTuple):
     pending_at: tuple[int, ...]
     actors_at: tuple[int, ...]
     distinct: int = 0
+
+
+def product_breakdown(split: Split, name: str) -> Breakdown:
+    """Return the product's definition of what the oracle's numbers are split by."""
+    return Breakdown(name, split.properties, Attribution(split.attribution), split.step, is_combined=split.combined)
 
 
 def product_funnel(defined: OptionFunnel) -> Funnel:

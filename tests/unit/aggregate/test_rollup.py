@@ -16,6 +16,7 @@ from stream.model.result import Rollup
 from stream.model.window import RollingWindow
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 WINDOW_MS = 30_000
 FUNNEL = Funnel(
     "shop", 1, (Step("view", ("view",)), Step("cart", ("cart",)), Step("buy", ("buy",))), WINDOW_MS,
@@ -112,7 +113,40 @@ def test_segments_that_are_not_shown_are_other_and_the_sum_stays():
     rollup = roll_up(totals, 1_000, {1: frozenset({"phone"})}, None)
     entered = {row.segment: row.counts.entered for row in rollup.total if row.breakdown}
     assert entered == {"phone": 1, "__other__": 2}
-    assert rollup.largest == {"device": {"desk": 1, "phone": 1, "watch": 1}}
+    assert rollup.largest == {"device": {0: {"desk": 1, "phone": 1, "watch": 1}}}
+
+
+def test_the_largest_values_are_those_of_two_utc_days_by_their_entries():
+    entries = {-1: "aab", 0: "bbc", 1: "c", 2: "d"}
+    attempts = [
+        attempt(day * DAY_MS + at, 1 + at, device) for day, own in entries.items() for at, device in enumerate(own)
+    ]
+    rollup = roll_up(totals_of(*attempts), 2 * DAY_MS - 1, {}, None)
+    assert rollup.largest == {"device": {0: {"b": 2, "c": 1}, DAY_MS: {"c": 1}}}
+    other = roll_up(totals_of(attempt(5, device="c")), 2 * DAY_MS - 1, {}, None)
+    assert merge([rollup_with(rollup), rollup_with(other)]).funnels[0].largest["device"][0] == {"b": 2, "c": 2}
+
+
+def test_more_values_are_candidates_where_more_are_shown():
+    totals = totals_of(*[attempt(0, device=f"{number:03}") for number in range(300)])
+    (few,) = roll_up(totals, 0, {}, None).largest["device"].values()
+    (many,) = roll_up(totals, 0, {1: frozenset(map(str, range(120)))}, None).largest["device"].values()
+    assert (len(few), len(many)) == (100, 240)
+    assert [*few] == [f"{number:03}" for number in range(100)], "ties go by value"
+
+
+def test_what_is_other_in_the_state_is_no_value_to_show(monkeypatch):
+    totals = totals_of(attempt(0, device="a"))
+    for values in totals.counted:
+        monkeypatch.setattr(values, "_limit", 1)
+    totals.take([Change((), (attempt(0, device="b"),))])
+    rollup = roll_up(totals, 0, {}, None)
+    assert {row.segment for row in rollup.total} == {"", "a", "__other__"}
+    assert rollup.largest == {"device": {0: {"a": 1}}}
+
+
+def rollup_with(funnel) -> Rollup:
+    return Rollup(2 * DAY_MS - 1, None, 0, [], 0, 0, [funnel])
 
 
 def random_totals(rng: random.Random, count: int = 150):
