@@ -176,8 +176,8 @@ class Partition:
     def touch(self, swept: Swept = NOTHING_SWEPT) -> Commit:
         """Return a commit that moves nothing: for a rollup, swept states, or a changed funnel set."""
         head = replace(self.head, funnel_set=self._counting.funnel_set_id)
-        self._is_folding |= swept.is_folding
-        return self._commit(head, swept.states, deleted=swept.deleted)
+        is_folding, self._is_folding = self._is_folding or swept.is_folding, False
+        return replace(self._commit(head, swept.states, deleted=swept.deleted), is_folding=is_folding)
 
     def _note_since(self, batch: PartitionBatch) -> None:
         if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
@@ -197,7 +197,6 @@ class Partition:
             cells[SINCE_KEY] = msgspec.msgpack.encode(self._since)
             self._since_changed = False
         orphans, self._orphans = self._orphans, []
-        is_folding, self._is_folding = self._is_folding, False
         return Commit(
             partition=self.number,
             expected=self.head.position,
@@ -207,7 +206,6 @@ class Partition:
             deleted=deleted,
             cells=cells,
             deleted_cells=[*deleted_cells, *orphans],
-            is_folding=is_folding,
         )
 
     def roll_up(self, head: PartitionHead, as_of_ms: int, shown: Mapping[str, Shown], now_ms: int, lag: int) -> Rollup:

@@ -442,8 +442,12 @@ class Tracker:
             partition.swept_s = now_s
             commit = self._with_rollup(partition, partition.touch(await self._sweep(partition)))
             counted.append(_Counted(partition, commit, [], [0] * len(Verdict)))
-        if await self._begin_sending(counted):
-            raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
+        # A fold holds the store for up to half a second: each by itself, so that no answer is waited for too long.
+        groups = [[item] for item in counted if item.commit.is_folding]
+        groups.append([item for item in counted if not item.commit.is_folding])
+        for group in filter(None, groups):
+            if await self._begin_sending(group):
+                raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
 
     def _is_due(self, partition: Partition, now_s: float) -> bool:
         """Whether a partition needs a commit for its rollup alone; others that are on their way bring it along."""

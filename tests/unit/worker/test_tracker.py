@@ -712,3 +712,22 @@ async def test_an_actor_with_something_of_a_removed_version_is_written_as_a_whol
     world.write(0, "C")
     assert await stored(only, [world.batch(0, 2)]) == {}
     assert stored_of(world, "ann") == {1}
+
+
+async def test_a_commit_that_folds_is_sent_by_itself(world):
+    """Many at once would hold the store for longer than an answer is waited for."""
+    world.write(0, "A")
+    world.write(1, "A")
+    await world.count(await world.worker(SHOP_1), 0, 1)
+    only = await world.worker(SHOP_2)
+    await only.assign({number: world.state(number) for number in (0, 1)})
+    sent = []
+    commit = only.store.commit
+
+    async def watched(commits):
+        sent.append([each.partition for each in commits])
+        return await commit(commits)
+
+    only.store.commit = watched
+    await look_through(only)
+    assert sent == [[0], [1], [0, 1], [0, 1], [0], [1]]
