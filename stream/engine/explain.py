@@ -24,8 +24,9 @@ from stream.engine.advance import NO_CAP
 from stream.engine.attempts import DONE, NOTHING, SHARED, Attempt, Fold, PeriodFold
 from stream.engine.chains import Chain, Chains, level_of, start_of
 from stream.engine.match import CompiledFunnel
-from stream.engine.option_fold import Kept, Options, Removal, Standing
+from stream.engine.option_fold import Options, Standing
 from stream.engine.optioned import UnitStates, seal_in_record, take_event
+from stream.engine.removal import Kept, Removal
 from stream.engine.roles import BREAKS, Hit, exclusion_of
 from stream.engine.state import Entry, FunnelState, base_of, fold_of, time_of
 from stream.engine.ties import Instant, instant_of

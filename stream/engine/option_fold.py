@@ -8,19 +8,17 @@ is the business of `engine.chains` or, in any order, of `engine.any_order`; both
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from stream.engine.any_order import AnyOrder
 from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
 from stream.engine.attribution import Attributions, Note, attributions_of, entry_touch
-from stream.engine.chains import Chain, Chains, Openers, at_least, entry_of, level_of, start_of
+from stream.engine.chains import Chain, Chains, Openers, entry_of, level_of, start_of
 from stream.engine.periods import PeriodOf, period_of
+from stream.engine.removal import Kept, Removal, Shape, has_died_clean, is_outdone, survives
 from stream.engine.roles import Hit
 from stream.engine.ties import Instant, instant_of
 from stream.model.funnel import Effect, Funnel, Order
-
-# What is kept of an actor's chains: chains, or in any order events
-Kept: TypeAlias = tuple[Any, ...]
 
 
 class Standing(NamedTuple):
@@ -56,27 +54,11 @@ NO_STEP: Final = Step((None,), [], (), {})
 """Of an instant that lies outside a period: nothing starts there, and nothing is shared."""
 
 
-class Removal(NamedTuple):
-    """A period's chains in a funnel with an exclusion that removes actors, in place of what is kept.
-
-    kept: with all exclusions. lenient: without those that remove. deepest: level reached without them. best, chain:
-    level reached with them, and the chain reported. is_clean: whether a chain of level `deepest` came to its end
-    uncleared.
-    """
-
-    kept: Kept = ()
-    lenient: Kept = ()
-    deepest: int = 0
-    best: int = 0
-    chain: Chain = ()
-    is_clean: bool = False
-
-
 class Options:
     """The rules of one funnel with options, and the fold that follows them."""
 
     def __init__(self, funnel: Funnel) -> None:
-        self.shape: Chains | AnyOrder = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
+        self.shape: Shape = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
         self.granularity_ms = funnel.granularity_ms
         self.keeps_starts = any(step.not_before_ms for step in funnel.steps)
         self._step_count = len(funnel.steps)
@@ -282,7 +264,7 @@ class Options:
         """Advance a period that counts only if a chain as deep as can be, removing exclusions ignored, is clean."""
         start_ms, end_ms, state, _, _ = period
         removal, shape, now_ms = Removal(*state), self.shape, instant.time_ms
-        is_clean = removal.is_clean or self._has_died_clean(removal, end_ms, now_ms)
+        is_clean = removal.is_clean or has_died_clean(shape, removal, end_ms, now_ms)
         _, arriving, kept, _ = self._step(removal.kept, instant, openers, instant.excluding, end_ms)
         lenient_excluding = instant.excluding - self._removing
         _, lenient_arriving, lenient, _ = self._step(removal.lenient, instant, openers, lenient_excluding, end_ms)
@@ -298,35 +280,11 @@ class Options:
         before = [each for each in shape.candidates(removal.kept, end_ms) if shape.goes_on(each, now_ms)]
         alive = [each for each in [*before, *arriving] if level_of(each) == deepest]
         uncleared = [each for each in alive if not shape.clearing(each, now_ms, removing)]
-        going = [each for each in uncleared if self._survives(each, instant)]
+        going = [each for each in uncleared if survives(shape, each, instant)]
         dead = [each for each in uncleared if each not in going]
-        is_clean = is_clean or any(not self._is_outdone(each, uncleared, now_ms) for each in dead)
+        is_clean = is_clean or any(not is_outdone(shape, each, uncleared, now_ms) for each in dead)
         after = Removal(kept, lenient, deepest, best, chain, is_clean)
         return (start_ms, end_ms, after, best, chain) if is_clean or going else (start_ms, end_ms, after, 0, ())
-
-    def _survives(self, chain: Chain, instant: Instant) -> bool:
-        shape, now_ms = self.shape, instant.time_ms
-        if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):
-            return False
-        return shape.goes_on(chain, now_ms)
-
-    def _has_died_clean(self, removal: Removal, end_ms: int, now_ms: int) -> bool:
-        """Tell whether a chain of the deepest level came to its end before now, uncleared and none of them better."""
-        shape = self.shape
-        level = [each for each in shape.candidates(removal.kept, end_ms) if level_of(each) == removal.deepest]
-        dead = [each for each in level if not shape.goes_on(each, now_ms)]
-        return any(not self._is_outdone(each, level, shape.last_ms(each)) for each in dead)
-
-    def _is_outdone(self, chain: Chain, rivals: Iterable[Chain], now_ms: int) -> bool:
-        """Tell whether another chain of the level, alive at `now_ms`, could come further."""
-        shape = self.shape
-        ours = shape.worth(chain, now_ms)
-        return any(
-            theirs != ours and at_least(theirs, ours)
-            for rival in rivals
-            if rival[-2] == now_ms or shape.goes_on(rival, now_ms)
-            for theirs in (shape.worth(rival, now_ms),)
-        )
 
     # What is kept, and what no event can change any more
 
