@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations, pairwise
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.aggregate.gather import gather, gather_any, is_plain
-from stream.aggregate.outcomes import optional_steps, outcomes_of
+from stream.aggregate.outcomes import optional_steps, outcomes_of, values_by_required
 from stream.aggregate.report import Tally, whole_range
 from stream.aggregate.rollup import roll_up
 from stream.aggregate.totals import FunnelTotals, undecided_from_ms
@@ -61,15 +61,21 @@ class Drawn:
         ]
 
 
+def valued(rng: random.Random, events: list[OEvent]) -> list[OEvent]:
+    """Give most events a value; one of 0 is a value too, and a refund is below it."""
+    amounts = [None, Decimal(0), Decimal(-3), Decimal("1.50"), Decimal("0.000000001"), Decimal(999999999999999)]
+    return [replace(event, value=rng.choice(amounts), currency=rng.choice(["EUR", "USD"])) for event in events]
+
+
 def drawn(rng: random.Random, options) -> Drawn:
     """Draw actors and changes: attempts are given, some only after others were given and taken back."""
     case = random_case(rng, options)
-    actors = {f"{rng.choice(DEVICES)} {number}": random_events(rng, case.funnel) for number in range(4)}
+    actors = {f"{rng.choice(DEVICES)} {number}": valued(rng, random_events(rng, case.funnel)) for number in range(4)}
     changes = []
     for actor, events in actors.items():
         device = actor.split()[0]
         right = tuples(events, case.funnel, case.periods, device)
-        wrong = tuples(random_events(rng, case.funnel), case.funnel, case.periods, device)
+        wrong = tuples(valued(rng, random_events(rng, case.funnel)), case.funnel, case.periods, device)
         changes += [Change((), wrong), Change(wrong, right)] if rng.random() < 0.5 else [Change((), right)]
     return Drawn(case, actors, tuple(changes))
 
@@ -96,18 +102,23 @@ def check(counts: Counts | None, tried: list[Attempt], defined: OptionFunnel, de
             step: column.get(step, 0) for step in defined.numbers
         }, name
     assert [expected.reached[step] for step in steps] == [found.reached[step - 1] for step in steps]
-    took, worth = Counter(), Counter()
+    took = Counter()
     for attempt in tried:
         chain = list(zip(attempt.chain.steps, [event.time for event in attempt.chain.events], strict=True))
-        worth.update(attempt.chain.steps)
         for (_, before), (step, time) in pairwise(chain):
             took[step] += (time - before) * SCALE
         if attempt.outcome == "converted":
             took[TOTAL_STEP] += (chain[-1][1] - chain[0][1]) * SCALE
     assert {step: ms for step, ms in counts.duration_ms.items() if ms} == {step: ms for step, ms in took.items() if ms}
-    values = {step: sums["EUR"] for step, sums in counts.values.items()}
-    assert {step: money.count for step, money in values.items()} == worth
-    assert all(money.total == Decimal("1.5") * money.count for money in values.values())
+    for name, values, sums in (
+        ("values", counts.values, expected.values),
+        ("lost", values_by_required(counts.lost, optional_steps(definition)), expected.lost),
+        ("at stake", values_by_required(counts.at_stake, optional_steps(definition)), expected.at_stake),
+    ):
+        assert {
+            step: {currency: (money.count, money.total) for currency, money in by_currency.items()}
+            for step, by_currency in values.items()
+        } == sums, name
 
 
 def check_tally(own: Drawn, as_of: int) -> None:
