@@ -316,14 +316,20 @@ def _stopped_values(counts: Counts, optional: Collection[int], step: int) -> lis
     return [
         StoppedValueDoc(
             currency=currency,
-            lost=format(gone.total, "f"),
+            lost=_plain(gone.total),
             lost_attempts=gone.count,
-            at_stake=format(open_.total, "f"),
+            at_stake=_plain(open_.total),
             at_stake_attempts=open_.count,
         )
         for currency, gone, open_ in found
         if gone.count or open_.count
     ]
+
+
+def _plain(total: Decimal) -> str:
+    """Return a sum without zeros at its end, which only say what went through it."""
+    text = format(total, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> ActorsDoc:

@@ -202,6 +202,47 @@ def test_counts_of_two_options_together_are_the_oracles(seed, pair):
         hold(seed, pair)
 
 
+def valued_at_entry(change: Change) -> Change:
+    """Return a change whose attempts have no value but that of step 1."""
+
+    def without(attempt):
+        entry_ms, best, chain, *rest = attempt
+        later = [(touch[0], ()) if place % 2 and touch else touch for place, touch in enumerate(chain[2:])]
+        return entry_ms, best, (*chain[:2], *later), *rest
+
+    return change._replace(taken=[*map(without, change.taken)], given=[*map(without, change.given)])
+
+
+@pytest.mark.parametrize("options", [(), *[(each,) for each in OPTIONS], None], ids=str)
+@settings(max_examples=40)
+@given(st.integers(0, 2**32))
+def test_what_enters_with_a_value_converts_with_it_or_loses_it_or_has_it_at_stake(options, seed):
+    rng = random.Random(seed)
+    own = drawn(rng, options)
+    as_of = own.last + rng.randrange(own.defined.window + 4)
+    (compiled,) = FunnelSet([counting_funnel(own.defined)]).funnels
+    tally = Tally(compiled, whole_range, as_of * SCALE)
+    for change in own.changes:
+        tally.take(valued_at_entry(change))
+    counts = tally.report().attempts.get((None, WHOLE))
+    if counts is None:
+        return
+    parts: Counter[tuple[str | None, str]] = Counter()
+    for sums in (*counts.lost.values(), *counts.at_stake.values()):
+        for currency, money in sums.items():
+            parts[currency, "total"] += money.total
+            parts[currency, "count"] += money.count
+    for attempt in own.tried(as_of):
+        first = attempt.chain.events[0]
+        if attempt.outcome == "converted" and attempt.entry_step == 1 and first.value is not None:
+            parts[first.currency, "total"] += first.value
+            parts[first.currency, "count"] += 1
+    whole = counts.values.get(1, {})
+    assert {currency: (parts[currency, "total"], parts[currency, "count"]) for currency, _ in parts} == {
+        currency: (money.total, money.count) for currency, money in whole.items()
+    }
+
+
 def filled(ages):
     """Return counts by age without zeros."""
     kept = {segments: {key: count for key, count in counts.items() if count} for segments, counts in ages.items()}
