@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from stream.engine.attempts import Fate
-from stream.model.result import BUCKETS, DURATION_BOUNDS_S, TOTAL_STEP, Counts, Money
+from stream.model.result import BUCKETS, DURATION_BOUNDS_S, TOTAL_STEP, Counts, Money, Values
 
 BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_BOUNDS_S)
 
@@ -27,18 +27,20 @@ class OptionCounts(msgspec.Struct, array_like=True):
     skipped: as in `model.result.Counts`. cleared: per step 1..n-1, how many of `Cell.at` an exclusion cleared, so
     that they are excluded and not dropped once they are decided. leaving: attempts that are pending until they are
     decided and then count nowhere, with all they add; none of them is in the cell itself. actors: where units are
-    counted, of how many actors those of an entry period are. An empty list is zeros.
+    counted, of how many actors those of an entry period are. lost: what the attempts of `Cell.excluded` are worth, as
+    in `Cell.stakes`. An empty list is zeros.
     """
 
     skipped: list[int] = []
     cleared: list[int] = []
     leaving: "Cell | None" = None
     actors: int = 0
+    lost: Values = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether it counts nothing."""
-        has_counts = any(self.skipped) or any(self.cleared) or self.actors
+        has_counts = any(self.skipped) or any(self.cleared) or self.actors or self.lost
         return not has_counts and (self.leaving is None or self.leaving.is_empty)
 
 
@@ -47,16 +49,19 @@ class Cell(msgspec.Struct, array_like=True):
 
     excluded: per step 1..n-1. durations, duration_ms, values: as in `model.result.Counts`. ages: of attempts
     by when they reached a step, wherever they entered; code -> count as in `aggregate.ages`. Only slots of
-    rolling windows have some (`Ring.add_ages`). options: None for a funnel without such.
+    rolling windows have some (`Ring.add_ages`). options: None for a funnel without such. stakes: of the attempts
+    that stand (or stopped) at each step 1..n-1, what they are worth, and how many are worth something; that is the
+    value at the last step of the chain that has one. It is lost or at stake as `at` is dropped or pending.
     """
 
     at: list[int]
     excluded: list[int] = []
     durations: dict[int, int] = {}
     duration_ms: dict[int, int] = {}
-    values: dict[int, dict[str, Money]] = {}
+    values: Values = {}
     ages: dict[int, int] = {}
     options: OptionCounts | None = None
+    stakes: Values = {}
 
     @property
     def has_attempts(self) -> bool:
@@ -71,7 +76,8 @@ class Cell(msgspec.Struct, array_like=True):
     @property
     def is_empty(self) -> bool:
         """Whether adding this cell with `add_cell` changes nothing."""
-        return not (self.has_attempts or self.durations or any(self.duration_ms.values()) or self.values) and (
+        has_worth = self.values or self.stakes
+        return not (self.has_attempts or self.durations or any(self.duration_ms.values()) or has_worth) and (
             self.options is None or self.options.is_empty
         )
 
@@ -87,7 +93,12 @@ def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None
     chain: (time_ms, touch, time_ms, touch, ...), one pair per step, all of which it has.
     """
     cell.at[best - 1] += sign
-    _count_steps(cell, 0, best, chain, sign)
+    _count_times(cell, 0, best, chain, sign)
+    for touch in chain[1::2]:
+        if touch is not None and touch[1]:
+            _count_values(cell.values, 0, chain, sign)
+            _count_stake(cell.stakes, best, chain, len(cell.at), sign)
+            return
 
 
 def count_any(cell: Cell, best: int, chain: Sequence[Any], fate: Fate | None, sign: int) -> None:
@@ -117,7 +128,10 @@ def count_any(cell: Cell, best: int, chain: Sequence[Any], fate: Fate | None, si
     for step in {*range(1, best + 1)} - {step for step, _ in events}:
         options = _options_of(cell)
         options.skipped = _bumped(options.skipped, step, len(cell.at) - 1, sign)
-    _count_values(cell.values, 0, chain, sign)
+    if _count_values(cell.values, 0, chain, sign):
+        is_closed = fate is not None and fate[1] is not None
+        worth = _options_of(cell).lost if is_closed else cell.stakes
+        _count_stake(worth, best, chain, len(cell.at), sign)
 
 
 def count_distinct(cell: Cell, sign: int) -> None:
@@ -142,15 +156,22 @@ def _bumped(counts: list[int], step: int, steps: int, amount: int) -> list[int]:
     return counts
 
 
-def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any]) -> None:
-    """Move a result that is counted up to step `known` on to step `best`: its chain goes on."""
+def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any], *, has_values: bool) -> None:
+    """Move an unconverted result that is counted up to step `known` on to step `best`: its chain goes on.
+
+    has_values: whether any step of the funnel has a value.
+    """
     cell.at[known - 1] -= 1
     cell.at[best - 1] += 1
-    _count_steps(cell, known, best, chain, 1)
+    _count_times(cell, known, best, chain, 1)
+    if has_values:
+        _count_values(cell.values, known, chain, 1)
+        _count_stake(cell.stakes, known, chain, len(cell.at), -1)
+        _count_stake(cell.stakes, best, chain, len(cell.at), 1)
 
 
-def _count_steps(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: int) -> None:
-    """Count how long the steps behind the `known` ones took, and what they are worth."""
+def _count_times(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: int) -> None:
+    """Count how long the steps behind the `known` ones took."""
     if best > 1:
         reached = max(known, 1)
         previous_ms = chain[2 * reached - 2]
@@ -160,10 +181,6 @@ def _count_steps(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: 
             previous_ms = time_ms
         if best == len(cell.at):
             _count_duration(cell, TOTAL_STEP, previous_ms - chain[0], sign)
-    for touch in chain[2 * known + 1 :: 2]:
-        if touch is not None and touch[1]:
-            _count_values(cell.values, known, chain, sign)
-            return
 
 
 def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
@@ -172,11 +189,27 @@ def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:
     cell.duration_ms[step] = cell.duration_ms.get(step, 0) + sign * duration_ms
 
 
-def _count_values(values: dict[int, dict[str, Money]], known: int, chain: Sequence[Any], sign: int) -> None:
+def _count_values(values: Values, known: int, chain: Sequence[Any], sign: int) -> bool:
+    """Count the values of the steps behind the `known` ones; returns whether there are any."""
+    has_values = False
     for position, touch in enumerate(chain[2 * known + 1 :: 2], start=known + 1):
         for step, currency, amount in () if touch is None else touch[1]:
             if step == position:
                 _count_value(values, step, currency, Money(Decimal(amount), 1), sign)
+                has_values = True
+    return has_values
+
+
+def _count_stake(stakes: Values, best: int, chain: Sequence[Any], last: int, sign: int) -> None:
+    """Count what an attempt is worth that stands at step `best`; nothing if it converted or has no value."""
+    if best == last:
+        return
+    for position in range(best, 0, -1):
+        touch = chain[2 * position - 1]
+        for step, currency, amount in () if touch is None else touch[1]:
+            if step == position:
+                _count_value(stakes, best, currency, Money(Decimal(amount), 1), sign)
+                return
 
 
 def bump(counts: dict[int, int], code: int, amount: int) -> None:
@@ -188,7 +221,7 @@ def bump(counts: dict[int, int], code: int, amount: int) -> None:
         del counts[code]
 
 
-def _count_value(values: dict[int, dict[str, Money]], step: int, currency: str, amount: Money, sign: int) -> None:
+def _count_value(values: Values, step: int, currency: str, amount: Money, sign: int) -> None:
     by_currency = values.setdefault(step, {})
     money = by_currency.setdefault(currency, Money(Decimal(0), 0))
     change = _EXACT.add if sign > 0 else _EXACT.subtract
@@ -205,6 +238,8 @@ def add_cell(target: Cell, other: Cell, sign: int = 1) -> None:
     target.at[:] = [a + sign * b for a, b in zip(target.at, other.at, strict=True)]
     target.excluded = add_lists(target.excluded, other.excluded, sign)
     add_details(target, other, sign)
+    if other.stakes:
+        add_values(target.stakes, other.stakes, sign)
     if other.options is not None:
         _add_options(target, other.options, sign)
 
@@ -214,6 +249,7 @@ def _add_options(target: Cell, other: OptionCounts, sign: int) -> None:
     own.skipped = add_lists(own.skipped, other.skipped, sign)
     own.cleared = add_lists(own.cleared, other.cleared, sign)
     own.actors += sign * other.actors
+    add_values(own.lost, other.lost, sign)
     if other.leaving is not None:
         if own.leaving is None:
             own.leaving = empty_cell(len(target.at))
@@ -226,7 +262,7 @@ def _add_options(target: Cell, other: OptionCounts, sign: int) -> None:
 
 def unconverted(cell: Cell) -> Cell:
     """Return a cell without its conversions, where durations, values and options are of the others only."""
-    return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values, {}, cell.options)
+    return msgspec.structs.replace(cell, at=[*cell.at[:-1], 0], ages={})
 
 
 def decided(cell: Cell) -> Cell:
@@ -241,7 +277,8 @@ def decided(cell: Cell) -> Cell:
         cell.duration_ms,
         cell.values,
         {},
-        OptionCounts(options.skipped) if any(options.skipped) else None,
+        OptionCounts(options.skipped, lost=options.lost) if any(options.skipped) or options.lost else None,
+        cell.stakes,
     )
 
 
@@ -264,9 +301,15 @@ def add_details(target: Cell | Counts, other: Cell | Counts, sign: int = 1) -> N
             target.durations.pop(code, None)
     for step, total_ms in other.duration_ms.items():
         target.duration_ms[step] = target.duration_ms.get(step, 0) + sign * total_ms
-    for step, by_currency in other.values.items():
+    if other.values:
+        add_values(target.values, other.values, sign)
+
+
+def add_values(target: Values, other: Values, sign: int = 1) -> None:
+    """Add sums by step and currency to `target` in place, exactly."""
+    for step, by_currency in other.items():
         for currency, money in by_currency.items():
-            _count_value(target.values, step, currency, money, sign)
+            _count_value(target, step, currency, money, sign)
 
 
 def counts_of(cell: Cell, *, decided: bool) -> Counts:
@@ -290,11 +333,13 @@ def add_outcomes(counts: Counts, cell: Cell, *, decided: bool) -> None:
     counts.converted += cell.at[-1]
     counts.excluded = add_lists(counts.excluded, cell.excluded)
     add_details(counts, cell)
+    add_values(counts.lost if decided else counts.at_stake, cell.stakes)
     options = cell.options
     if options is None:
         return
     counts.skipped = add_lists(counts.skipped, options.skipped)
     counts.actors += options.actors
+    add_values(counts.lost, options.lost)
     if not decided:
         if options.leaving is not None:
             add_outcomes(counts, options.leaving, decided=False)
@@ -312,3 +357,5 @@ def add_counts(target: Counts, other: Counts) -> None:
     target.skipped = add_lists(target.skipped, other.skipped)
     target.actors += other.actors
     add_details(target, other)
+    add_values(target.lost, other.lost)
+    add_values(target.at_stake, other.at_stake)

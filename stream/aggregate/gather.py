@@ -91,9 +91,17 @@ def gather_any(  # noqa: C901 (one loop, as `gather`)
 
 
 def gather(  # noqa: C901 (one loop, for speed)
-    changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None
+    changes: Iterable[Change],
+    step_count: int,
+    fine_ms: int,
+    rule: AgeRule | None = None,
+    *,
+    has_values: bool = True,
 ) -> Gathered:
-    """Add up changes of a plain funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
+    """Add up changes of a plain funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age.
+
+    has_values: False if no step has a value, which saves looking for some.
+    """
 
     def nobody() -> Cell:
         return empty_cell(step_count)
@@ -129,7 +137,7 @@ def gather(  # noqa: C901 (one loop, for speed)
             # Most changes; only the new steps are to be counted.
             entry_ms, best, chain, entry, _, _ = given[0]
             slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
-            count_progress(still_open[slot, segments], taken[0][1], best, chain)
+            count_progress(still_open[slot, segments], taken[0][1], best, chain, has_values=has_values)
             count_attempts(taken[1:], -1)
             count_attempts(given[1:], 1)
         else:

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from itertools import pairwise
 from typing import NamedTuple
 
+from stream.aggregate.cells import add_values
 from stream.model.funnel import Funnel
-from stream.model.result import Counts
+from stream.model.result import Counts, Values
 
 
 class Outcomes(NamedTuple):
@@ -62,4 +63,15 @@ def by_required(column: list[int], optional: Collection[int]) -> list[int]:
         if step not in optional:
             required = step
         result[required - 1] += count
+    return result
+
+
+def values_by_required(values: Values, optional: Collection[int]) -> Values:
+    """Do what `by_required` does, for sums by step."""
+    if not optional:
+        return values
+    result: Values = {}
+    for step, by_currency in values.items():
+        required = max(number for number in range(1, step + 1) if number not in optional)
+        add_values(result, {required: by_currency})
     return result

@@ -66,7 +66,11 @@ class FunnelTotals:
         required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
         ages_ms = tuple(age.age_ms for age in self.ages)
         self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
-        self._gather = gather if is_plain(definition) else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
+        self._gather = (
+            partial(gather, has_values=any(step.value is not None for step in definition.steps))
+            if is_plain(definition)
+            else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
+        )
         self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from stream.aggregate.cells import empty_counts
 from stream.aggregate.outcomes import Outcomes, outcomes_of
-from stream.model.result import BUCKETS, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
+from stream.model.result import BUCKETS, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup, Values
 
 # what kind of row, and what tells it from others of its kind
 RowKey = tuple[str, ...]
@@ -87,12 +87,14 @@ def fields_of(row: Row | None, steps: int) -> Mapping[str, object]:
     fields |= {f"without step {step}": count for step, count in enumerate(row.skipped, start=1)}
     fields |= {f"durations[{code}]": count for code, count in row.durations.items()}
     fields |= {f"duration_ms of step {step}": total for step, total in row.duration_ms.items()}
-    for step, by_currency in row.values.items():
-        for currency, money in by_currency.items():
-            fields |= {
-                f"value of step {step} in {currency or 'no currency'}": money.total,
-                f"values of step {step} in {currency or 'no currency'}": money.count,
-            }
+    sums = (("of", row.values), ("lost at", row.lost), ("at stake at", row.at_stake))
+    for name, values in sums:
+        for step, by_currency in values.items():
+            for currency, money in by_currency.items():
+                fields |= {
+                    f"value {name} step {step} in {currency or 'no currency'}": money.total,
+                    f"values {name} step {step} in {currency or 'no currency'}": money.count,
+                }
     return {name: value for name, value in fields.items() if value}
 
 
@@ -149,6 +151,7 @@ def _outcome_laws(counts: Counts, funnel: FunnelRollup) -> Iterator[str]:
     for step, following in pairwise(required):
         yield from _step_laws(outcomes, step, following, is_open=funnel.is_open)
     yield from _time_laws(counts, outcomes)
+    yield from _value_laws(counts, reached)
 
 
 def _step_laws(outcomes: Outcomes, step: int, following: int, *, is_open: bool) -> Iterator[str]:
@@ -189,10 +192,25 @@ def _time_laws(counts: Counts, outcomes: Outcomes) -> Iterator[str]:
             yield f"step {step or 'total'} has {timed.get(step, 0)} times for {count} that reached it"
         if counts.duration_ms.get(step, 0) < 0:
             yield f"step {step or 'total'} took {counts.duration_ms[step]} ms"
-    for step, by_currency in counts.values.items():
-        valued = sum(money.count for money in by_currency.values())
+
+
+def _value_laws(counts: Counts, reached: Sequence[int]) -> Iterator[str]:
+    """No step has more values than attempts; nothing is lost by those that are pending or converted."""
+    for step, valued in _valued(counts.values):
         if valued > reached[step - 1]:
             yield f"step {step} has {valued} values for {reached[step - 1]} that reached it"
+    gone = [a + b for a, b in zip(counts.dropped, counts.excluded, strict=True)]
+    for name, values, ended in (("lost", counts.lost, gone), ("at stake", counts.at_stake, counts.pending)):
+        for step, valued in _valued(values):
+            of = ended[step - 1] if step <= len(ended) else 0
+            if not 0 <= valued <= of:
+                yield f"{valued} values are {name} at step {step}, by {of} attempts"
+
+
+def _valued(values: Values) -> Iterator[tuple[int, int]]:
+    """Yield (step, how many values of any currency)."""
+    for step, by_currency in values.items():
+        yield step, sum(money.count for money in by_currency.values())
 
 
 def _sum_laws(funnel: FunnelRollup) -> Iterator[str]:

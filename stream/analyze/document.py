@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from stream.aggregate.cells import empty_counts
-from stream.aggregate.outcomes import Outcomes, optional_steps, outcomes_of
+from stream.aggregate.outcomes import Outcomes, optional_steps, outcomes_of, values_by_required
 from stream.aggregate.report import FunnelReport
 from stream.aggregate.rings import WHOLE, Split
 from stream.analyze.count import Analysis
@@ -41,6 +41,7 @@ from stream.analyze.forms import (
     SplitDoc,
     StandingDoc,
     StepDoc,
+    StoppedValueDoc,
     ValueDoc,
     WindowDoc,
 )
@@ -50,7 +51,7 @@ from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, StepTimes, histogram
 from stream.engine.periods import PeriodOf, period_of
 from stream.metrics import ratios
 from stream.model.funnel import Funnel, Period
-from stream.model.result import DURATION_BOUNDS_S, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
+from stream.model.result import DURATION_BOUNDS_S, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Money, Rollup
 from stream.model.verdict import Verdict
 
 OTHER = "__other__"
@@ -236,6 +237,7 @@ def _step(  # noqa: PLR0913, PLR0917
         optional=step.optional or UNSET,
         entered_at=_entered_at(outcomes, definition, number),
         values=_values(counts, number),
+        stopped_values=_stopped_values(counts, optional_steps(definition), number) or UNSET,
     )
     if number > 1:
         document.from_previous = _duration(counts, number, None if exact is None else exact(number, FROM_PREVIOUS))
@@ -302,6 +304,32 @@ def _values(counts: Counts, step: int) -> list[ValueDoc]:
         for currency, money in sorted(counts.values.get(step, {}).items())
         if money.count
     ]
+
+
+def _stopped_values(counts: Counts, optional: Collection[int], step: int) -> list[StoppedValueDoc]:
+    lost, at_stake = (values_by_required(each, optional).get(step, {}) for each in (counts.lost, counts.at_stake))
+    nothing = Money(Decimal(0), 0)
+    found = [
+        (currency, lost.get(currency, nothing), at_stake.get(currency, nothing))
+        for currency in sorted(lost.keys() | at_stake.keys())
+    ]
+    return [
+        StoppedValueDoc(
+            currency=currency,
+            lost=_plain(gone.total),
+            lost_attempts=gone.count,
+            at_stake=_plain(open_.total),
+            at_stake_attempts=open_.count,
+        )
+        for currency, gone, open_ in found
+        if gone.count or open_.count
+    ]
+
+
+def _plain(total: Decimal) -> str:
+    """Return a sum without zeros at its end, which only say what went through it."""
+    text = format(total, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _actors(counts: Counts | None, definition: Funnel, split: Split = WHOLE) -> ActorsDoc:

@@ -72,6 +72,20 @@ class ValueDoc(_Strict):
     average: Annotated[Exact, Meta(description="total / events, to nine places")]
 
 
+class StoppedValueDoc(_Strict):
+    """What those were worth that came no further than a step, in one currency.
+
+    An attempt is worth the value at the last step of its reported chain that has one. It is lost with an attempt that
+    was dropped or excluded, and at stake while the attempt is pending.
+    """
+
+    currency: str
+    lost: Exact
+    lost_attempts: Annotated[Count, Meta(description="dropped and excluded attempts that had a value")]
+    at_stake: Exact
+    at_stake_attempts: Annotated[Count, Meta(description="pending attempts that have a value")]
+
+
 class StepDoc(_Strict):
     """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped.
 
@@ -99,6 +113,10 @@ class StepDoc(_Strict):
         DurationDoc | UnsetType | None, Meta(description="time from the first event of the reported chain")
     ] = UNSET
     values: list[ValueDoc] = []
+    stopped_values: Annotated[
+        list[StoppedValueDoc] | UnsetType,
+        Meta(description="absent where nobody with a value stopped, or stands, at the step"),
+    ] = UNSET
 
 
 class OutcomeDoc(_Strict):

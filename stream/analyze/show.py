@@ -181,13 +181,17 @@ def _show_next_actions(steps: Sequence[NextActionsDoc], out: Console) -> None:
 
 
 def _show_values(outcome: OutcomeDoc, out: Console) -> None:
-    table = _table("Value", "step", "currency", "total", "events", "average")
+    table = _table("Value", "step", "currency", "total", "events", "average", "lost", "at stake")
     for step in outcome.steps:
-        for value in step.values:
-            average = f"{float(value.average):.2f}"
-            table.add_row(
-                f"{step.step} {_step_name(step)}", safe(value.currency) or "-", value.total, str(value.events), average
-            )
+        values = {value.currency: value for value in step.values}
+        stopped = {} if step.stopped_values is UNSET else {each.currency: each for each in step.stopped_values}
+        for currency in sorted(values.keys() | stopped.keys()):
+            row = ["-", "-", "-"]
+            if value := values.get(currency):
+                row = [value.total, str(value.events), f"{float(value.average):.2f}"]
+            ended = stopped.get(currency)
+            row += ["-", "-"] if ended is None else [ended.lost, ended.at_stake]
+            table.add_row(f"{step.step} {_step_name(step)}", safe(currency) or "-", *row)
     if table.row_count:
         out.print(table)
 

@@ -117,6 +117,15 @@ VALUE = Series(
 VALUE_EVENTS = Series(
     "funnel_value_events", Kind.GAUGE, "How many events carried that value", "events", (*WINDOW, "step", "currency")
 )
+VALUE_LOST = Series(
+    "funnel_value_lost", Kind.GAUGE,
+    "What the attempts dropped or excluded at the step were worth: each the value at the last step it reached that "
+    "has one", "currency", (*WINDOW, "step", "currency"),
+)  # fmt: skip
+VALUE_AT_STAKE = Series(
+    "funnel_value_at_stake", Kind.GAUGE,
+    "The same of the attempts pending at the step", "currency", (*WINDOW, "step", "currency"),
+)  # fmt: skip
 WINDOW_CONVERT_TIME = Series(
     "funnel_window_time_to_convert_seconds", Kind.GAUGE,
     "Time from entry to conversion that this share of the window's conversions took at most", "seconds",
@@ -256,7 +265,7 @@ ABOUT_FUNNELS: tuple[Series, ...] = (
     STEP_INFO, CONVERSION_WINDOW, SINCE, AS_OF,
     ENTERED, REACHED, ENTERED_AT, CONVERTED, DROPPED, EXCLUDED, PENDING,
     CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE, AGE_MATCHED, VALUE, VALUE_EVENTS,
-    WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
+    VALUE_LOST, VALUE_AT_STAKE, WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
     STAGE_ACTORS, ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.aggregate.outcomes import optional_steps, outcomes_of
+from stream.aggregate.outcomes import optional_steps, outcomes_of, values_by_required
 from stream.engine.periods import period_of
 from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
@@ -152,7 +152,7 @@ def _window(lines: Lines, row: WindowRow, identity: str, optional: Collection[in
         _one(lines, names.STEP_CONVERSION.name, f'{base},step="{step}"', converted)
         _one(lines, names.STEP_DROPOFF.name, f'{base},step="{step}"', dropped)
     if counts.values:
-        _values(lines, base, counts)
+        _values(lines, base, counts, optional)
     if row.breakdown == "":
         _percentiles(lines, base, counts, len(reached))
 
@@ -163,12 +163,20 @@ def _age(lines: Lines, row: AgeRow, identity: str) -> None:
         _one(lines, names.AGE_MATCHED.name, f'{base},step="{step}"', share)
 
 
-def _values(lines: Lines, base: str, counts: Counts) -> None:
+def _values(lines: Lines, base: str, counts: Counts, optional: Collection[int]) -> None:
     for step, sums in sorted(counts.values.items()):
         for currency, money in sorted(sums.items()):
             at = f"{base},{labels(step=str(step), currency=currency)}"
             _one(lines, names.VALUE.name, at, amount(money.total))
             _one(lines, names.VALUE_EVENTS.name, at, money.count)
+    lost, at_stake = (values_by_required(each, optional) for each in (counts.lost, counts.at_stake))
+    for step in sorted(lost.keys() | at_stake.keys()):
+        gone, waiting = lost.get(step, {}), at_stake.get(step, {})
+        # Both, so that what was at stake falls to 0 once it is lost.
+        for currency in sorted(gone.keys() | waiting.keys()):
+            at = f"{base},{labels(step=str(step), currency=currency)}"
+            for series, found in ((names.VALUE_LOST, gone), (names.VALUE_AT_STAKE, waiting)):
+                _one(lines, series.name, at, amount(found[currency].total) if currency in found else 0)
 
 
 def _percentiles(lines: Lines, base: str, counts: Counts, steps: int) -> None:

@@ -7,6 +7,7 @@ these, `store` keeps them as msgpack, `metrics` and the terminal show them.
 """
 
 from decimal import Decimal
+from typing import TypeAlias
 
 import msgspec
 
@@ -24,10 +25,14 @@ TOTAL_STEP = 0
 
 
 class Money(msgspec.Struct, array_like=True):
-    """Exact sum of a step's value in one currency, and how many events carried one."""
+    """Exact sum of a step's value in one currency, and how many events (or attempts) carried one."""
 
     total: Decimal
     count: int
+
+
+Values: TypeAlias = dict[int, dict[str, Money]]
+"""Step -> currency -> sum."""
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -42,6 +47,9 @@ class Counts(msgspec.Struct, array_like=True):
     skipped: per step 1..n-1, how many of those that came as far or further have no event of it in their chain: it
     is optional, or lies before the step they entered at. Empty for zeros.
     actors: of how many actors the counted units of an entry period are; 0 where an actor is the unit.
+    lost: step 1..n-1 -> currency -> what the dropped and the excluded ones of that step are worth, and how many of
+    them are worth something. An attempt is worth the value at the last step of its reported chain that has one.
+    at_stake: the same of the pending ones.
     """
 
     pending: list[int]
@@ -50,9 +58,11 @@ class Counts(msgspec.Struct, array_like=True):
     converted: int = 0
     durations: dict[int, int] = {}
     duration_ms: dict[int, int] = {}
-    values: dict[int, dict[str, Money]] = {}
+    values: Values = {}
     skipped: list[int] = []
     actors: int = 0
+    lost: Values = {}
+    at_stake: Values = {}
 
     @property
     def entered(self) -> int:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations, pairwise
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.aggregate.gather import gather, gather_any, is_plain
-from stream.aggregate.outcomes import optional_steps, outcomes_of
+from stream.aggregate.outcomes import optional_steps, outcomes_of, values_by_required
 from stream.aggregate.report import Tally, whole_range
 from stream.aggregate.rollup import roll_up
 from stream.aggregate.totals import FunnelTotals, undecided_from_ms
@@ -61,15 +61,21 @@ class Drawn:
         ]
 
 
+def valued(rng: random.Random, events: list[OEvent]) -> list[OEvent]:
+    """Give most events a value; one of 0 is a value too, and a refund is below it."""
+    amounts = [None, Decimal(0), Decimal(-3), Decimal("1.50"), Decimal("0.000000001"), Decimal(999999999999999)]
+    return [replace(event, value=rng.choice(amounts), currency=rng.choice(["EUR", "USD"])) for event in events]
+
+
 def drawn(rng: random.Random, options) -> Drawn:
     """Draw actors and changes: attempts are given, some only after others were given and taken back."""
     case = random_case(rng, options)
-    actors = {f"{rng.choice(DEVICES)} {number}": random_events(rng, case.funnel) for number in range(4)}
+    actors = {f"{rng.choice(DEVICES)} {number}": valued(rng, random_events(rng, case.funnel)) for number in range(4)}
     changes = []
     for actor, events in actors.items():
         device = actor.split()[0]
         right = tuples(events, case.funnel, case.periods, device)
-        wrong = tuples(random_events(rng, case.funnel), case.funnel, case.periods, device)
+        wrong = tuples(valued(rng, random_events(rng, case.funnel)), case.funnel, case.periods, device)
         changes += [Change((), wrong), Change(wrong, right)] if rng.random() < 0.5 else [Change((), right)]
     return Drawn(case, actors, tuple(changes))
 
@@ -96,18 +102,23 @@ def check(counts: Counts | None, tried: list[Attempt], defined: OptionFunnel, de
             step: column.get(step, 0) for step in defined.numbers
         }, name
     assert [expected.reached[step] for step in steps] == [found.reached[step - 1] for step in steps]
-    took, worth = Counter(), Counter()
+    took = Counter()
     for attempt in tried:
         chain = list(zip(attempt.chain.steps, [event.time for event in attempt.chain.events], strict=True))
-        worth.update(attempt.chain.steps)
         for (_, before), (step, time) in pairwise(chain):
             took[step] += (time - before) * SCALE
         if attempt.outcome == "converted":
             took[TOTAL_STEP] += (chain[-1][1] - chain[0][1]) * SCALE
     assert {step: ms for step, ms in counts.duration_ms.items() if ms} == {step: ms for step, ms in took.items() if ms}
-    values = {step: sums["EUR"] for step, sums in counts.values.items()}
-    assert {step: money.count for step, money in values.items()} == worth
-    assert all(money.total == Decimal("1.5") * money.count for money in values.values())
+    for name, values, sums in (
+        ("values", counts.values, expected.values),
+        ("lost", values_by_required(counts.lost, optional_steps(definition)), expected.lost),
+        ("at stake", values_by_required(counts.at_stake, optional_steps(definition)), expected.at_stake),
+    ):
+        assert {
+            step: {currency: (money.count, money.total) for currency, money in by_currency.items()}
+            for step, by_currency in values.items()
+        } == sums, name
 
 
 def check_tally(own: Drawn, as_of: int) -> None:
@@ -189,6 +200,47 @@ def test_counts_are_the_oracles(options, seed):
 def test_counts_of_two_options_together_are_the_oracles(seed, pair):
     if set(pair) != {"open", "remove_actor"}:  # which is refused
         hold(seed, pair)
+
+
+def valued_at_entry(change: Change) -> Change:
+    """Return a change whose attempts have no value but that of step 1."""
+
+    def without(attempt):
+        entry_ms, best, chain, *rest = attempt
+        later = [(touch[0], ()) if place % 2 and touch else touch for place, touch in enumerate(chain[2:])]
+        return entry_ms, best, (*chain[:2], *later), *rest
+
+    return change._replace(taken=[*map(without, change.taken)], given=[*map(without, change.given)])
+
+
+@pytest.mark.parametrize("options", [(), *[(each,) for each in OPTIONS], None], ids=str)
+@settings(max_examples=40)
+@given(st.integers(0, 2**32))
+def test_what_enters_with_a_value_converts_with_it_or_loses_it_or_has_it_at_stake(options, seed):
+    rng = random.Random(seed)
+    own = drawn(rng, options)
+    as_of = own.last + rng.randrange(own.defined.window + 4)
+    (compiled,) = FunnelSet([counting_funnel(own.defined)]).funnels
+    tally = Tally(compiled, whole_range, as_of * SCALE)
+    for change in own.changes:
+        tally.take(valued_at_entry(change))
+    counts = tally.report().attempts.get((None, WHOLE))
+    if counts is None:
+        return
+    parts: Counter[tuple[str | None, str]] = Counter()
+    for sums in (*counts.lost.values(), *counts.at_stake.values()):
+        for currency, money in sums.items():
+            parts[currency, "total"] += money.total
+            parts[currency, "count"] += money.count
+    for attempt in own.tried(as_of):
+        first = attempt.chain.events[0]
+        if attempt.outcome == "converted" and attempt.entry_step == 1 and first.value is not None:
+            parts[first.currency, "total"] += first.value
+            parts[first.currency, "count"] += 1
+    whole = counts.values.get(1, {})
+    assert {currency: (parts[currency, "total"], parts[currency, "count"]) for currency, _ in parts} == {
+        currency: (money.total, money.count) for currency, money in whole.items()
+    }
 
 
 def filled(ages):

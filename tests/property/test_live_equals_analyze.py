@@ -405,14 +405,17 @@ def oracle_ages(
 
 def counted(counts, steps: int) -> tuple:
     if counts is None:
-        return (0, [0] * (steps - 1), [0] * (steps - 1), {}, {})
-    values = {
-        (step, currency): (money.count, money.total)
-        for step, by_currency in counts.values.items()
-        for currency, money in by_currency.items()
-    }
+        return (0, [0] * (steps - 1), [0] * (steps - 1), {}, {}, {}, {})
+    values, lost, at_stake = [
+        {
+            (step, currency): (money.count, money.total)
+            for step, by_currency in sums.items()
+            for currency, money in by_currency.items()
+        }
+        for sums in (counts.values, counts.lost, counts.at_stake)
+    ]
     took = {step: total for step, total in counts.duration_ms.items() if total and step}
-    return counts.converted, counts.pending, counts.dropped, values, took
+    return counts.converted, counts.pending, counts.dropped, values, lost, at_stake, took
 
 
 def expected_counts(tried: list[OAttempt], steps: int) -> tuple:
@@ -420,16 +423,21 @@ def expected_counts(tried: list[OAttempt], steps: int) -> tuple:
         at = Counter(attempt.best for attempt in tried if attempt.outcome == outcome)
         return [at[step] for step in range(1, steps)]
 
-    values: dict[tuple[int, str], tuple[int, Decimal]] = {}
+    def add(sums: dict[tuple[int, str], tuple[int, Decimal]], step: int, event: OEvent) -> None:
+        count, total = sums.get((step, event.currency), (0, Decimal(0)))
+        sums[step, event.currency] = count + 1, total + event.value
+
+    values, lost, at_stake = {}, {}, {}
     took: Counter[int] = Counter()
     for attempt in tried:
+        if attempt.outcome != "converted":
+            add(lost if attempt.outcome == "dropped" else at_stake, attempt.best, attempt.chain[-1])
         for step, event in enumerate(attempt.chain, start=1):
-            count, total = values.get((step, event.currency), (0, Decimal(0)))
-            values[step, event.currency] = count + 1, total + event.value
+            add(values, step, event)
             if step > 1:
                 took[step] += event.time - attempt.chain[step - 2].time
     converted = sum(attempt.outcome == "converted" for attempt in tried)
-    return converted, stopped("pending"), stopped("dropped"), values, dict(+took)
+    return converted, stopped("pending"), stopped("dropped"), values, lost, at_stake, dict(+took)
 
 
 def random_case(rng: random.Random, actors: int, grain_ms: int = 1) -> Case:

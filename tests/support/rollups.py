@@ -55,6 +55,9 @@ TOUR = Funnel(
 )
 
 
+Sums = Mapping[int, Mapping[str, tuple[str, int]]]
+
+
 def make_counts(
     pending: Sequence[int],
     dropped: Sequence[int],
@@ -62,9 +65,11 @@ def make_counts(
     *,
     excluded: Sequence[int] = (),
     seconds: Mapping[int, Sequence[float]] | None = None,
-    values: Mapping[int, Mapping[str, tuple[str, int]]] | None = None,
+    values: Sums | None = None,
+    lost: Sums | None = None,
+    at_stake: Sums | None = None,
 ) -> Counts:
-    """`seconds`: step (0: the whole) -> durations; `values`: step -> currency -> (sum, count)."""
+    """`seconds`: step (0: the whole) -> durations; `values`, `lost`, `at_stake`: step -> currency -> (sum, count)."""
     durations: dict[int, int] = {}
     duration_ms: dict[int, int] = {}
     for step, taken in (seconds or {}).items():
@@ -72,12 +77,17 @@ def make_counts(
         for duration in taken:
             bucket = step * BUCKETS + bisect_left(DURATION_BOUNDS_S, duration)
             durations[bucket] = durations.get(bucket, 0) + 1
-    money = {
-        step: {currency: Money(Decimal(total), count) for currency, (total, count) in sums.items()}
-        for step, sums in (values or {}).items()
-    }
+    money, gone, waiting = [
+        {
+            step: {currency: Money(Decimal(total), count) for currency, (total, count) in sums.items()}
+            for step, sums in (each or {}).items()
+        }
+        for each in (values, lost, at_stake)
+    ]
     out = list(excluded) or [0] * len(pending)
-    return Counts(list(pending), list(dropped), out, converted, durations, duration_ms, money)
+    return Counts(
+        list(pending), list(dropped), out, converted, durations, duration_ms, money, lost=gone, at_stake=waiting
+    )
 
 
 def nothing(steps: int = 3) -> Counts:
@@ -88,6 +98,8 @@ TOTAL = make_counts(
     [10, 5], [40, 20], 20, excluded=[5, 0],
     seconds={0: [15] * 12 + [60] * 8, 2: [5] * 20, 3: [10] * 20},
     values={3: {"EUR": ("1234.50", 20), "USD": ("10", 1)}},
+    lost={1: {"EUR": ("400.10", 30)}, 2: {"EUR": ("99.5", 10), "USD": ("7", 1)}},
+    at_stake={2: {"EUR": ("12", 2)}},
 )  # fmt: skip
 MAIL = make_counts([4, 1], [10, 5], 15, excluded=[5, 0])
 ADS = make_counts([6, 4], [30, 15], 5)

@@ -8,10 +8,14 @@ Optional steps stand outside the laws: an attempt that stopped at one stopped at
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 
 from support.options.attempts import Attempt, Outcome
 from support.options.funnels import OptionFunnel
+from support.oracle import OEvent
+
+Sums = dict[str | None, tuple[int, Decimal]]
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class Totals:
 
     `with_step[k]`: reported chains that have an event of step k, optional steps included.
     `continued[k]` goes by required steps but the last.
+    `values[k]`: by currency (count, sum) of those events that carry a value. `lost[k]`, `at_stake[k]`: of the attempts
+    that ended, or wait, at required step k, the same of each one's last event that carries one.
     """
 
     entered: int
@@ -31,6 +37,9 @@ class Totals:
     excluded_at: dict[int, int]
     pending_at: dict[int, int]
     with_step: dict[int, int]
+    values: dict[int, Sums]
+    lost: dict[int, Sums]
+    at_stake: dict[int, Sums]
 
 
 def totals(tried: Iterable[Attempt], funnel: OptionFunnel) -> Totals:
@@ -54,7 +63,27 @@ def totals(tried: Iterable[Attempt], funnel: OptionFunnel) -> Totals:
         excluded_at=stopped["excluded"],
         pending_at=stopped["pending"],
         with_step={step: sum(step in a.chain.steps for a in tried) for step in funnel.numbers},
+        values=_by_step([pair for a in tried for pair in zip(a.chain.steps, a.chain.events, strict=True)]),
+        lost=_by_step(
+            [(_depth(a, funnel), e) for a in tried if a.outcome in {"dropped", "excluded"} for e in worth(a)]
+        ),
+        at_stake=_by_step([(_depth(a, funnel), e) for a in tried if a.outcome == "pending" for e in worth(a)]),
     )
+
+
+def worth(attempt: Attempt) -> list[OEvent]:
+    """Return the last event of the reported chain that carries a value, if there is one."""
+    return [event for event in attempt.chain.events if event.value is not None][-1:]
+
+
+def _by_step(events: Iterable[tuple[int, OEvent]]) -> dict[int, Sums]:
+    sums: dict[int, Sums] = {}
+    for step, event in events:
+        if event.value is not None:
+            by_currency = sums.setdefault(step, {})
+            count, total = by_currency.get(event.currency, (0, Decimal(0)))
+            by_currency[event.currency] = count + 1, total + event.value
+    return sums
 
 
 def _depth(attempt: Attempt, funnel: OptionFunnel) -> int:

@@ -56,12 +56,16 @@ def _tuple(attempt: Attempt, defined: OptionFunnel, last: int, device: str) -> t
     elif attempt.outcome != "converted" and attempt.cleared is not None:
         fate = removed, None
     touch = ((device,), ())
-    times = dict(zip(attempt.chain.steps, [event.time for event in attempt.chain.events], strict=True))
     chain: list[Any] = []
+    events = dict(zip(attempt.chain.steps, attempt.chain.events, strict=True))
     for step in range(1, attempt.best + 1):
-        chain += [times[step] * SCALE, ((device,), ((step, "EUR", "1.5"),))] if step in times else [None, None]
+        chain += [events[step].time * SCALE, _touch(events[step], step, device)] if step in events else [None, None]
     firsts = None if attempt.entry_ms == attempt.chain.start else _firsts(attempt, chain)
     return attempt.entry_ms * SCALE, attempt.best, tuple(chain), touch, firsts, fate
+
+
+def _touch(event: OEvent, step: int, device: str) -> tuple[Any, ...]:
+    return (device,), () if event.value is None else ((step, event.currency, str(event.value)),)
 
 
 def _firsts(attempt: Attempt, chain: Sequence[Any]) -> tuple[int | None, ...]:

@@ -79,11 +79,13 @@ NOBODY = [0, 0, 0]
 # Cells
 
 
-def test_a_plain_cell_is_one_byte_longer_for_having_no_options():
+def test_a_plain_cell_is_one_byte_longer_for_having_no_options_and_one_for_having_no_values():
     written = msgspec.msgpack.encode(Cell([1, 0, 0]))
-    assert written[-1:] == msgspec.msgpack.encode(None)
-    assert len(written) == 1 + 4 + 5 + 1
-    assert msgspec.msgpack.decode(b"\x96" + written[1:-1], type=Cell) == Cell([1, 0, 0]), "from before there were any"
+    assert written[-2:] == msgspec.msgpack.encode(None) + msgspec.msgpack.encode({})
+    assert len(written) == 1 + 4 + 5 + 1 + 1
+    for fewer in (1, 2):
+        before = bytes([written[0] - fewer]) + written[1:-fewer]
+        assert msgspec.msgpack.decode(before, type=Cell) == Cell([1, 0, 0]), "from before there were any"
 
 
 def test_a_hole_has_no_time_and_the_next_step_counts_from_the_event_before_it():

@@ -24,6 +24,14 @@ def set_money(funnel):
     funnel.windows[0].counts.values[3]["EUR"] = Money(Decimal("1234.51"), 20)
 
 
+def set_lost(funnel):
+    funnel.windows[0].counts.lost[1]["EUR"] = Money(Decimal("400.10"), 31)
+
+
+def set_at_stake(funnel):
+    del funnel.windows[0].counts.at_stake[2]
+
+
 def set_pending(funnel):
     funnel.windows[0].counts.pending[1] += 1
 
@@ -68,6 +76,8 @@ def drop_matured(funnel):
     ("edit", "words"),
     [
         (set_money, "window 1h: value of step 3 in EUR: live 1234.50, analysis 1234.51"),
+        (set_lost, "window 1h: values lost at step 1 in EUR: live 30, analysis 31"),
+        (set_at_stake, "window 1h: value at stake at step 2 in EUR: live 12, analysis 0"),
         (set_pending, "window 1h: pending at step 2: live 5, analysis 6"),
         (set_excluded, "settled: excluded at step 1: live 7, analysis 8"),
         (set_bucket, f"window 1h: durations[{2 * BUCKETS}]: live 0, analysis 1"),
@@ -149,6 +159,30 @@ def test_more_values_than_events_are_named():
     counts = deepcopy(GOOD)
     counts.values[3] = {"EUR": Money(Decimal(1), 6)}
     assert laws_of(counts) == ["shop@2 total: step 3 has 6 values for 5 that reached it"]
+
+
+def test_values_lost_by_others_than_the_dropped_and_excluded_are_named():
+    counts = deepcopy(GOOD)
+    counts.lost = {2: {"EUR": Money(Decimal(9), 4)}}
+    counts.at_stake = {2: {"EUR": Money(Decimal(-1), 2)}}
+    assert laws_of(counts) == []
+    counts.lost[2]["USD"] = Money(Decimal(1), 1)
+    counts.at_stake = {1: {"EUR": Money(Decimal(1), -1)}, 3: {"": Money(Decimal(1), 1)}}
+    assert laws_of(counts) == [
+        "shop@2 total: 5 values are lost at step 2, by 4 attempts",
+        "shop@2 total: -1 values are at stake at step 1, by 1 attempts",
+        "shop@2 total: 1 values are at stake at step 3, by 0 attempts",
+    ]
+
+
+def test_segments_lose_together_what_the_whole_loses():
+    counts = deepcopy(GOOD)
+    counts.lost = {1: {"EUR": Money(Decimal("0.30"), 2)}}
+    lines = laws_of(counts, ("mail", GOOD))
+    assert lines == [
+        "shop@2 total: value lost at step 1 in EUR: segments of channel sum up to 0, the whole has 0.30",
+        "shop@2 total: values lost at step 1 in EUR: segments of channel sum up to 0, the whole has 2",
+    ]
 
 
 def test_segments_add_up_to_the_whole():

@@ -13,7 +13,7 @@ from stream.analyze.compare import broken_laws
 from stream.analyze.count import Analysis
 from stream.analyze.document import analysis_document, live_funnels, outcome
 from stream.analyze.forms import SourceDoc
-from stream.analyze.show import _show_funnel, _show_live_funnel, _show_steps, console
+from stream.analyze.show import _show_funnel, _show_live_funnel, _show_steps, _show_values, console
 from stream.analyze.times import StepTimes
 from stream.engine.match import FunnelSet
 from stream.model.verdict import Verdict
@@ -111,3 +111,32 @@ def test_a_plain_funnel_says_nothing_of_either():
     closed = replace(TOUR, is_open=False)
     counts = make_counts([0, 1, 0], [0, 0, 0], 1)
     assert [step.entered_at for step in outcome(counts, closed).steps] == [UNSET] * 4
+
+
+def test_a_step_says_what_was_lost_and_what_is_at_stake_there():
+    counts = make_counts(
+        [2, 0, 1], [3, 1, 0], 1,
+        values={1: {"EUR": ("60.50", 5)}, 4: {"EUR": ("12", 1)}},
+        lost={1: {"EUR": ("40.10", 2)}, 2: {"EUR": ("0.400", 1), "USD": ("7", 0)}},
+        at_stake={1: {"": ("100", 1)}, 3: {"EUR": ("20", 1)}},
+    )  # fmt: skip
+    document = outcome(counts, TOUR)
+    found = [wire.decode(wire.encode(step)).get("stopped_values") for step in document.steps]
+    assert found == [
+        [
+            {"currency": "", "lost": "0", "lost_attempts": 0, "at_stake": "100", "at_stake_attempts": 1},
+            {"currency": "EUR", "lost": "40.5", "lost_attempts": 3, "at_stake": "0", "at_stake_attempts": 0},
+        ],
+        None,
+        [{"currency": "EUR", "lost": "0", "lost_attempts": 0, "at_stake": "20", "at_stake_attempts": 1}],
+        None,
+    ]
+    table = [line.split() for line in text(_show_values, document)]
+    names = [label.split() for label in TOUR.labels]
+    assert table[1] == ["step", "currency", "total", "events", "average", "lost", "at", "stake"]
+    assert table[2:] == [
+        ["1", *names[0], "-", "-", "-", "-", "0", "100"],
+        ["1", *names[0], "EUR", "60.50", "5", "12.10", "40.5", "0"],
+        ["3", *names[2], "EUR", "-", "-", "-", "0", "20"],
+        ["4", *names[3], "EUR", "12", "1", "12.00", "-", "-"],
+    ]

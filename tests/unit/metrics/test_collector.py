@@ -2,6 +2,7 @@
 
 import logging
 import math
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from stream.metrics import names
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
-from stream.model.result import FunnelRollup, PeriodRow, Rollup, SplitRow, WindowRow
+from stream.model.result import FunnelRollup, Money, PeriodRow, Rollup, SplitRow, WindowRow
 from stream.model.window import RollingWindow
 from support.rollups import (
     AS_OF_MS,
@@ -201,9 +202,33 @@ def test_values_are_shown_by_step_and_currency(shown):
     assert shown("funnel_value", **WINDOW, step="3", currency="USD") == 10
 
 
+def test_value_lost_and_at_stake_are_shown_together_by_the_step_where_the_attempts_stopped(shown):
+    found = {
+        (dict(labels)["step"], dict(labels)["currency"], name.removeprefix("funnel_value_")): value
+        for (name, labels), value in shown.samples.items()
+        if name in {"funnel_value_lost", "funnel_value_at_stake"} and WINDOW.items() <= dict(labels).items()
+    }
+    assert found == {
+        ("1", "EUR", "lost"): 400.1, ("1", "EUR", "at_stake"): 0,
+        ("2", "EUR", "lost"): 99.5, ("2", "EUR", "at_stake"): 12,
+        ("2", "USD", "lost"): 7, ("2", "USD", "at_stake"): 0,
+    }  # fmt: skip
+
+
+def test_value_lost_at_an_optional_step_is_shown_at_the_required_one_before(all_shown):
+    tour = tour_rollup()
+    tour.windows[0].counts.values = {1: {"EUR": Money(Decimal(9), 3)}, 2: {"EUR": Money(Decimal("0.5"), 1)}}
+    tour.windows[0].counts.lost = {1: {"EUR": Money(Decimal(3), 1)}, 2: {"EUR": Money(Decimal("0.5"), 1)}}
+    all_shown.next(shop_source(tour))
+    at = WINDOW | {"funnel": "tour", "version": "1"}
+    assert by_step(all_shown, "funnel_value_lost", **at, currency="EUR") == {1: 3.5}
+
+
 def test_a_sum_no_float_can_hold_is_left_out():
-    counts = make_counts([0, 0], [0, 0], 1, values={3: {"EUR": ("1e400", 1), "USD": ("-2.5", 1)}})
+    counts = make_counts([0, 0], [1, 0], 1, values={3: {"EUR": ("1e400", 1), "USD": ("-2.5", 1)}},
+                         lost={1: {"EUR": ("1e400", 1)}})  # fmt: skip
     shown = Shown(shop_source(with_total(counts)))
+    assert shown("funnel_value_lost", **WINDOW, step="1", currency="EUR") is None
     assert shown("funnel_value", **WINDOW, step="3", currency="EUR") is None
     assert shown("funnel_value", **WINDOW, step="3", currency="USD") == -2.5
 
