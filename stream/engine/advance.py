@@ -99,16 +99,16 @@ def judge(funnel: CompiledFunnel, entries: list[Entry], hit: Hit, bot_cap: int, 
     """Return whether an actor's entries take a hit; `bot_cap` and `limits` as in `advance`."""
     if has_hit(entries, hit[0], hit[1]):
         return Verdict.DUPLICATE
-    keeps_starts = funnel.options is not None and funnel.options.keeps_starts
-    if bot_cap == NO_CAP or (len(entries) - 1 <= bot_cap and not keeps_starts):
+    may_hold_more = funnel.options is not None and funnel.options.may_hold_more
+    if bot_cap == NO_CAP or (len(entries) - 1 <= bot_cap and not may_hold_more):
         return Verdict.ACCEPTED
     return Verdict.BOT if held(funnel, entries, limits[hit[4]]) > bot_cap else Verdict.ACCEPTED
 
 
 def held(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> int:
-    """Return how many events an actor holds if it is sealed below `limit_ms`: those from there on, and kept starts."""
+    """Return how many events an actor holds if it is sealed below `limit_ms`: those from there on, and what is kept."""
     first_open = bisect_left(entries, limit_ms, 1, key=time_of)
-    starts = 0 if funnel.options is None else funnel.options.kept_starts(fold_of(entries[first_open - 1]))
+    starts = 0 if funnel.options is None else funnel.options.held(fold_of(entries[first_open - 1]), limit_ms)
     return len(entries) - first_open + starts
 
 

@@ -151,7 +151,7 @@ def _latest(nodes: Iterable[_Node]) -> list[_Node]:
     chosen: list[_Node] = []
     holder: dict[int, _Node] = {}
     for node in nodes:
-        if node not in chosen and _place(node, holder, set()):
+        if not any(node is each for each in chosen) and _place(node, holder, set()):
             chosen.append(node)
     return chosen
 

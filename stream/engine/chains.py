@@ -14,7 +14,7 @@ one level are all broken and cleared alike once an instant is over, and none nee
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from stream.engine.roles import Hit
 from stream.engine.ties import Instant, assign
@@ -127,11 +127,15 @@ class Chains:
         for step in range(1, self.step_count):
             if self._optional[step]:
                 continue
-            free = [
-                hit
-                for hit in instant.serving
-                if step in hit[2] and hit[1] not in opened and not self._waits(kept, openers, instant, step, hit)
-            ]
+            waits: dict[tuple[int, ...], bool] = {}  # hits that serve the same steps are alike
+            free = []
+            for hit in instant.serving:
+                if step not in hit[2] or hit[1] in opened:
+                    continue
+                if hit[2] not in waits:
+                    waits[hit[2]] = self._waits(kept, openers, instant, step, hit)
+                if not waits[hit[2]]:
+                    free.append(hit)
             if free:
                 openers[step] = free
                 opened |= {hit[1] for hit in free}
@@ -264,26 +268,38 @@ class Chains:
         if self._has_one_best:
             latest_ms = max(chain[0] for chain in chains)
             return [self.preferred([chain for chain in chains if chain[0] == latest_ms])]
-        best: list[Chain] = []
-        for chain in chains:
-            if any(self._replaces(other, chain, now_ms) for other in best):
-                continue
-            best = [other for other in best if not self._replaces(chain, other, now_ms)]
-            best.append(chain)
+        # What was kept before stays so while its gap runs: of two such chains neither does for the other, and nothing
+        # that time changes makes it so. So they are compared with what is new only.
+        judged = {chain: self._judged(chain, now_ms) for chain in chains}
+        new = [chain for chain in chains if chain[-2] == now_ms]
+        old = [chain for chain in chains if chain[-2] != now_ms]
+        waiting = [chain for chain in old if self._waits_for_gap(chain, now_ms)]
+        ready = self._foremost([chain for chain in old if not self._waits_for_gap(chain, now_ms)], judged)
+        new = self._foremost(new, judged)
+        kept = [
+            chain for chain in [*waiting, *ready] if not any(_replaces(judged[other], judged[chain]) for other in new)
+        ]
+        kept += [chain for chain in new if not any(_replaces(judged[other], judged[chain]) for other in kept)]
         # The order in which they were found is an accident of the batch; equal states shall be equal.
-        return sorted(best, key=lambda chain: [time_ms or 0 for time_ms in chain[::2]])
+        return sorted(kept, key=lambda chain: [time_ms or 0 for time_ms in chain[::2]])
 
-    def _replaces(self, other: Chain, chain: Chain, now_ms: int) -> bool:
-        """Tell whether `other` does for all that can still be asked about `chain`."""
-        theirs, ours = self.worth(other, now_ms), self.worth(chain, now_ms)
-        if not at_least(theirs, ours):
-            return False
-        if other[-2] > chain[-2] and theirs[0] == ours[0] and theirs[1] == ours[1] and theirs[3::2] == ours[3::2]:
-            return False  # an attempt that opens on them later reports the one that reached its level first
-        return all(
-            self._rank(other, self._within[step] != FOREVER_MS) <= self._rank(chain, self._within[step] != FOREVER_MS)
-            for step in self.following[level_of(chain)]
-        )
+    def _waits_for_gap(self, chain: Chain, now_ms: int) -> bool:
+        return any(chain[-2] + self._not_before[step] > now_ms for step in self.following[level_of(chain)])
+
+    def _foremost(self, chains: Iterable[Chain], judged: Mapping[Chain, "_Judged"]) -> list[Chain]:
+        """Return the chains for which no other of them does."""
+        best: list[Chain] = []
+        for chain in sorted(chains, key=start_of, reverse=True):
+            if any(_replaces(judged[other], judged[chain]) for other in best):
+                continue
+            best = [other for other in best if not _replaces(judged[chain], judged[other])]
+            best.append(chain)
+        return best
+
+    def _judged(self, chain: Chain, now_ms: int) -> "_Judged":
+        """Return what decides whether a chain is to be kept beside others of its level."""
+        after = {self._within[step] != FOREVER_MS for step in self.following[level_of(chain)]}
+        return _Judged(self.worth(chain, now_ms), chain[-2], tuple(self._rank(chain, each) for each in sorted(after)))
 
     def worth(self, chain: Chain, now_ms: int) -> tuple[int, ...]:
         """Return what decides how far a chain can come, the more the better: start, entry, each next step's chances."""
@@ -335,6 +351,24 @@ class Chains:
             is_latest = self._within[place] != FOREVER_MS
         optional = sum(self._optional[place] for place, (missing, _) in enumerate(reversed(steps)) if not missing)
         return -optional, -start_of(chain), entry_of(chain), steps
+
+
+class _Judged(NamedTuple):
+    """A chain's worth, its last event's time, and its ranks in reports, by whether the next step has `within`."""
+
+    worth: tuple[int, ...]
+    last_ms: int
+    ranks: tuple[Any, ...]
+
+
+def _replaces(other: _Judged, own: _Judged) -> bool:
+    """Tell whether a chain does for all that can still be asked about another of its level."""
+    if not at_least(other.worth, own.worth):
+        return False
+    theirs, ours = other.worth, own.worth
+    if other.last_ms > own.last_ms and theirs[:2] == ours[:2] and theirs[3::2] == ours[3::2]:
+        return False  # an attempt that opens on them later reports the one that reached its level first
+    return all(their <= our for their, our in zip(other.ranks, own.ranks, strict=True))
 
 
 def at_least(other: tuple[int, ...], own: tuple[int, ...]) -> bool:

@@ -60,10 +60,12 @@ class Options:
     def __init__(self, funnel: Funnel) -> None:
         self.shape: Shape = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
         self.granularity_ms = funnel.granularity_ms
-        self.keeps_starts = any(step.not_before_ms for step in funnel.steps)
+        self._keeps_starts = any(step.not_before_ms for step in funnel.steps)
         self._step_count = len(funnel.steps)
         self._window_ms = funnel.window_ms
         self._gap_ms = None if funnel.session is None else funnel.session.gap_ms
+        self.may_hold_more = self._keeps_starts or self._gap_ms is not None
+        """Whether a fold can stand for more events than a few per level (`held`)."""
         self._is_open = funnel.is_open
         self.anchor_of = period_of(funnel.period) if funnel.entry_first else None
         effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
@@ -288,9 +290,28 @@ class Options:
 
     # What is kept, and what no event can change any more
 
-    def kept_starts(self, fold: Fold) -> int:
-        """Return how many chains are kept that an event each stands for, since their gap is not over."""
-        return len(Standing(*fold[0]).kept) if self.keeps_starts else 0
+    def held(self, fold: Fold, limit_ms: int) -> int:
+        """Return how many events a fold stands for that can still matter at `limit_ms`, beyond a few per level.
+
+        Those are the starts whose gap (`not_before`) is not over, and the results of sessions of periods that are not.
+        """
+        standing, _, periods = fold
+        starts = results = 0
+        if self._keeps_starts and standing:
+            starts = len(self.shape.kept(standing[0], limit_ms))
+        if self._gap_ms is not None:
+            results = sum(period[2] is DONE and not self.is_over(period, limit_ms) for period in periods)
+        return starts + results
+
+    def matters(self, fold: Fold, limit_ms: int) -> bool:
+        """Tell whether what is kept can still change what an event at or after `limit_ms` does."""
+        standing, attempt, periods = fold
+        if attempt is not None and attempt[0] + self._window_ms >= limit_ms:
+            return True
+        if any(not self.is_over(period, limit_ms) for period in periods):
+            return True
+        kept = (standing[0], standing[4]) if standing else ()
+        return any(self.shape.goes_on(chain, limit_ms) for each in kept for chain in self.shape.candidates(each))
 
     def is_over(self, period: PeriodFold, limit_ms: int) -> bool:
         """Tell whether no event at or after `limit_ms` can change the period's result."""

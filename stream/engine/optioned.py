@@ -155,16 +155,18 @@ def _judge(funnel: CompiledFunnel, states: UnitStates, hit: Hit, bot_cap: int, l
     if any(shared[0] == time_ms and shared[1] == event_id for _, shared in states.shared):
         return Verdict.DUPLICATE
     options: Any = funnel.options
-    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap and not options.keeps_starts:
+    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap and not options.may_hold_more:
         return Verdict.ACCEPTED
-    # An event that happened in several units is one.
+    # An event that happened in several units is one; a unit that is sealed stands for one as long as it matters.
     ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}
-    starts = 0
+    kept = 0
     for entries in states.entries.values():
         first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+        base = fold_of(entries[first_open - 1])
         ids |= {entry[:2] for entry in entries[first_open:]}
-        starts += options.kept_starts(fold_of(entries[first_open - 1]))
-    return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED
+        kept += options.held(base, limit_ms)
+        kept += first_open == len(entries) and options.matters(base, limit_ms)
+    return Verdict.BOT if len(ids) + kept > bot_cap else Verdict.ACCEPTED
 
 
 def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:

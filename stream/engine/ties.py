@@ -76,33 +76,54 @@ def assign(hits: Sequence[Hit], steps: Sequence[int]) -> Sequence[Hit]:
             first.setdefault(hit[2][0], hit)
         found = [first[step] for step in steps if step in first]
         return found if len(found) == count else ()
-    chosen: list[Hit] = []
-    left = hits
-    for place in range(count - 1, -1, -1):
-        for index, hit in enumerate(left):
-            others = [*left[:index], *left[index + 1 :]]
-            if steps[place] in hit[2] and is_matchable(others, steps[:place]):
-                chosen.append(hit)
-                left = others
-                break
-        else:
-            return ()
-    chosen.reverse()
-    return chosen
+    matching = _Matching(hits, steps)
+    return matching.smallest() if matching.is_perfect else ()
 
 
-def is_matchable(hits: Sequence[Hit], steps: Sequence[int]) -> bool:
-    """Whether each step can have a hit of its own (augmenting paths)."""
-    holder: dict[int, int] = {}
+class _Matching:
+    """Gives each step a hit of its own, if there is a way: `is_perfect` (augmenting paths)."""
 
-    def place(step: int, tried: set[int]) -> bool:
-        for index, hit in enumerate(hits):
-            if index in tried or step not in hit[2]:
+    def __init__(self, hits: Sequence[Hit], steps: Sequence[int]) -> None:
+        self._hits = hits
+        self._serving = [[index for index, hit in enumerate(hits) if step in hit[2]] for step in steps]
+        self._holder: dict[int, int] = {}
+        self._own: dict[int, int] = {}
+        self._fixed: set[int] = set()
+        self.is_perfect = all(self._place(place, set()) for place in range(len(steps)))
+
+    def _place(self, place: int, tried: set[int]) -> bool:
+        for index in self._serving[place]:
+            if index in tried or index in self._fixed:
                 continue
             tried.add(index)
-            if index not in holder or place(holder[index], tried):
-                holder[index] = step
+            if index not in self._holder or self._place(self._holder[index], tried):
+                self._holder[index] = place
+                self._own[place] = index
                 return True
         return False
 
-    return all(place(step, set()) for step in steps)
+    def smallest(self) -> list[Hit]:
+        """Return the hits by step, smallest ids from the last step backwards."""
+        for place in reversed(range(len(self._serving))):
+            index = next(index for index in self._serving[place] if self._can_have(place, index))
+            self._fixed.add(index)
+        return [self._hits[self._own[place]] for place in range(len(self._serving))]
+
+    def _can_have(self, place: int, index: int) -> bool:
+        """Give the step this hit, if the earlier steps can then still have one each."""
+        own, holder = self._own[place], self._holder.get(index)
+        if index == own:
+            return True
+        if index in self._fixed:
+            return False
+        del self._holder[own]
+        self._holder[index], self._own[place] = place, index
+        if holder is None:
+            return True
+        self._fixed.add(index)
+        found = self._place(holder, set())
+        self._fixed.discard(index)
+        if not found:
+            self._holder[index], self._holder[own] = holder, place
+            self._own[place], self._own[holder] = own, index
+        return found

@@ -158,7 +158,7 @@ def test_what_is_stored_is_explained_as_far_as_it_is_known(options):
     """Of what is sealed only the fold is known: its last attempts and chains, and every event after it."""
     for case in drawn(options):
         whole = told(case)
-        run = _Run(case, 3)
+        run = _Run(case, 3, ())
         for event in sorted(whole.events, key=lambda event: event.time):
             run.take([event])
         blob = run._stored.get(ACTOR.encode())

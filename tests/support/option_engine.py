@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from stream.engine.advance import NO_CAP
 from stream.engine.chains import entry_of
 from stream.engine.match import FunnelSet
 from stream.engine.roles import Touch
@@ -96,7 +97,9 @@ def by_engine(case: Case, rng: random.Random, lateness_ms: int | None, splits: S
 class _Run:
     """The engine's table, what is stored of it, and the sum of all changes."""
 
-    def __init__(self, case: Case, lateness_ms: int | None, splits: Sequence[Split]) -> None:
+    def __init__(self, case: Case, lateness_ms: int | None, splits: Sequence[Split], bot_cap: int = NO_CAP) -> None:
+        self._bot_cap = bot_cap
+        self.verdicts: list[int] = [0, 0, 0]
         self._case = case
         self._lateness_ms = lateness_ms
         breakdowns = tuple(product_breakdown(split, str(place)) for place, split in enumerate(splits))
@@ -116,7 +119,7 @@ class _Run:
         return next((start, end) for start, end in self._case.periods if start <= time_ms < end)
 
     def _new_table(self, *, is_complete: bool = False) -> ActorTable:
-        return ActorTable(self._funnels, str.encode, is_complete=is_complete)
+        return ActorTable(self._funnels, str.encode, bot_cap=self._bot_cap, is_complete=is_complete)
 
     def forget(self) -> None:
         """Go on with what is stored alone."""
@@ -128,6 +131,7 @@ class _Run:
         for actor, key in self._table.missing(batch):
             self._table.put(actor, key, self._stored.get(key))
         applied = self._table.apply(batch, self._limit_ms)
+        self.verdicts = [a + b for a, b in zip(self.verdicts, applied.verdicts, strict=True)]
         for _, change in applied.changes:
             for tried, results, sign in (
                 (change.taken, change.taken_periods, -1),
