@@ -367,7 +367,7 @@ def _next_actions(definition: Funnel, steps: StepActions, names: int) -> Iterabl
         other = found[OTHER] - sum(less for less, _ in ranked[names:])
         yield NextActionsDoc(
             step=number,
-            name=step.name,
+            name=definition.labels[number - 1],
             dropped=dropped,
             nothing=found[NOTHING],
             events=[

@@ -73,7 +73,7 @@ def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool = False) -> Non
         _show_next_actions(funnel.next_actions, out)
     _show_values(funnel.attempts, out)
     for breakdown in funnel.breakdowns:
-        _show_breakdown(breakdown, out)
+        _show_breakdown(breakdown, out, _counted(actors))
     _show_trend(funnel, out)
 
 
@@ -97,7 +97,7 @@ def _show_steps(outcome: OutcomeDoc, out: Console, actors: ActorsDoc | None = No
     excluded = ["excluded"] if outcome.excluded else []
     columns = ["step", *entered, "reached", "of all", "goes on", "drop-off", "dropped", *excluded, "pending"]
     if actors is not None:
-        columns.append("actors" if actors.distinct is UNSET else "units")
+        columns.append(_counted(actors))
     table = _table("", *columns)
     for step in outcome.steps:
         is_optional = step.optional is True
@@ -196,8 +196,13 @@ def _show_values(outcome: OutcomeDoc, out: Console) -> None:
         out.print(table)
 
 
-def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
-    table = _table(f"By {safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
+def _counted(actors: ActorsDoc) -> str:
+    """Return what a whole funnel counts once: the actor, or the unit; a segment's document does not say it."""
+    return "actors" if actors.distinct is UNSET else "units"
+
+
+def _show_breakdown(breakdown: BreakdownDoc, out: Console, counted: str) -> None:
+    table = _table(f"By {safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", counted)
     for segment in breakdown.segments[:MAX_ROWS]:
         attempts, actors = segment.attempts, segment.actors
         table.add_row(
@@ -215,7 +220,7 @@ def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
 
 def _show_trend(funnel: FunnelDoc, out: Console) -> None:
     zone = "" if funnel.period_zone == "UTC" else f", {funnel.period_zone}"
-    table = _table(f"Trend by {funnel.period_unit}{zone}", *_TREND)
+    table = _table(f"Trend by {funnel.period_unit}{zone}", *_TREND, _counted(funnel.actors))
     shown = [(local_start(period.start, funnel), period) for period in funnel.trend[-MAX_ROWS:]]
     for start, period in shown:
         table.add_row(start, *_trend_row(period))
@@ -225,7 +230,7 @@ def _show_trend(funnel: FunnelDoc, out: Console) -> None:
     _show_changes(funnel.period_unit, [(start, row, row.previous) for start, row in shown if row.previous], out)
 
 
-_TREND = ("entered from", "entered", "converted", "conversion", "pending", "actors")
+_TREND = ("entered from", "entered", "converted", "conversion", "pending")
 
 
 def local_start(start: str, funnel: FunnelDoc) -> str:

@@ -65,17 +65,17 @@ def funnel_table(funnel: Funnel, seen: Seen) -> Table:
         box=None,
         padding=(0, 1),
     )
-    table.add_column("step", no_wrap=True, min_width=max(len(step.name) for step in funnel.steps[:20]))
+    table.add_column("step", no_wrap=True, min_width=max(map(len, funnel.labels[:20])))
     table.add_column("", min_width=BAR, no_wrap=True)
     for name in ("reached", "conv.", "drop", "pending", "median"):
         table.add_column(name, justify="right", no_wrap=True, min_width=7)
     entered = seen.value(names.ENTERED, **labels) or 0
-    for number, step in enumerate(funnel.steps, start=1):
+    for number, label in enumerate(funnel.labels, start=1):
         at = labels | {"step": str(number)}
         reached = seen.value(names.REACHED, **at) or 0
         filled = round(BAR * reached / entered) if entered else 0
         table.add_row(
-            step.name,
+            label,
             Text("█" * filled + "·" * (BAR - filled), style="cyan"),
             count(reached),
             percent(seen.value(names.STEP_CONVERSION, **at)),
@@ -170,8 +170,8 @@ def plain_line(funnel: Funnel, seen: Seen, before: Seen | None) -> str:
         waits = [f"{name} {said}" for name, said in worker_lines(seen).items()]
         return f"no numbers yet: {'; '.join(waits)}"
     steps = " > ".join(
-        f"{step.name} {seen.value(names.REACHED, **labels, step=str(number)) or 0:,.0f}"
-        for number, step in enumerate(funnel.steps, start=1)
+        f"{label} {seen.value(names.REACHED, **labels, step=str(number)) or 0:,.0f}"
+        for number, label in enumerate(funnel.labels, start=1)
     )
     overall = percent(seen.value(names.CONVERSION, **labels))
     return f"{funnel.name}: {steps} | conversion {overall or '-'} | {rate(seen, before):,.0f} events/s, {lag(seen)}"

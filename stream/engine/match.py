@@ -4,7 +4,7 @@ In:  funnel definitions, and the order in which the decoder hands over propertie
 Out: for an event's kind, the funnels it matters to and its roles in them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from stream.engine.attribution import attributions_of, entry_touch
@@ -85,7 +85,7 @@ class Serving(dict[Kind, Served]):
     """What events of a kind are to which funnels.
 
     Kinds of names of which some places have tests are worked out when they are first asked for. `kinds`: by name,
-    what tells the kind of an event by its properties. If any event matters, every name is in both.
+    what tells the kind of an event by its properties.
     """
 
     def __init__(self, funnels: Iterable[CompiledFunnel]) -> None:
@@ -107,12 +107,11 @@ class Serving(dict[Kind, Served]):
 
     def __missing__(self, kind: Kind) -> Served:
         """Work out what an event is that passes the tests of these places."""
-        if isinstance(kind, tuple):
-            name, met = kind
-            placed = [*self._named.get(name, ()), *self._every]
-            served = _served([each for bit, each in enumerate(placed) if met >> bit & 1])
-        else:
-            served = () if kind in self.kinds else _served(self._every)
+        if isinstance(kind, str):
+            raise KeyError(kind)
+        name, met = kind
+        placed = [*(() if name is None else self._named.get(name, ())), *self._every]
+        served = _served([each for bit, each in enumerate(placed) if met >> bit & 1])
         if not served:
             raise KeyError(kind)
         if len(self) < MAX_KINDS:
@@ -121,33 +120,41 @@ class Serving(dict[Kind, Served]):
 
 
 class ServingEvery(Serving):
-    """A `Serving` of funnels to some of which any event matters."""
+    """A `Serving` of funnels to some of which any event matters.
+
+    Every name is in it, and in `kinds` if what any event is depends on its properties. There is no end to the names
+    that no place names: they have one answer, and are not held.
+    """
 
     def __init__(self, funnels: Iterable[CompiledFunnel]) -> None:
         super().__init__(funnels)
         if any(place.test is not None for _, place in self._every):
-            self.kinds = _KindsOfEvery(self.kinds, lambda name: _kind_of(name, self._every))
+            self.kinds = _KindsOfEvery(self.kinds, _kind_of(None, self._every))
+        self._served_unnamed = _served(self._every)
 
     def __contains__(self, kind: object) -> bool:
         """Whatever happens matters to some funnel."""
         return True
 
+    def __missing__(self, kind: Kind) -> Served:
+        """Answer for a name that no place names; other kinds as in any set of funnels."""
+        if isinstance(kind, str) and kind not in self.kinds:
+            return self._served_unnamed
+        return super().__missing__(kind)
+
 
 class _KindsOfEvery(dict[str, KindOf]):
-    """What tells an event's kind, for every name."""
+    """What tells an event's kind, for every name; for those that no place names `unnamed`."""
 
-    def __init__(self, named: Mapping[str, KindOf], kind_of: Callable[[str], KindOf]) -> None:
+    def __init__(self, named: Mapping[str, KindOf], unnamed: KindOf) -> None:
         super().__init__(named)
-        self._kind_of_other = kind_of
+        self._unnamed = unnamed
 
     def __contains__(self, name: object) -> bool:
         return True
 
     def __missing__(self, name: str) -> KindOf:
-        kind_of = self._kind_of_other(name)
-        if len(self) < MAX_KINDS:
-            self[name] = kind_of
-        return kind_of
+        return self._unnamed
 
 
 _Placed: TypeAlias = "tuple[CompiledFunnel, Place]"
@@ -167,7 +174,7 @@ def _without_repeats(roles: set[int]) -> tuple[int, ...]:
     return tuple(sorted(roles - {BREAKS} if max(roles, default=-1) >= 0 else roles))
 
 
-def _kind_of(name: str, placed: Sequence[_Placed]) -> KindOf:
+def _kind_of(name: str | None, placed: Sequence[_Placed]) -> KindOf:
     tests = [(1 << bit, place.test) for bit, (_, place) in enumerate(placed) if place.test is not None]
     always = sum(1 << bit for bit, (_, place) in enumerate(placed) if place.test is None)
 

@@ -32,7 +32,8 @@ class Event(NamedTuple):
 
 
 # What an event is to funnels: its name; where steps of that name have conditions, the name and which of them it meets.
-Kind: TypeAlias = str | tuple[str, int]
+# Names that no funnel names are one there: None, which no event is called.
+Kind: TypeAlias = str | tuple[str | None, int]
 # Tells an event's kind by its properties, None if it serves nothing.
 KindOf: TypeAlias = Callable[[Sequence[Any]], Kind | None]
 

@@ -19,7 +19,7 @@ from stream.engine.match import FunnelSet
 from stream.ingest.admission import UNLIMITED, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
-from stream.model.funnel import Exclusion, Funnel, Operator, Predicate, Session, Step
+from stream.model.funnel import Exclusion, Funnel, Operator, Order, Predicate, Session, Step
 from stream.model.verdict import Verdict
 from support.notation import path
 
@@ -157,6 +157,20 @@ def test_names_beyond_the_first_are_one_row_and_all_rows_add_up():
     assert (view.dropped, view.nothing) == (7, 1)
     assert view.dropped == funnel.attempts.steps[0].dropped
     assert (cart.name, cart.dropped, cart.events) == ("b", 0, [])
+
+
+def test_in_any_order_those_dropped_are_named_by_how_many_steps_they_reached():
+    funnel = replace(FUNNEL, order=Order.ANY)
+    count = LogCount([funnel], Mapping(), UNLIMITED, next_actions=True)
+    lines = lines_of("B@0 X@3 C@50 A@51 Y@52 Z@99")
+    count.take(0, lines, [None] * len(lines), range(len(lines)), "")
+    source = SourceDoc(kind="file", name="f", next_offsets={})
+    (shown,) = analysis_document(count.finish(), [funnel], source, next_names=2).funnels
+    assert [(step.name, [row.event for row in step.events]) for step in shown.next_actions] == [
+        ("any 1 of 3", ["X"]),
+        ("any 2 of 3", ["Y"]),
+    ]
+    assert [step.name for step in shown.next_actions] == [step.name for step in shown.attempts.steps[:-1]]
 
 
 # --- the command

@@ -1,13 +1,14 @@
 """The live view shows what the workers say, and nothing where they say nothing."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from stream.demo.scrape import READY, combine, parse
 from stream.demo.view import Link, duration, fitting, live_view, plain_line, rate, watermark_age
-from stream.model.funnel import Funnel, Step
+from stream.model.funnel import Funnel, Order, Step
 
 SHOP = Funnel("shop", 1, (Step("view", ("view",)), Step("buy", ("buy",))), 60_000, title="The shop")
 OTHERS = [Funnel(name, 1, SHOP.steps, 60_000) for name in ("second", "third")]
@@ -131,3 +132,10 @@ def test_without_a_terminal_one_line_says_it():
 def test_without_numbers_the_line_says_what_the_workers_wait_for():
     line = plain_line(SHOP, combine([None, None], 0.0, ["does not answer yet", "Kafka is away"]), None)
     assert line == "no numbers yet: worker 1 does not answer yet; worker 2 Kafka is away"
+
+
+def test_in_any_order_steps_are_named_by_how_many_are_reached():
+    seen, funnel = combine([page()], 0.0), replace(SHOP, order=Order.ANY)
+    lines = drawn(seen, (funnel,)).splitlines()
+    assert [line.partition("█")[0].strip() for line in lines if "█" in line] == ["any 1 of 2", "any 2 of 2"]
+    assert "any 1 of 2 200 > any 2 of 2 50" in plain_line(funnel, seen, None)

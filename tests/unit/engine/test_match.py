@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.engine.match import FunnelSet
+from stream.engine.roles import BREAKS
 from stream.engine.touches import MAX_SEGMENT_LENGTH, NO_VALUE, exact_amount, segment_text
-from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
+from stream.model.funnel import Breakdown, Funnel, Operator, Order, Predicate, Session, Step, ValueRule
 from support.roles import steps_of
 
 MONEY = ValueRule("total", "currency", "EUR")
@@ -183,3 +184,88 @@ def test_a_long_segment_is_cut():
 
 def test_a_huge_number_is_no_segment_and_no_crash():
     assert segment_text(10**5000) is None
+
+
+# --- names that no funnel names
+
+PHONE = (Predicate("os", Operator.EQUALS, ("phone",)),)
+STEPS = (Step("look", ("view",), where=PHONE), Step("buy", ("buy",)))
+STRICT = Funnel("strict", 1, STEPS, 10, order=Order.STRICT)
+STRICT_IN_SESSION = Funnel("own", 1, STEPS, 10, order=Order.STRICT, session=Session("sid"))
+GAP = Funnel("gap", 1, STEPS, 10, session=Session(gap_ms=5))
+SETS = [
+    pytest.param([shop()], id="plain"),
+    pytest.param([Funnel("f", 1, STEPS, 10)], id="with-conditions"),
+    pytest.param([STRICT], id="any-event-breaks"),
+    pytest.param([GAP], id="any-event-happens"),
+    pytest.param([STRICT_IN_SESSION], id="any-event-of-a-session-breaks"),
+    pytest.param([STRICT_IN_SESSION, GAP, STRICT, shop()], id="all-of-them"),
+]
+
+
+def served(funnels, name, **properties):
+    """Return the roles of an event by funnel, looked up as admission and the fold do it."""
+    found = tuple(properties.get(path) for path in funnels.property_paths)
+    kind = name if name in funnels.serving else None
+    if funnels.kinds and name in funnels.kinds:
+        kind = funnels.kinds[name](found)
+    told = () if kind is None else funnels.serving[kind]
+    assert told == funnels.served(name, found)
+    return {funnel.definition.name: roles for funnel, roles in told}
+
+
+OWN = [(name, {"os": os, "sid": sid}) for name in ("view", "buy") for os in ("phone", None) for sid in ("1", None)]
+
+
+@pytest.mark.parametrize("definitions", SETS)
+def test_a_flood_of_unknown_names_leaves_nothing_behind(definitions):
+    funnels = FunnelSet(definitions)
+    for sid in ("1", None):
+        served(funnels, "unknown", sid=sid)
+    sizes = len(funnels.serving), len(funnels.kinds)
+    for number in range(20_000):
+        served(funnels, f"unknown {number}", sid="1" if number % 2 else None)
+    assert (len(funnels.serving), len(funnels.kinds)) == sizes
+    fresh = FunnelSet(definitions)
+    for name, properties in OWN:
+        assert served(funnels, name, **properties) == served(fresh, name, **properties)
+    before = dict(funnels.serving)
+    for name, properties in OWN:
+        found = tuple(properties.get(path) for path in funnels.property_paths)
+        kind = funnels.kinds[name](found) if name in funnels.kinds else name
+        assert kind is None or funnels.serving[kind] is before[kind], "worked out anew"
+    assert len(funnels.serving) == len(before)
+
+
+def test_an_unknown_name_needs_no_entry_where_no_condition_is_on_it():
+    funnels = FunnelSet([STRICT])
+    sizes = len(funnels.serving), len(funnels.kinds)
+    assert "unknown" in funnels.serving
+    assert served(funnels, "unknown") == {"strict": (BREAKS,)}
+    assert funnels.serving["one"] is funnels.serving["other"]
+    assert (len(funnels.serving), len(funnels.kinds)) == sizes
+
+
+def test_unknown_names_are_of_one_kind_by_what_they_meet():
+    funnels = FunnelSet([STRICT_IN_SESSION, GAP])
+    assert funnels.kinds["one"] is funnels.kinds["other"]
+    assert served(funnels, "one", sid="1") == {"own": (BREAKS,), "gap": ()}
+    assert served(funnels, "other") == {"gap": ()}
+    assert served(FunnelSet([STRICT_IN_SESSION]), "other") == {}
+
+
+def test_a_name_that_has_its_own_kinds_is_no_kind_itself():
+    for definitions in ([STRICT], [STRICT_IN_SESSION]):
+        with pytest.raises(KeyError):
+            FunnelSet(definitions).serving["view"]
+
+
+@pytest.mark.parametrize("is_unknown_first", [False, True])
+def test_an_event_without_letters_in_its_name_is_told_from_unknown_ones(is_unknown_first):
+    steps = (Step("look", ("",), where=PHONE), Step("buy", ("buy",)))
+    funnels = FunnelSet([Funnel("own", 1, steps, 10, order=Order.STRICT, session=Session("sid"))])
+    expected = {"": {"own": (0,)}, "unknown": {"own": (BREAKS,)}}
+    for name in sorted(expected, reverse=is_unknown_first):
+        assert served(funnels, name, os="phone", sid="1") == expected[name]
+    assert served(funnels, "", os="desk", sid="1") == {"own": (BREAKS,)}
+    assert served(FunnelSet([STRICT_IN_SESSION]), "", sid="1") == {"own": (BREAKS,)}
