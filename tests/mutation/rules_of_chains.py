@@ -398,12 +398,6 @@ RULES: Final = (
         "        if False:\n            entries =",
     ),
     Rule(
-        "§5 any order: a period's end is not in it, for what is kept",
-        "any_order.py",
-        "entries = [node for node in nodes if node[0][0] < until_ms]",
-        "entries = [node for node in nodes if node[0][0] <= until_ms]",
-    ),
-    Rule(
         "§5 any order: a period's chain starts in it",
         "any_order.py",
         "sorted({node[0][0] for node in nodes if node[0][0] < until_ms}, reverse=True)",

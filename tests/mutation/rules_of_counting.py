@@ -336,14 +336,6 @@ RULES: Final = (
         "            inside = inside or here\n            result.append(period if not here else ",
     ),
     Rule(
-        "§5 with options: of several conversions the first is reported",
-        "option_fold.py",
-        "        if best == self._step_count:\n            return start_ms, end_ms, DONE, best, chain\n"
-        "        return start_ms",
-        "        if best == self._step_count and False:\n            return start_ms, end_ms, DONE, best, chain\n"
-        "        return start_ms",
-    ),
-    Rule(
         "§5 with options: in a period what reached the deepest level first is reported",
         "option_fold.py",
         "        if top <= best:\n            return best, chain\n",

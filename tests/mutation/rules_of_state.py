@@ -33,8 +33,8 @@ RULES: Final = (
     Rule(
         "§7 the cap is exceeded, not reached",
         "advance.py",
-        "if len(entries) - 1 > bot_cap and",
-        "if len(entries) > bot_cap and",
+        "bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:",
+        "bisect_left(entries, limits[hit[4]], 1, key=time_of) >= bot_cap:",
     ),
     Rule(
         "§7 only events at or above the watermark's limit count for the cap",
@@ -72,12 +72,6 @@ RULES: Final = (
         "advance.py",
         " and first_times(old) == first_times(new)[: old[1]]",
         "",
-    ),
-    Rule(
-        "§5 another entry is a correction",
-        "advance.py",
-        "return old[0] == new[0] and old[2] ==",
-        "return old[2] ==",
     ),
     Rule(
         "§7 what is equal before and after is not said, from the first on",
@@ -189,12 +183,6 @@ RULES: Final = (
         "return not alive(levels if own is SHARED or own is DONE else own, limit_ms, funnel.window_ms)",
     ),
     Rule(
-        "§7 an actor with an open attempt is not forgotten",
-        "fold.py",
-        "        yield attempt[0] + funnel.window_ms\n",
-        "        yield attempt[0]\n",
-    ),
-    Rule(
         "§7 an actor is not forgotten before its periods end",
         "fold.py",
         "    yield from (end_ms for _, end_ms, _, _, _ in periods)\n",
@@ -263,12 +251,6 @@ RULES: Final = (
         "",
     ),
     # Counted units
-    Rule(
-        "§4 session: an event without the id belongs to none",
-        "optioned.py",
-        "    if session is None:\n        return verdict, []\n",
-        "    session = session or ()\n",
-    ),
     Rule(
         "§4 hold: an event without a held value breaks the chains of every unit",
         "optioned.py",

@@ -11,6 +11,7 @@ import importlib.util
 import random
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -22,7 +23,7 @@ from support.options.cases import OPTIONS, Case, random_case
 # attempts and periods, as plain tuples: the names for them are of a module that imports `stream`
 Answer: TypeAlias = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
-CASES_OF_EACH_OPTION, CASES_AT_RANDOM = 60, 3_000
+CASES_OF_EACH_OPTION, CASES_OF_EACH_PAIR, CASES_AT_RANDOM = 60, 20, 1_500
 LOGS, ACTORS_OF_A_LOG = 40, 12
 
 OPTIONS_FIRST, PLAIN_FIRST, FAST_PATH_FIRST, UNIT_TESTS_FIRST = range(4)
@@ -37,8 +38,13 @@ FIRST = {
 def random_cases() -> list[Case]:
     """Return random funnels with options, and paths to go with them."""
     chosen: list[Any] = [None] * CASES_AT_RANDOM + [(option,) for option in OPTIONS] * CASES_OF_EACH_OPTION
+    chosen += list(combinations(OPTIONS, 2)) * CASES_OF_EACH_PAIR
     random.Random("order").shuffle(chosen)
-    return [random_case(random.Random(f"case {number}"), options) for number, options in enumerate(chosen)]
+    cases = []
+    for number, options in enumerate(chosen):
+        with contextlib.suppress(ValueError):  # some pairs are refused
+            cases.append(random_case(random.Random(f"case {number}"), options))
+    return cases
 
 
 def answers(cases: Sequence[Case]) -> list[Answer]:
