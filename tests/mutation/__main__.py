@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from .rule import Rule, RottenRule
+from .rule import RottenRule, Rule
 from .rules import RULES
 from .trials import ROOT, Trial, TrialError, Trials
 

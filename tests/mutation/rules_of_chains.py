@@ -88,7 +88,8 @@ RULES: Final = (
     Rule(
         "§4 an optional step whose gap is not over may be skipped inside a tie",
         "chains.py",
-        "                if self._strict_time or not self._optional[last]:\n                    return\n                continue",
+        "                if self._strict_time or not self._optional[last]:\n                    return\n"
+        "                continue",
         "                return",
     ),
     # Optional steps

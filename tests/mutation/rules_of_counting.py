@@ -225,12 +225,6 @@ RULES: Final = (
         "return bool(dead)",
     ),
     Rule(
-        "§4 remove_actor: a chain that was over is no rival",
-        "option_fold.py",
-        "if rival[-2] == now_ms or shape.goes_on(rival, now_ms)",
-        "if True",
-    ),
-    Rule(
         "§4 remove_actor: a broken or cleared chain does not survive",
         "option_fold.py",
         "        if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):\n"

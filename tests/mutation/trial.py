@@ -28,7 +28,9 @@ LOGS, ACTORS_OF_A_LOG = 40, 12
 
 OPTIONS_FIRST, PLAIN_FIRST, FAST_PATH_FIRST, UNIT_TESTS_FIRST = range(4)
 FIRST = {
-    **dict.fromkeys(("ordered.py", "ties.py", "attempts.py", "state.py", "advance.py", "fold.py", "batch.py"), PLAIN_FIRST),
+    **dict.fromkeys(
+        ("ordered.py", "ties.py", "attempts.py", "state.py", "advance.py", "fold.py", "batch.py"), PLAIN_FIRST
+    ),
     "in_order.py": FAST_PATH_FIRST,
     **dict.fromkeys(("match.py", "predicates.py", "periods.py", "touches.py"), UNIT_TESTS_FIRST),
 }

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from .rule import ENGINE, Rule
 
@@ -65,7 +65,7 @@ class Trials:
         self._children: list[Child] = []
         self._asked: Sequence[Any] = ()
 
-    def __enter__(self) -> "Trials":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

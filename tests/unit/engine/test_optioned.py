@@ -70,21 +70,23 @@ def test_duplicates(text, events, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "cap", "events", "last", "limit", "expected"),
+    ("text", "cap", "events", "last", "expected"),
     [
-        pytest.param("A>B/10 hold p", 1, "A@0{p=a}", "A@1{p=a}", NO_LIMIT, "accepted", id="reached-is-not-exceeded"),
-        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=b}", "A#c@2{p=a}", NO_LIMIT, "bot", id="over-all-units"),
-        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=a}", "A#c@5{p=a}", 1, "accepted", id="above-the-limit-only"),
-        pytest.param("A>B/10 gap 9 hold p", 2, "A@0{p=a} A@1{p=b}", "A#c@2{p=a}", NO_LIMIT, "accepted",
+        pytest.param("A>B/10 hold p", 1, "A@0{p=a}", "A@1{p=a}", "accepted", id="reached-is-not-exceeded"),
+        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=b}", "A#c@2{p=a}", "bot", id="over-all-units"),
+        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=a}", "A#c@5{p=a} 1", "accepted", id="above-the-limit-only"),
+        pytest.param("A>B/10 gap 9 hold p", 2, "A@0{p=a} A@1{p=b}", "A#c@2{p=a}", "accepted",
                      id="an-event-that-happened-in-two-units-is-one"),
-        pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@2", NO_LIMIT, "bot", id="events-without-a-unit-too"),
-        pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@5", 1, "accepted", id="these-above-the-limit-only-too"),
-        pytest.param("A>B/10 granularity 5", 1, "A@0 A@1", "A#c@6", 3, "bot", id="the-limit-is-floored"),
+        pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@2", "bot", id="events-without-a-unit-too"),
+        pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@5 1", "accepted", id="these-above-the-limit-only-too"),
+        pytest.param("A>B/10 granularity 5", 1, "A@0 A@1", "A#c@6 3", "bot", id="the-limit-is-floored"),
     ],
 )  # fmt: skip
-def test_the_bot_cap(text, cap, events, last, limit, expected):
+def test_the_bot_cap(text, cap, events, last, expected):
+    """`last` is EVENT or EVENT LIMIT."""
     actor = Run(text, events, cap)
-    actor.take(last, limit)
+    event, _, limit = last.partition(" ")
+    actor.take(event, int(limit or NO_LIMIT))
     assert actor.verdicts[-1] == expected
 
 
