@@ -29,7 +29,7 @@ PERIOD = (-100, 100)
         pytest.param("A@0 A@2 B@3 C@4 A@6 C@7 A@11 D@12", "A>B?>C within 1>D>E/10",
                      ["0 dropped 3: 2 3 4", "6 dropped 4: 6 7 12"], ["4: 2 3 4 12"],
                      id="a-chain-that-starts-before-the-attempt-is-none-of-its-own"),
-        pytest.param("A@0 B@1 C@2 A@3 C@4 X@6", "A>B?>C>D within 3/10 exclude X remove_actor", [], [],
+        pytest.param("A@0 B@1 C@2 A@3 C@4 X@6", "A>B?>C within 1>D within 3/10 exclude X remove_actor", [], [],
                      id="a-chain-that-ended-by-its-own-limit-is-not-clean-where-a-later-start-could-go-on"),
         pytest.param("A@0 A@5 Y@5 X@7", "A>B/10 exclude Y end_attempt exclude X remove_actor", [], [],
                      id="nor-one-that-ends-where-a-later-start-goes-on"),
