@@ -355,12 +355,6 @@ RULES: Final = (
         "        return end_ms <= limit_ms or not any(",
     ),
     Rule(
-        "§7 with options: an actor with an anchor is not forgotten before the period ends",
-        "option_fold.py",
-        "            yield standing.anchored_ms\n",
-        "            yield 0\n",
-    ),
-    Rule(
         "§7 with options: an actor with chains is not forgotten before they end",
         "option_fold.py",
         "                yield start_of(chain) + self._window_ms\n",

@@ -8,8 +8,9 @@ from stream.engine.advance import NO_CAP
 from stream.engine.attempts import first_times
 from stream.engine.match import FunnelSet
 from stream.engine.option_fold import Standing
-from stream.engine.optioned import UnitStates, seal_units, take_event
-from stream.engine.state import fold_of
+from stream.engine.optioned import UnitStates, says_nothing, seal_units, take_event
+from stream.engine.periods import DAY_MS
+from stream.engine.state import FunnelState, fold_of
 from stream.model.funnel import Breakdown, ValueRule
 from support.notation import path
 from support.options.notation import funnel
@@ -105,6 +106,22 @@ def test_a_unit_that_says_nothing_any_more_is_forgotten_and_others_stay():
     seal_units(actor.funnel, actor.record[1], 86_400_000)
     assert isinstance(actor.record[1], UnitStates)
     assert list(actor.record[1].entries) == [("b",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "events", "until_ms"),
+    [
+        pytest.param("A>B/10 granularity 5", f"A@{DAY_MS - 5}", DAY_MS + 9, id="an-event-may-be-floored-to-its-end"),
+        pytest.param("A>B/10 open", f"A@{DAY_MS - 5} B@{DAY_MS - 4}", DAY_MS + 5,
+                     id="in-an-open-funnel-a-chain-that-an-attempt-consumed-still-waits"),
+        pytest.param("A>B/10 strict hold p", "X@5", 5, id="what-happened-may-break-the-chains-of-a-unit-to-come"),
+    ],
+)  # fmt: skip
+def test_an_actor_is_kept_as_long_as_it_can_matter(text, events, until_ms):
+    for limit_ms, is_over in ((until_ms, False), (until_ms + 1, True)):
+        actor = Run(text, events)
+        state = actor.record[1] if actor.funnel.units is not None else FunnelState(actor.record[1])
+        assert says_nothing(actor.funnel, state, limit_ms) is is_over
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ def test_a_state_expires_with_its_window_or_its_period_whichever_is_later(run):
         assert expires_ms(actor.funnel, actor.state) == expected
 
 
+def test_a_state_whose_chain_outlives_its_attempt_and_its_periods_expires_with_the_chain(run):
+    actor = run("A>B/10", "A@0 A@9", period_ms=5)
+    actor.seal(10)
+    assert expires_ms(actor.funnel, actor.state) == 19
+
+
 def test_an_empty_state_has_expired_long_ago(compile_funnel):
     assert expires_ms(compile_funnel("A>B/10"), empty_state()) == BEFORE_ALL_TIME
 
