@@ -6,6 +6,7 @@ import pytest
 
 from stream.engine.advance import NO_CAP
 from stream.engine.attempts import first_times
+from stream.engine.codec import decode_states, encode_whole
 from stream.engine.match import FunnelSet
 from stream.engine.option_fold import Standing
 from stream.engine.optioned import UnitStates, says_nothing, seal_units, take_event
@@ -97,6 +98,18 @@ def test_what_happened_for_all_units_is_kept_until_it_is_below_the_limit():
     assert [hit[0] for _, hit in actor.record[1].shared] == [5]
     actor.take("X#x@5", limit=5)
     assert actor.verdicts[-1] == "duplicate"
+
+
+def test_units_come_back_from_their_bytes_with_what_happened_for_all():
+    actor = Run("A>B/10 strict hold p", "A@0{p=a} X@1 A@2{p=b} X@3")
+    seal_units(actor.funnel, actor.record[1], 3)
+    read = decode_states(encode_whole([actor.funnel], actor.record), {actor.funnel.number: actor.funnel})[0]
+    assert isinstance(read, UnitStates)
+    assert [hit[0] for _, hit in read.shared] == [3]
+    assert read.shared == actor.record[1].shared
+    assert {unit: [fold_of(entry) for entry in entries] for unit, entries in read.entries.items()} == {
+        unit: [fold_of(entry) for entry in entries] for unit, entries in actor.record[1].entries.items()
+    }
 
 
 def test_a_unit_that_says_nothing_any_more_is_forgotten_and_others_stay():

@@ -58,6 +58,12 @@ def test_a_condition_on_each_kind_of_value(operator, values, meeting, failing):
     assert meets(operator, values, None, negated=True)
 
 
+@pytest.mark.parametrize(("value", "other", "expected"), [("a", 5, True), ("a", 4, False), ("b", 5, False)])
+def test_all_conditions_of_a_step_hold(value, other, expected):
+    conditions = [Predicate("p", Operator.EQUALS, ("a",)), Predicate("q", Operator.AT_LEAST, (5,))]
+    assert predicates_of(conditions, {"p": 0, "q": 1}, ())([value, other]) is expected
+
+
 def where(value):
     return (Predicate("os", Operator.EQUALS, (value,)),)
 
