@@ -43,8 +43,8 @@ test-service: setup ## the tests against real servers
 test-chaos: setup ## kills, stops and rebalances, the long form
 	FUNNEL_CHAOS=long $(PYTEST) -m chaos
 
-fuzz: setup ## the laws, with many more random cases
-	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long $(PYTEST) tests/property tests/sim
+fuzz: setup ## the laws, with many more random cases (CASES of each option and pair, 50000)
+	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long CASES=$(or $(CASES),50000) $(PYTEST) tests/property tests/sim
 
 mutants: setup ## turn the engine's rules off one at a time: a test must notice each; SAMPLE=10 tries ten
 	$(BIN)/python -m tests.mutation $(if $(SAMPLE),--sample $(SAMPLE))

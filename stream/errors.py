@@ -34,6 +34,10 @@ class ReportError(FunnelError):
     """The store has no numbers for these funnels or this instant."""
 
 
+class ExplainError(FunnelError):
+    """Nothing is known of the actor, or the options make no sense together."""
+
+
 class ResumeError(FunnelError):
     """A partition cannot be set to go on: nothing is wrong with it, or going on would not help."""
 

@@ -9,6 +9,10 @@ goes on, done so within the smallest age that is long enough. An age is asked ab
 attempts of a slot have had that much time (`aggregate.rollup`), so that nothing has to happen while
 one grows older. Step 1 is reached with the entry, and how many entered the slot's cell says already:
 most events only enter, and cost nothing here.
+
+Of an open funnel an attempt counts from the step on at which it entered. Optional steps are left out: going on
+is reaching the next required step. An attempt that is leaving (`cells.OptionCounts`) does not count at all, not
+even while it is pending: it would have to be taken out of spans that were asked about already.
 """
 
 from bisect import bisect_left
@@ -35,20 +39,29 @@ class AgeRule:
     """What is counted: `ages_ms`, ascending, in slots of `slot_ms`, exactly in those from `since_ms` on.
 
     codes: how many codes a funnel of `step_count` steps has. text: the ages as the store knows them;
-    counts under other ages mean something else.
+    counts under other ages mean something else. required: the numbers of the steps that no chain skips, of which
+    `count_any` makes use.
     """
 
-    def __init__(self, ages_ms: tuple[int, ...], step_count: int, slot_ms: int, since_ms: int = EVER) -> None:
+    def __init__(
+        self,
+        ages_ms: tuple[int, ...],
+        step_count: int,
+        slot_ms: int,
+        since_ms: int = EVER,
+        required: Sequence[int] = (),
+    ) -> None:
         self.ages_ms = ages_ms
         self.step_count = step_count
         self.slot_ms = slot_ms
         self.since_ms = since_ms
+        self._required = required
         self.codes = (step_count - 1) * (len(ages_ms) + 1)
         self.text = " ".join(map(str, ages_ms))
 
     def since(self, since_ms: int) -> "AgeRule":
         """Return the same rule for steps reached from `since_ms` on."""
-        return AgeRule(self.ages_ms, self.step_count, self.slot_ms, since_ms)
+        return AgeRule(self.ages_ms, self.step_count, self.slot_ms, since_ms, self._required)
 
     def count(
         self, counts: Mapping[Segments, defaultdict[int, int]], taken: Sequence[Attempt], given: Sequence[Attempt]
@@ -83,6 +96,34 @@ class AgeRule:
                 own[time_ms // slot_ms * codes + code] += sign
             from_ms = time_ms
 
+    def count_any(
+        self, counts: Mapping[Segments, defaultdict[int, int]], attempts: Iterable[Attempt], sign: int
+    ) -> None:
+        """Add or take back attempts of a funnel with any options."""
+        for entry_ms, best, chain, entry, firsts, fate in attempts:
+            if fate is not None and fate[0]:
+                continue
+            own = counts[() if entry is None else entry[0]]
+            times = chain[::2] if firsts is None else firsts
+            known: int | None = None
+            from_ms = entry_ms
+            for step in self._required:
+                if step > best:
+                    break
+                if times[step - 1] is None:  # before the step it entered at
+                    continue
+                time_ms = entry_ms if known is None else times[step - 1]
+                if known is not None:
+                    place = bisect_left(self.ages_ms, time_ms - from_ms)
+                    if place < len(self.ages_ms):
+                        own[self._key(from_ms, known, place + 1)] += sign
+                if 1 < step < self.step_count:
+                    own[self._key(time_ms, step, 0)] += sign
+                known, from_ms = step, time_ms
+
+    def _key(self, time_ms: int, step: int, place: int) -> int:
+        return time_ms // self.slot_ms * self.codes + (step - 1) * (len(self.ages_ms) + 1) + place
+
     def in_slots_of(self, slot_ms: int, counts: AgeCounts) -> AgeCounts:
         """Return the same counts by slots of `slot_ms`, a multiple of the rule's own."""
         times = slot_ms // self.slot_ms
@@ -101,6 +142,8 @@ class AgeRule:
         last = self.ages_ms.index(age_ms) + 1
         for cell in cells:
             reached[0] += sum(cell.at) + sum(cell.excluded)
+            if cell.options is not None:
+                reached[0] -= sum(cell.options.skipped[:1])
             for code, count in cell.ages.items():
                 step, place = divmod(code, len(self.ages_ms) + 1)
                 if not place:

@@ -7,10 +7,12 @@ Out: cells that can be added, subtracted and written as msgpack.
 from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Context, Decimal
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
+from stream.engine.attempts import Fate
 from stream.model.result import BUCKETS, DURATION_BOUNDS_S, TOTAL_STEP, Counts, Money
 
 BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_BOUNDS_S)
@@ -19,12 +21,33 @@ BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_BOUNDS_S)
 _EXACT = Context(prec=50)
 
 
+class OptionCounts(msgspec.Struct, array_like=True):
+    """What only funnels with options count, apart so that the others' cells carry nothing of it.
+
+    skipped: as in `model.result.Counts`. cleared: per step 1..n-1, how many of `Cell.at` an exclusion cleared, so
+    that they are excluded and not dropped once they are decided. leaving: attempts that are pending until they are
+    decided and then count nowhere, with all they add; none of them is in the cell itself. actors: where units are
+    counted, of how many actors those of an entry period are. An empty list is zeros.
+    """
+
+    skipped: list[int] = []
+    cleared: list[int] = []
+    leaving: "Cell | None" = None
+    actors: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it counts nothing."""
+        has_counts = any(self.skipped) or any(self.cleared) or self.actors
+        return not has_counts and (self.leaving is None or self.leaving.is_empty)
+
+
 class Cell(msgspec.Struct, array_like=True):
     """Counts by deepest step: `at[k - 1]` of n stand at (or stopped at) step k; `at[n - 1]` converted.
 
     excluded: per step 1..n-1. durations, duration_ms, values: as in `model.result.Counts`. ages: of attempts
     by when they reached a step, wherever they entered; code -> count as in `aggregate.ages`. Only slots of
-    rolling windows have some (`Ring.add_ages`).
+    rolling windows have some (`Ring.add_ages`). options: None for a funnel without such.
     """
 
     at: list[int]
@@ -33,16 +56,24 @@ class Cell(msgspec.Struct, array_like=True):
     duration_ms: dict[int, int] = {}
     values: dict[int, dict[str, Money]] = {}
     ages: dict[int, int] = {}
+    options: OptionCounts | None = None
 
     @property
     def has_attempts(self) -> bool:
-        """Whether it counts any attempt by its entry."""
+        """Whether it counts any attempt by its entry; those that are leaving are not meant."""
         return any(self.at) or any(self.excluded)
+
+    @property
+    def leaving(self) -> "Cell | None":
+        """The attempts that count only until they are decided."""
+        return None if self.options is None else self.options.leaving
 
     @property
     def is_empty(self) -> bool:
         """Whether adding this cell with `add_cell` changes nothing."""
-        return not (self.has_attempts or self.durations or any(self.duration_ms.values()) or self.values)
+        return not (self.has_attempts or self.durations or any(self.duration_ms.values()) or self.values) and (
+            self.options is None or self.options.is_empty
+        )
 
 
 def empty_cell(step_count: int) -> Cell:
@@ -53,10 +84,62 @@ def empty_cell(step_count: int) -> Cell:
 def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None:
     """Add (sign 1) or take back (sign -1) a result whose reported chain reaches step `best`.
 
-    chain: (time_ms, touch, time_ms, touch, ...), one pair per step.
+    chain: (time_ms, touch, time_ms, touch, ...), one pair per step, all of which it has.
     """
     cell.at[best - 1] += sign
     _count_steps(cell, 0, best, chain, sign)
+
+
+def count_any(cell: Cell, best: int, chain: Sequence[Any], fate: Fate | None, sign: int) -> None:
+    """Do what `count_result` does for a result of any funnel: its chain may have holes, and its fate may be decided.
+
+    A hole is the pair (None, None) of a step that the chain does not have.
+    """
+    if fate is None:
+        cell.at[best - 1] += sign
+    elif fate[0]:
+        options = _options_of(cell)
+        if options.leaving is None:
+            options.leaving = empty_cell(len(cell.at))
+        count_any(options.leaving, best, chain, None, sign)
+        return
+    elif fate[1] is not None:
+        cell.excluded = _bumped(cell.excluded, best, len(cell.at) - 1, sign)
+    else:
+        cell.at[best - 1] += sign
+        options = _options_of(cell)
+        options.cleared = _bumped(options.cleared, best, len(cell.at) - 1, sign)
+    events = times_of(chain)
+    for (_, from_ms), (step, time_ms) in pairwise(events):
+        _count_duration(cell, step, time_ms - from_ms, sign)
+    if best == len(cell.at):
+        _count_duration(cell, TOTAL_STEP, events[-1][1] - events[0][1], sign)
+    for step in {*range(1, best + 1)} - {step for step, _ in events}:
+        options = _options_of(cell)
+        options.skipped = _bumped(options.skipped, step, len(cell.at) - 1, sign)
+    _count_values(cell.values, 0, chain, sign)
+
+
+def count_distinct(cell: Cell, sign: int) -> None:
+    """Count an actor to whom units of the cell belong."""
+    _options_of(cell).actors += sign
+
+
+def times_of(chain: Sequence[Any]) -> list[tuple[int, int]]:
+    """Return (step, time in ms) of each event of a chain that may have holes."""
+    return [(step, time_ms) for step, time_ms in enumerate(chain[::2], start=1) if time_ms is not None]
+
+
+def _options_of(cell: Cell) -> OptionCounts:
+    if cell.options is None:
+        cell.options = OptionCounts()
+    return cell.options
+
+
+def _bumped(counts: list[int], step: int, steps: int, amount: int) -> list[int]:
+    counts = counts or [0] * steps
+    counts[step - 1] += amount
+    return counts
 
 
 def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any]) -> None:
@@ -122,6 +205,44 @@ def add_cell(target: Cell, other: Cell, sign: int = 1) -> None:
     target.at[:] = [a + sign * b for a, b in zip(target.at, other.at, strict=True)]
     target.excluded = add_lists(target.excluded, other.excluded, sign)
     add_details(target, other, sign)
+    if other.options is not None:
+        _add_options(target, other.options, sign)
+
+
+def _add_options(target: Cell, other: OptionCounts, sign: int) -> None:
+    own = _options_of(target)
+    own.skipped = add_lists(own.skipped, other.skipped, sign)
+    own.cleared = add_lists(own.cleared, other.cleared, sign)
+    own.actors += sign * other.actors
+    if other.leaving is not None:
+        if own.leaving is None:
+            own.leaving = empty_cell(len(target.at))
+        add_cell(own.leaving, other.leaving, sign)
+        if own.leaving.is_empty:
+            own.leaving = None
+    if own.is_empty:
+        target.options = None
+
+
+def unconverted(cell: Cell) -> Cell:
+    """Return a cell without its conversions, where durations, values and options are of the others only."""
+    return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values, {}, cell.options)
+
+
+def decided(cell: Cell) -> Cell:
+    """Return what is left for good of a cell whose attempts are all decided."""
+    options = cell.options
+    if options is None:
+        return cell
+    return Cell(
+        [*add_lists(cell.at[:-1], options.cleared, -1), cell.at[-1]],
+        add_lists(cell.excluded, options.cleared),
+        cell.durations,
+        cell.duration_ms,
+        cell.values,
+        {},
+        OptionCounts(options.skipped) if any(options.skipped) else None,
+    )
 
 
 def add_lists(left: list[int], right: list[int], sign: int = 1) -> list[int]:
@@ -162,13 +283,24 @@ def empty_counts(step_count: int) -> Counts:
 
 
 def add_outcomes(counts: Counts, cell: Cell, *, decided: bool) -> None:
-    """Add a cell's attempts to outcomes, the unconverted ones as dropped or as pending."""
+    """Add a cell's attempts to outcomes, the unconverted ones as dropped (the cleared: excluded) or as pending."""
     target = counts.dropped if decided else counts.pending
     for index in range(len(target)):
         target[index] += cell.at[index]
     counts.converted += cell.at[-1]
     counts.excluded = add_lists(counts.excluded, cell.excluded)
     add_details(counts, cell)
+    options = cell.options
+    if options is None:
+        return
+    counts.skipped = add_lists(counts.skipped, options.skipped)
+    counts.actors += options.actors
+    if not decided:
+        if options.leaving is not None:
+            add_outcomes(counts, options.leaving, decided=False)
+        return
+    counts.dropped = add_lists(counts.dropped, options.cleared, -1)
+    counts.excluded = add_lists(counts.excluded, options.cleared)
 
 
 def add_counts(target: Counts, other: Counts) -> None:
@@ -177,4 +309,6 @@ def add_counts(target: Counts, other: Counts) -> None:
     target.dropped = add_lists(target.dropped, other.dropped)
     target.excluded = add_lists(target.excluded, other.excluded)
     target.converted += other.converted
+    target.skipped = add_lists(target.skipped, other.skipped)
+    target.actors += other.actors
     add_details(target, other)

@@ -9,13 +9,17 @@ for each of these, and not once for each attempt.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, count_progress, count_result, empty_cell
+from stream.aggregate.cells import Cell, count_any, count_progress, count_result, empty_cell
 from stream.engine.advance import Change
 from stream.engine.attempts import Attempt, PeriodFold
+from stream.engine.attribution import entry_touch
+from stream.engine.chains import Chain
+from stream.engine.roles import Touch
+from stream.model.funnel import Funnel
 
 _Place = TypeVar("_Place")
 
@@ -23,9 +27,10 @@ _Place = TypeVar("_Place")
 class Gathered(NamedTuple):
     """What a batch adds and takes away; a place where that cancels out is left out.
 
-    `open`: unconverted attempts by (entry slot, segments); `closed`: conversions by (entry slot,
-    slot of the completion, segments); `periods`: actors by (period start, segments). `ages`: counts by age
-    by segments. `corrections`: attempts taken back because of an older event.
+    `open`: attempts that nothing but time closes, by (entry slot, segments); `closed`: conversions and attempts that
+    an exclusion closed, by (entry slot, slot of the event that closed them, segments); `periods`: actors by (period
+    start, segments). `ages`: counts by age by segments. `corrections`: attempts taken back because of an older event.
+    `actors`: where units are counted, distinct actors by period start.
     """
 
     open: Mapping[tuple[int, Segments], Cell]
@@ -33,12 +38,62 @@ class Gathered(NamedTuple):
     periods: Mapping[tuple[int, Segments], Cell]
     ages: Mapping[Segments, AgeCounts]
     corrections: int
+    actors: Mapping[int, int] = {}
+
+
+def is_plain(funnel: Funnel) -> bool:
+    """Whether `gather` is enough.
+
+    Then no chain has a hole, no attempt a fate, entry events have all segments, and actors are what is counted.
+    """
+    has_holes = funnel.is_open or any(step.optional for step in funnel.steps)
+    is_by_entry = all(breakdown.is_by_entry for breakdown in funnel.breakdowns)
+    return is_by_entry and not (has_holes or funnel.exclusions or funnel.counts_units)
+
+
+def gather_any(  # noqa: C901 (one loop, as `gather`)
+    changes: Iterable[Change],
+    step_count: int,
+    fine_ms: int,
+    rule: AgeRule | None = None,
+    touch_of_chain: Callable[[Chain], Touch | None] = entry_touch,
+) -> Gathered:
+    """Do what `gather` does for a funnel with any options; for a plain one it says the same, more slowly."""
+
+    def cells() -> defaultdict[Any, Cell]:
+        return defaultdict(lambda: empty_cell(step_count))
+
+    still_open, closed, entered = cells(), cells(), cells()
+    ages: defaultdict[Segments, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    corrected = 0
+    actors: defaultdict[int, int] = defaultdict(int)
+    for taken, given, taken_periods, given_periods, corrections, counted in changes:
+        for start_ms, sign in counted:
+            actors[start_ms] += sign
+        for attempts, sign in ((taken, -1), (given, 1)):
+            for entry_ms, best, chain, entry, _, fate in attempts:
+                slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
+                closed_ms = chain[-2] if best == step_count else None if fate is None else fate[1]
+                if closed_ms is None:
+                    cell = still_open[slot, segments]
+                else:
+                    cell = closed[slot, closed_ms - closed_ms % fine_ms, segments]
+                count_any(cell, best, chain, fate, sign)
+            if rule is not None:
+                rule.count_any(ages, attempts, sign)
+        for periods, sign in ((taken_periods, -1), (given_periods, 1)):
+            for start_ms, _, _, best, chain in periods:
+                if best:  # else an exclusion took the actor out
+                    entry = touch_of_chain(chain)
+                    count_any(entered[start_ms, () if entry is None else entry[0]], best, chain, None, sign)
+        corrected += corrections
+    return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected, actors)
 
 
 def gather(  # noqa: C901 (one loop, for speed)
     changes: Iterable[Change], step_count: int, fine_ms: int, rule: AgeRule | None = None
 ) -> Gathered:
-    """Add up changes of a funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
+    """Add up changes of a plain funnel of `step_count` steps, in slots of `fine_ms`; without a rule nothing by age."""
 
     def nobody() -> Cell:
         return empty_cell(step_count)
@@ -67,7 +122,7 @@ def gather(  # noqa: C901 (one loop, for speed)
             count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
 
     corrected = 0
-    for taken, given, taken_periods, given_periods, corrections in changes:
+    for taken, given, taken_periods, given_periods, corrections, _ in changes:
         if rule is not None:
             rule.count(ages, taken, given)
         if taken and given and _gets_further_in_its_cell(taken[0], given[0], step_count):

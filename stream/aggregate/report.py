@@ -1,20 +1,28 @@
 """A funnel over a closed set of events: exact outcomes at an instant, no slots.
 
-In:  the changes of a whole file or log, and the actors' standing after it.
+In:  the changes of a whole file or log, and the instant.
 Out: attempts and actors per step, times, values, breakdowns, and a trend by entry period.
 
 `analyze` uses it. What live shows by slots is here worked out attempt by attempt.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from stream.aggregate.cells import Cell, add_outcomes, count_result, empty_cell, empty_counts
-from stream.aggregate.rings import Split
-from stream.aggregate.totals import splits_of
+from stream.aggregate.cells import (
+    Cell,
+    add_outcomes,
+    count_any,
+    count_distinct,
+    count_result,
+    empty_cell,
+    empty_counts,
+)
+from stream.aggregate.gather import is_plain
+from stream.aggregate.rings import WHOLE, Split
+from stream.aggregate.totals import splits_of, undecided_from_ms
 from stream.engine.advance import Change
-from stream.engine.attempts import Fold
 from stream.engine.match import CompiledFunnel
+from stream.engine.ordered import Path
 from stream.engine.periods import PeriodOf
 from stream.model.result import Counts
 
@@ -32,8 +40,14 @@ class FunnelReport:
     actors: dict[tuple[PeriodStart, Split], Counts] = field(default_factory=dict)
 
     def splits(self) -> list[Split]:
-        """Return the whole funnel and each segment that occurs, largest first within its breakdown."""
+        """Return the whole funnel and each segment that occurs, largest first within its breakdown.
+
+        One that only actors have is there too: their value may come from other events than that of any attempt.
+        """
         whole = {split: counts.entered for (start, split), counts in self.attempts.items() if start is None}
+        for start, split in self.actors:
+            if start is None:
+                whole.setdefault(split, 0)
         return sorted(whole, key=lambda split: (split[0], -whole[split], split[1]))
 
     def periods(self) -> list[int]:
@@ -42,36 +56,60 @@ class FunnelReport:
 
 
 class Tally:
-    """Adds up one funnel's changes; `trend_of` gives the entry periods of the trend."""
+    """Adds up one funnel's changes as of an instant; `trend_of` gives the entry periods of the trend.
 
-    def __init__(self, funnel: CompiledFunnel, trend_of: PeriodOf) -> None:
+    No event that is taken is later than `as_of_ms`, so that whether an attempt is decided is told by its entry.
+    """
+
+    def __init__(self, funnel: CompiledFunnel, trend_of: PeriodOf, as_of_ms: int) -> None:
         self._funnel = funnel
         self._trend_of = trend_of
-        self._attempts: dict[tuple[PeriodStart, Split], Cell] = {}
+        self._is_plain = is_plain(funnel.definition)
+        self._as_of_ms = as_of_ms
+        self._undecided_from_ms = undecided_from_ms(funnel.definition, as_of_ms)
+        self._decided: dict[tuple[PeriodStart, Split], Cell] = {}
+        self._undecided: dict[tuple[PeriodStart, Split], Cell] = {}
         self._actors: dict[tuple[PeriodStart, Split], Cell] = {}
 
     def take(self, change: Change) -> None:
         """Add one change of the actor table."""
         for attempts, sign in ((change.taken, -1), (change.given, 1)):
-            for entry_ms, best, chain, entry, _, _ in attempts:
+            for entry_ms, best, chain, entry, _, fate in attempts:
+                cells = self._undecided if entry_ms >= self._undecided_from_ms else self._decided
                 start_ms = self._trend_of(entry_ms)[0]
                 for split in splits_of(entry):
-                    count_result(self._cell(self._attempts, None, split), best, chain, sign)
-                    count_result(self._cell(self._attempts, start_ms, split), best, chain, sign)
+                    for period in (None, start_ms):
+                        cell = self._cell(cells, period, split)
+                        if self._is_plain:
+                            count_result(cell, best, chain, sign)
+                        else:
+                            count_any(cell, best, chain, fate, sign)
 
     def take_periods(self, change: Change) -> None:
         """Add one change's period results as those of the trend's periods."""
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for start_ms, _, _, best, chain in periods:
-                for split in splits_of(chain[1]):
-                    count_result(self._cell(self._actors, start_ms, split), best, chain, sign)
+                self._count_actor(start_ms, best, chain, sign)
+        for start_ms, sign in change.actors:
+            count_distinct(self._cell(self._actors, start_ms, WHOLE), sign)
 
     def take_range(self, change: Change) -> None:
         """Add one change's period results as those of the whole range."""
         for periods, sign in ((change.taken_periods, -1), (change.given_periods, 1)):
             for _, _, _, best, chain in periods:
-                for split in splits_of(chain[1]):
-                    count_result(self._cell(self._actors, None, split), best, chain, sign)
+                self._count_actor(None, best, chain, sign)
+        for _, sign in change.actors:
+            count_distinct(self._cell(self._actors, None, WHOLE), sign)
+
+    def _count_actor(self, start_ms: PeriodStart, best: int, chain: Path, sign: int) -> None:
+        if not best:  # an exclusion took the actor out
+            return
+        for split in splits_of(chain[1] if self._is_plain else self._funnel.touch_of_chain(chain)):
+            cell = self._cell(self._actors, start_ms, split)
+            if self._is_plain:
+                count_result(cell, best, chain, sign)
+            else:
+                count_any(cell, best, chain, None, sign)
 
     def _cell(self, cells: dict[tuple[PeriodStart, Split], Cell], start_ms: PeriodStart, split: Split) -> Cell:
         cell = cells.get((start_ms, split))
@@ -79,24 +117,22 @@ class Tally:
             cell = cells[start_ms, split] = empty_cell(self._funnel.step_count)
         return cell
 
-    def report(self, tips: Iterable[Fold], as_of_ms: int) -> FunnelReport:
-        """Return the outcomes at `as_of_ms`; `tips` is the standing of every actor.
+    def report(self) -> FunnelReport:
+        """Return the outcomes.
 
-        Unconverted attempts are dropped, but those still open whose window has not run out. Of an
-        actor only how deep it came is said, so its unconverted results all stand as dropped.
+        Of an actor only how deep it came is said, so its unconverted results all stand as dropped.
         """
-        report = FunnelReport(self._funnel, as_of_ms)
-        for cells, outcomes in ((self._attempts, report.attempts), (self._actors, report.actors)):
+        report = FunnelReport(self._funnel, self._as_of_ms)
+        for cells, outcomes, decided in (
+            (self._decided, report.attempts, True),
+            (self._undecided, report.attempts, False),
+            (self._actors, report.actors, True),
+        ):
             for key, cell in cells.items():
-                counts = outcomes[key] = empty_counts(self._funnel.step_count)
-                add_outcomes(counts, cell, decided=True)
-        for _, attempt, _ in tips:
-            if attempt is not None and attempt[0] + self._funnel.window_ms >= as_of_ms:
-                for start_ms in (None, self._trend_of(attempt[0])[0]):
-                    for split in splits_of(attempt[3]):
-                        counts = report.attempts[start_ms, split]
-                        counts.dropped[attempt[1] - 1] -= 1
-                        counts.pending[attempt[1] - 1] += 1
+                counts = outcomes.get(key)
+                if counts is None:
+                    counts = outcomes[key] = empty_counts(self._funnel.step_count)
+                add_outcomes(counts, cell, decided=decided)
         return report
 
 

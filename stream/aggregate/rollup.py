@@ -4,19 +4,21 @@ In:  a partition's totals and `as_of` T (ms UTC).
 Out: `model.result.Rollup`. Partitions whose rollups have the same T add up exactly.
 
 A rolling window w holds the entry slots with start > T - w; a slot's unconverted
-attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5).
-The matured form holds as many slots, the newest being the last whose attempts are all
-decided. Age-matched conversion too: of an age m the newest is the last that lies at or
-before T - m as a whole, so that whoever reached a step in it has had m to go on.
+attempts count as dropped when the slot's end + the funnel's window < T (SPEC section 5);
+for that, T is floored to the funnel's granularity, as event times are. The matured form
+holds as many slots, the newest being the last whose attempts are all decided. Age-matched
+conversion too: of an age m the newest is the last that lies at or before T - m as a whole,
+so that whoever reached a step in it has had m to go on.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts
+from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts, unconverted
+from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
-from stream.aggregate.totals import FunnelTotals, unconverted
+from stream.aggregate.totals import DAY_MS, FunnelTotals, undecided_from_ms
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -60,23 +62,29 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
                 ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
             ).items()
         ],
-        largest=_largest_values(totals, names),
-        ages=_ages(totals, as_of_ms, names, shown),
+        largest=_largest_values(totals, as_of_ms, names, shown),
+        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
+        optional=optional_steps(definition),
+        is_open=definition.is_open,
     )
 
 
-def _largest_values(totals: FunnelTotals, names: list[str]) -> dict[str, dict[str, int]]:
-    """Return per breakdown the values with most entrants in the longest rolling window."""
-    if len(names) == 1 or not totals.windows:
-        return {}
-    longest = max(totals.windows, key=lambda ring: ring.keep_ms)
-    entered: dict[str, dict[str, int]] = {name: {} for name in names[1:]}
-    for splits in longest.slots.values():
-        for (breakdown, value), cell in splits.items():
-            if breakdown and cell.has_attempts:
-                known = entered[names[breakdown]]
-                known[value] = known.get(value, 0) + sum(cell.at)
-    return {name: dict(sorted(known.items(), key=_rank)[:CANDIDATES]) for name, known in entered.items()}
+def _largest_values(
+    totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
+) -> dict[str, dict[int, dict[str, int]]]:
+    """Return per breakdown and UTC day, that of `as_of_ms` and the one before it, the values with most entrants."""
+    today_ms = as_of_ms - as_of_ms % DAY_MS
+    largest: dict[str, dict[int, dict[str, int]]] = {name: {} for name in names[1:]}
+    for day_ms in (today_ms - DAY_MS, today_ms):
+        entered: dict[int, dict[str, int]] = {}
+        for (breakdown, value), count in totals.days.get(day_ms, {}).items():
+            if value != OTHER and count > 0:  # others are not known by name
+                entered.setdefault(breakdown, {})[value] = count
+        for breakdown, known in entered.items():
+            # Where more values are shown than is usual, more are needed to choose among.
+            most = max(CANDIDATES, 2 * len(shown.get(breakdown, ())))
+            largest[names[breakdown]][day_ms] = dict(sorted(known.items(), key=_rank)[:most])
+    return largest
 
 
 def _rank(item: tuple[str, int]) -> tuple[int, str]:
@@ -90,7 +98,7 @@ def window_counts(
     ring, window_ms = totals.windows[index], totals.rolling[index].window_ms
     if matured:
         # The last slot whose end + window < T; starts are multiples of the slot length.
-        newest = as_of_ms - totals.funnel.window_ms - ring.slot_ms - 1
+        newest = undecided_from_ms(totals.funnel.definition, as_of_ms) - ring.slot_ms - 1
         newest -= newest % ring.slot_ms
         return _sum_slots(totals, ring, (newest - window_ms, newest), as_of_ms, shown)
     return _sum_slots(totals, ring, (as_of_ms - window_ms, as_of_ms), as_of_ms, shown)
@@ -103,7 +111,7 @@ def _sum_slots(
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
         for split, cell in splits.items():
-            if not cell.has_attempts:
+            if not cell.has_attempts and (decided or cell.leaving is None):
                 continue
             label = _label(split, shown)
             counts = result.get(label)
@@ -141,20 +149,23 @@ def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -
 
 def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, list[int]]:
     ring = totals.ledger
+    optional = optional_steps(totals.funnel.definition)
     result: dict[Split, list[int]] = {}
     for start, splits in ring.slots.items():
         if start > as_of_ms or _is_decided(totals, ring, start, as_of_ms):
             continue
         for split, cell in splits.items():
             standing = result.setdefault(_label(split, shown), [0] * totals.funnel.step_count)
-            for position, count in enumerate(cell.at):
-                standing[position] += count
-    return result
+            for own in (cell, cell.leaving):
+                if own is not None:
+                    for position, count in enumerate(own.at):
+                        standing[position] += count
+    return {label: by_required(standing, optional) for label, standing in result.items()}
 
 
 def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) -> bool:
     """Whether every attempt of a slot has run out its window: the slot's end + window < T."""
-    return start_ms + ring.slot_ms + totals.funnel.window_ms < as_of_ms
+    return start_ms + ring.slot_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
 
 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
@@ -173,7 +184,7 @@ def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
     previous = totals.funnel.period_of(current[0] - 1)
     rows = []
     for start_ms, end_ms in (current, previous):
-        decided = end_ms + totals.funnel.window_ms < as_of_ms
+        decided = end_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
         cells = totals.periods.get(start_ms, {})
         counted = ((split, counts_of(cell, decided=decided)) for split, cell in cells.items())
         for (b, value), counts in _shown_counts(counted, shown).items():
@@ -251,16 +262,19 @@ def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
         settled=_merge_rows([row for part in parts for row in part.settled]),
         largest=_merge_largest(parts),
         ages=_merge_ages([row for part in parts for row in part.ages]),
+        optional=parts[0].optional,
+        is_open=parts[0].is_open,
     )
 
 
-def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[str, int]]:
-    merged: dict[str, dict[str, int]] = {}
+def _merge_largest(parts: list[FunnelRollup]) -> dict[str, dict[int, dict[str, int]]]:
+    merged: dict[str, dict[int, dict[str, int]]] = {}
     for part in parts:
-        for breakdown, entered in part.largest.items():
-            known = merged.setdefault(breakdown, {})
-            for value, count in entered.items():
-                known[value] = known.get(value, 0) + count
+        for breakdown, days in part.largest.items():
+            for day_ms, entered in days.items():
+                known = merged.setdefault(breakdown, {}).setdefault(day_ms, {})
+                for value, count in entered.items():
+                    known[value] = known.get(value, 0) + count
     return merged
 
 

@@ -5,7 +5,7 @@ Out: the value, or `__other__` where a cap is reached. Two caps (SPEC section 6)
      counts up to 10 000 values exactly; the export shows fewer, chosen once for all workers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 OTHER = "__other__"
 MAX_COUNTED = 10_000
@@ -13,10 +13,10 @@ MAX_COUNTED = 10_000
 
 
 class CountedValues:
-    """The values of one breakdown that have a count of their own, in the order they came."""
+    """The values of one breakdown that have a count of their own, `always` and in the order they came."""
 
-    def __init__(self, limit: int = MAX_COUNTED) -> None:
-        self.known: dict[str, None] = {}
+    def __init__(self, limit: int = MAX_COUNTED, always: Iterable[str] = ()) -> None:
+        self.known: dict[str, None] = dict.fromkeys(always)
         self.added: list[str] = []
         self._limit = limit
 
@@ -31,7 +31,13 @@ class CountedValues:
         return value if value in self.known else OTHER
 
 
-def choose_shown(entered: Mapping[str, int], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Return the values to show: all of `always`, then the `limit` with most entrants, ties by value."""
-    ranked = sorted((value for value in entered if value not in always), key=lambda value: (-entered[value], value))
-    return always | frozenset(ranked[: max(0, limit - len(always))])
+def choose_shown(days: Iterable[Mapping[str, int]], limit: int, always: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return the values to show, `limit` in all unless `always` are more: all of these, then those with most entrants.
+
+    days: how many entered with each value, by day; a day's values come before those that only the next one has. Ties
+    go by value.
+    """
+    ranked = dict.fromkeys(always)
+    for entered in days:
+        ranked.update(dict.fromkeys(sorted(entered, key=lambda value: (-entered[value], value))))
+    return frozenset(list(ranked)[: max(limit, len(always))])

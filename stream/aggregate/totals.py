@@ -9,37 +9,46 @@ others, or none, they begin anew, with steps that are reached after all that was
 
 An attempt that has not converted lies in the slot of its entry, under its deepest step;
 whether that means pending or dropped is only a question of the instant asked about
-(SPEC section 5), so nothing has to happen here when a window runs out. Settled counts
-grow when a slot is certain to be final: conversions by the slot of their completion,
-the others by the slot of their entry plus the window.
+(SPEC section 5), so nothing has to happen here when a window runs out. So it is with
+attempts that an exclusion cleared, which then are excluded, and with those that count
+nowhere then. Settled counts grow when a slot is certain to be final: what an event closed
+(conversions, and attempts that an exclusion ended) by the slot of that event, the others
+by the slot of their entry plus the window.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import gcd
 from typing import Any
 
 import msgspec
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
-from stream.aggregate.cells import Cell, add_cell, empty_cell
-from stream.aggregate.gather import gather
+from stream.aggregate.cells import Cell, add_cell, count_distinct, decided, empty_cell, unconverted
+from stream.aggregate.gather import Gathered, gather, gather_any, is_plain
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, Served
+from stream.engine.touches import NO_VALUE
 from stream.model.event import AdmittedEvent, Kind
+from stream.model.funnel import Attribution, Funnel
 from stream.model.window import Age, RollingWindow
 
 MIN_FINE_MS = 1000
+DAY_MS = 86_400_000
 SLOTS_PER_LEDGER = 1000
 """A drop settles at most a 1000th of the window after it is certain."""
 KEPT_PERIODS = 3
+KEPT_DAYS = 3
+"""UTC days whose entries are known by value: today, the day before, and one more for a watermark that is behind."""
 
-WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES = "w", "l", "c", "p", "s", "v", "a"
+WINDOW, LEDGER, CLOSING, PERIOD, SETTLED, VALUE, AGES, DAY = "w", "l", "c", "p", "s", "v", "a", "d"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cell = msgspec.msgpack.Decoder(Cell).decode
+_decode_count = msgspec.msgpack.Decoder(int).decode
 _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decode
 
 
@@ -53,7 +62,11 @@ class FunnelTotals:
         kept = [age for age in ages if any(window.has_age(age) for window in windows)]
         self.ages = tuple(sorted(kept, key=lambda age: age.age_ms))
         self._fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
-        self.age_rule = AgeRule(tuple(age.age_ms for age in self.ages), count, self._fine_ms)
+        definition = funnel.definition
+        required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
+        ages_ms = tuple(age.age_ms for age in self.ages)
+        self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
+        self._gather = gather if is_plain(definition) else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
         self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
@@ -61,8 +74,13 @@ class FunnelTotals:
         self.ledger = Ring(count, ledger_ms, never)
         self.closings = Ring(count, self._fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
+        self.days: dict[int, dict[Split, int]] = {}
+        """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
+        self._first_day_ms = -(1 << 61)
         self.settled: dict[Split, Cell] = {}
-        self.counted = [CountedValues() for _ in funnel.definition.breakdowns]
+        # Without an event of its step a result has no value, although no event may lack one.
+        by_step = [breakdown.attribution is Attribution.STEP for breakdown in definition.breakdowns]
+        self.counted = [CountedValues(always=(NO_VALUE,) if each else ()) for each in by_step]
         self._noted: set[tuple[str, ...]] = set()
         self._changed: set[tuple[str, int, Split]] = set()
         self._deleted: list[tuple[str, int, Split]] = []
@@ -74,11 +92,11 @@ class FunnelTotals:
         """Return how long a window's slots are kept: as long as its most shifted form shows them."""
         shifts = [age.age_ms for age in self.ages if window.has_age(age)]
         if window.has_matured(self.funnel.window_ms):
-            shifts.append(self.funnel.window_ms)
+            shifts.append(self.funnel.window_ms + self.funnel.definition.granularity_ms - 1)
         return window.window_ms + 2 * window.slot_ms + max(shifts, default=0)
 
     def note(self, segments: tuple[str, ...]) -> None:
-        """Note the breakdown values of an event that can enter; in log order, the first have a count of their own."""
+        """Note the breakdown values of an event; in log order, the first have a count of their own."""
         if segments not in self._noted:
             if len(self._noted) >= MAX_COUNTED:
                 self._noted.clear()
@@ -93,7 +111,7 @@ class FunnelTotals:
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
-        gathered = gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
+        gathered = self._gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
         for (time_ms, segments), cell in gathered.open.items():
             for split in self._splits(segments):
                 for ring in (*self.windows, self.ledger):
@@ -102,15 +120,41 @@ class FunnelTotals:
             for split in self._splits(segments):
                 for ring in self.windows:
                     ring.add(time_ms, split, cell)
-                self.ledger.add(time_ms, split, Cell(cell.at))
+                if any(cell.at):
+                    self.ledger.add(time_ms, split, Cell(cell.at))
                 self.closings.add(closed_ms, split, cell)
-        for (start_ms, segments), cell in gathered.periods.items():
-            cells = self.periods.setdefault(start_ms, {})
-            for split in self._splits(segments):
-                add_cell(cells.setdefault(split, empty_cell(self.funnel.step_count)), cell)
-                self._changed.add((PERIOD, start_ms, split))
+        self._take_periods(gathered)
         self._take_ages(gathered.ages)
+        self._take_days(gathered)
         return gathered.corrections
+
+    def _take_days(self, gathered: Gathered) -> None:
+        """Add the entries to those of their UTC days; whoever only went on has entered before."""
+        if not self.counted:
+            return
+        entered: defaultdict[tuple[int, Segments], int] = defaultdict(int)
+        for (time_ms, segments), cell in gathered.open.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (time_ms, _, segments), cell in gathered.closed.items():
+            entered[time_ms - time_ms % DAY_MS, segments] += sum(cell.at) + sum(cell.excluded)
+        for (day_ms, segments), count in entered.items():
+            if count and day_ms >= self._first_day_ms:
+                counts = self.days.setdefault(day_ms, {})
+                for split in self._splits(segments)[1:]:
+                    counts[split] = counts.get(split, 0) + count
+                    self._changed.add((DAY, day_ms, split))
+
+    def _take_periods(self, gathered: Gathered) -> None:
+        for (start_ms, segments), cell in gathered.periods.items():
+            for split in self._splits(segments):
+                add_cell(self._period_cell(start_ms, split), cell)
+        for start_ms, count in gathered.actors.items():
+            count_distinct(self._period_cell(start_ms, WHOLE), count)
+
+    def _period_cell(self, start_ms: int, split: Split) -> Cell:
+        """Return the cell of an entry period, which is to be changed."""
+        self._changed.add((PERIOD, start_ms, split))
+        return self.periods.setdefault(start_ms, {}).setdefault(split, empty_cell(self.funnel.step_count))
 
     def _take_ages(self, ages: Mapping[Segments, AgeCounts]) -> None:
         """Add counts by age to the segments; those of the first breakdown are the whole, which has none of its own."""
@@ -129,24 +173,28 @@ class FunnelTotals:
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
-        last = limit_ms - limit_ms % self._fine_ms
+        last = floored(self.funnel.definition, limit_ms)
+        last -= last % self._fine_ms
         if self._settled_below == last:
             return
         self._settled_below = last
         for start in [s for s in self.closings.slots if s + self.closings.slot_ms <= last]:
-            self._settle(self.closings.remove(start), conversions=True)
+            self._settle(self.closings.remove(start), closed=True)
         length = self.ledger.slot_ms + self.funnel.window_ms
         for start in [s for s in self.ledger.slots if s + length < last]:
-            self._settle(self.ledger.remove(start), conversions=False)
+            self._settle(self.ledger.remove(start), closed=False)
         for ring in self.windows:
             ring.expire(watermark_ms)
         for start in sorted(self.periods)[:-KEPT_PERIODS]:
             if self.funnel.period_of(start)[1] + self.funnel.window_ms < last:
                 self._deleted += [(PERIOD, start, split) for split in self.periods.pop(start)]
+        self._first_day_ms = watermark_ms - watermark_ms % DAY_MS - (KEPT_DAYS - 1) * DAY_MS
+        for start in [start for start in self.days if start < self._first_day_ms]:
+            self._deleted += [(DAY, start, split) for split in self.days.pop(start)]
 
-    def _settle(self, splits: dict[Split, Cell], *, conversions: bool) -> None:
+    def _settle(self, splits: dict[Split, Cell], *, closed: bool) -> None:
         for split, cell in splits.items():
-            final = cell if conversions else unconverted(cell)
+            final = cell if closed else decided(unconverted(cell))
             known = self.settled.get(split)
             if known is None:
                 known = self.settled[split] = empty_cell(self.funnel.step_count)
@@ -166,7 +214,8 @@ class FunnelTotals:
             ring.dropped.clear()
         deleted += [self._key(kind, 0, start, split) for kind, start, split in self._deleted]
         for kind, start, split in self._changed:
-            cells = self.settled if kind == SETTLED else self.periods.get(start, {})
+            by_start: Mapping[int, Mapping[Split, Any]] = self.days if kind == DAY else self.periods
+            cells = self.settled if kind == SETTLED else by_start.get(start, {})
             if split in cells:
                 changed[self._key(kind, 0, start, split)] = _encode(cells[split])
         for breakdown, values in enumerate(self.counted):
@@ -192,6 +241,9 @@ class FunnelTotals:
             return
         if kind == AGES:
             self._stored_rule = (start_ms, split)
+            return
+        if kind == DAY:
+            self.days.setdefault(start_ms, {})[split] = _decode_count(blob)
             return
         cell = _decode_cell(blob)
         if kind == WINDOW:
@@ -222,16 +274,21 @@ class FunnelTotals:
             ring.forget_ages()
 
 
+def floored(funnel: Funnel, time_ms: int) -> int:
+    """Return an instant floored to the funnel's granularity, toward minus infinity."""
+    return time_ms - time_ms % funnel.granularity_ms
+
+
+def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
+    """Return the earliest entry whose window has not run out at `as_of_ms`; what entered before is decided."""
+    return floored(funnel, as_of_ms) - funnel.window_ms
+
+
 def splits_of(touch: Any) -> tuple[Split, ...]:
-    """Return the whole funnel and each breakdown's value of an entry event's touch."""
+    """Return the whole funnel and each breakdown's value of a touch."""
     if touch is None or not touch[0]:
         return (WHOLE,)
     return (WHOLE, *[(number, value) for number, value in enumerate(touch[0], start=1)])
-
-
-def unconverted(cell: Cell) -> Cell:
-    """Return a ledger cell without its conversions: the closings and settled counts hold those."""
-    return Cell([*cell.at[:-1], 0], cell.excluded, cell.durations, cell.duration_ms, cell.values)
 
 
 class PartitionTotals:
@@ -243,12 +300,12 @@ class PartitionTotals:
         self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
-        """Note the breakdown values of the events that can enter a funnel, in log order, before `take`."""
+        """Note the breakdown values of the events that can bring some, in log order, before `take`."""
         for _, _, _, name, properties, _ in events:
-            for funnel, steps in serving[name]:
-                if funnel.definition.breakdowns and steps[0] == 0:
-                    touch = funnel.touch(steps, properties)
-                    if touch is not None:
+            for funnel, roles in serving[name]:
+                if funnel.definition.breakdowns and funnel.has_segments(roles):
+                    touch = funnel.touch(roles, properties)
+                    if touch is not None and touch[0]:
                         self.by_number[funnel.number].note(touch[0])
 
     def take(self, changes: Iterable[tuple[CompiledFunnel, Change]]) -> int:

@@ -9,8 +9,10 @@ total and settled with outcomes, times and values. Verdicts, corrections and who
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from stream.aggregate.cells import empty_counts
+from stream.aggregate.outcomes import Outcomes, outcomes_of
 from stream.model.result import BUCKETS, TOTAL_STEP, AgeRow, Counts, FunnelRollup, Rollup
 
 # what kind of row, and what tells it from others of its kind
@@ -66,6 +68,9 @@ def _segment(breakdown: str, segment: str) -> str:
     return f"{breakdown}={segment}" if breakdown else ""
 
 
+DISTINCT = "distinct actors"
+
+
 def fields_of(row: Row | None, steps: int) -> Mapping[str, object]:
     """Return every number of a row by name; zeros are left out."""
     if row is None:
@@ -78,6 +83,8 @@ def fields_of(row: Row | None, steps: int) -> Mapping[str, object]:
     fields: dict[str, object] = {"converted": row.converted}
     for name, counts in (("pending", row.pending), ("dropped", row.dropped), ("excluded", row.excluded)):
         fields |= {f"{name} at step {step}": count for step, count in enumerate(counts[: steps - 1], start=1)}
+    fields[DISTINCT] = row.actors
+    fields |= {f"without step {step}": count for step, count in enumerate(row.skipped, start=1)}
     fields |= {f"durations[{code}]": count for code, count in row.durations.items()}
     fields |= {f"duration_ms of step {step}": total for step, total in row.duration_ms.items()}
     for step, by_currency in row.values.items():
@@ -96,15 +103,15 @@ def broken_laws(rollup: Rollup) -> list[str]:
         rows = rows_of(funnel)
         for key, row in rows.items():
             place = f"{funnel.key} {' '.join(part for part in key if part)}"
-            lines += [f"{place}: {law}" for law in _laws(row, funnel.steps)]
+            lines += [f"{place}: {law}" for law in _laws(row, funnel)]
         lines += [f"{funnel.key} {law}" for law in _sum_laws(funnel)]
     return lines
 
 
-def _laws(row: Row, steps: int) -> Iterator[str]:
+def _laws(row: Row, funnel: FunnelRollup) -> Iterator[str]:
     if isinstance(row, list):
         return _occupancy_laws(row)
-    return _age_laws(row) if isinstance(row, AgeRow) else _outcome_laws(row, steps)
+    return _age_laws(row) if isinstance(row, AgeRow) else _outcome_laws(row, funnel)
 
 
 def _occupancy_laws(standing: Sequence[int]) -> Iterator[str]:
@@ -119,7 +126,8 @@ def _age_laws(row: AgeRow) -> Iterator[str]:
             yield f"{went_on} of {reached} that reached step {step} went on"
 
 
-def _outcome_laws(counts: Counts, steps: int) -> Iterator[str]:
+def _outcome_laws(counts: Counts, funnel: FunnelRollup) -> Iterator[str]:
+    steps = funnel.steps
     parts = {"pending": counts.pending, "dropped": counts.dropped, "excluded": counts.excluded}
     for name, column in parts.items():
         if len(column) != steps - 1:
@@ -128,31 +136,54 @@ def _outcome_laws(counts: Counts, steps: int) -> Iterator[str]:
         for step, count in enumerate(column, start=1):
             if count < 0:
                 yield f"{name} at step {step} is {count}"
-    reached = counts.reached
-    decided = counts.converted + sum(counts.dropped) + sum(counts.excluded)
-    if reached[0] != decided + sum(counts.pending):
-        yield f"entered {reached[0]} is not converted + dropped + excluded + pending, {decided + sum(counts.pending)}"
+    outcomes = outcomes_of(counts, funnel.optional)
+    reached, entered = outcomes.reached, sum(outcomes.entered_at)
+    ended = counts.converted + sum(counts.dropped) + sum(counts.excluded) + sum(counts.pending)
+    if not 0 <= counts.actors <= entered:
+        yield f"{entered} units are of {counts.actors} actors"
+    if entered != ended:
+        yield f"entered {entered} is not converted + dropped + excluded + pending, {ended}"
     if reached[-1] != counts.converted or counts.converted < 0:
         yield f"reached the last step {reached[-1]}, converted {counts.converted}"
-    for step in range(1, steps):
-        here, further = reached[step - 1], reached[step]
-        if here < further:
-            yield f"reached step {step + 1} {further} is more than reached step {step} {here}"
-        stopped = sum(column[step - 1] for column in parts.values())
-        if here != further + stopped:
-            yield f"reached step {step} {here} is not {further} that went on and {stopped} that did not"
-    yield from _time_laws(counts, reached)
+    required = [step for step in range(1, steps + 1) if step not in funnel.optional]
+    for step, following in pairwise(required):
+        yield from _step_laws(outcomes, step, following, is_open=funnel.is_open)
+    yield from _time_laws(counts, outcomes)
 
 
-def _time_laws(counts: Counts, reached: Sequence[int]) -> Iterator[str]:
-    """One time for each attempt that reached a step; sums never negative."""
+def _step_laws(outcomes: Outcomes, step: int, following: int, *, is_open: bool) -> Iterator[str]:
+    """Check a required step against the next one and the optional steps between them."""
+    here, further, came = (
+        outcomes.reached[step - 1],
+        outcomes.reached[following - 1],
+        outcomes.entered_at[following - 1],
+    )
+    went_on = outcomes.went_on[step - 1]
+    if went_on < 0 or here < went_on:
+        yield f"{went_on} of {here} that reached step {step} went on"
+    if came < 0 or (came and not is_open):
+        yield f"{came} entered at step {following}"
+    if not is_open and here < further:
+        yield f"reached step {following} {further} is more than reached step {step} {here}"
+    stopped = sum(column[step - 1] for column in (outcomes.pending, outcomes.dropped, outcomes.excluded))
+    if here != went_on + stopped:
+        yield f"reached step {step} {here} is not {went_on} that went on and {stopped} that did not"
+    for optional in range(step + 1, following):
+        if not 0 <= outcomes.reached[optional - 1] <= here:
+            yield f"reached optional step {optional} {outcomes.reached[optional - 1]} of {here} at step {step}"
+
+
+def _time_laws(counts: Counts, outcomes: Outcomes) -> Iterator[str]:
+    """One time for each attempt that came to a step from another; sums never negative."""
     timed: dict[int, int] = {}
     for code, count in counts.durations.items():
         step = code // BUCKETS
         timed[step] = timed.get(step, 0) + count
         if count < 0:
             yield f"durations[{code}] is {count}"
-    wanted = dict(enumerate(reached[1:], start=2)) | {TOTAL_STEP: counts.converted}
+    reached = outcomes.reached
+    came = [here - entered for here, entered in zip(reached, outcomes.entered_at, strict=True)]
+    wanted = dict(enumerate(came[1:], start=2)) | {TOTAL_STEP: counts.converted}
     for step, count in wanted.items():
         if timed.get(step, 0) != count:
             yield f"step {step or 'total'} has {timed.get(step, 0)} times for {count} that reached it"
@@ -165,7 +196,10 @@ def _time_laws(counts: Counts, reached: Sequence[int]) -> Iterator[str]:
 
 
 def _sum_laws(funnel: FunnelRollup) -> Iterator[str]:
-    """Check that the segments of a breakdown add up to the whole (SPEC section 6), in every kind of row."""
+    """Check that the segments of a breakdown add up to the whole (SPEC section 6), in every kind of row.
+
+    Distinct actors are said of the whole alone.
+    """
     whole: dict[RowKey, Row] = {}
     sums: dict[tuple[RowKey, str], dict[str, int]] = {}
     for key, row in rows_of(funnel).items():
@@ -178,7 +212,7 @@ def _sum_laws(funnel: FunnelRollup) -> Iterator[str]:
             total[name] = total.get(name, 0) + value  # type: ignore[operator] # all are numbers
     for (kind, breakdown), total in sums.items():
         expected = fields_of(whole.get(kind, empty_counts(funnel.steps)), funnel.steps)
-        for name in sorted(total.keys() | expected.keys()):
+        for name in sorted((total.keys() | expected.keys()) - {DISTINCT}):
             if total.get(name, 0) != expected.get(name, 0):
                 place = " ".join(part for part in kind if part)
                 found, whole_has = total.get(name, 0), expected.get(name, 0)

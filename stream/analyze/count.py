@@ -18,12 +18,12 @@ from typing import Any
 
 from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
-from stream.aggregate.totals import PartitionTotals
+from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
+from stream.analyze.next_actions import NextActions, StepActions
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
-from stream.engine.attempts import Fold
-from stream.engine.match import FunnelSet
+from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.periods import PeriodOf
 from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
@@ -59,6 +59,7 @@ class Analysis:
     verdicts: of every record, by `Verdict`, whatever `as_of_ms` is. ahead: admitted events after `as_of_ms`, which
     the reports leave out. reports, times: in the order of the funnels. rollup: live's view, None if not asked for.
     next_offsets, watermarks: by partition. earlier: reports at other instants before `as_of_ms`, by instant.
+    next_actions: what came next after drops, in the order of the funnels; () if not asked for.
     """
 
     as_of_ms: int | None
@@ -70,6 +71,7 @@ class Analysis:
     next_offsets: dict[int, int] = field(default_factory=dict)
     watermarks: dict[int, int | None] = field(default_factory=dict)
     earlier: dict[int, tuple[FunnelReport, ...]] = field(default_factory=dict)
+    next_actions: tuple[StepActions, ...] = ()
 
 
 class LogCount:
@@ -89,6 +91,8 @@ class LogCount:
         trend: PeriodOf | None = None,
         bot_cap: int = NO_CAP,
         ages: Sequence[Age] = (),
+        *,
+        next_actions: bool = False,
     ) -> None:
         self._definitions = tuple(funnels)
         self._funnels = FunnelSet(self._definitions)
@@ -100,6 +104,7 @@ class LogCount:
         self._ages = ages
         self._logs: dict[int, _Log] = {}
         self._shared: dict[Any, Any] = {}
+        self._next_actions = NextActions(self._funnels, mapping, limits) if next_actions else None
 
     def take(  # noqa: PLR0913, PLR0917
         self,
@@ -117,6 +122,8 @@ class LogCount:
         log = self._logs.get(partition)
         if log is None:
             log = self._logs[partition] = _Log(self._new_totals())
+        if self._next_actions is not None:
+            self._next_actions.take(partition, values, record_times, offsets, origin, log.watermark_ms)
         admitted = admit_batch(
             values,
             record_times,
@@ -162,8 +169,9 @@ class LogCount:
 
     @property
     def work(self) -> int:
-        """How many events will be folded: each once for its attempts, and once for each way to count actors."""
-        return sum(len(log.events) for log in self._logs.values()) * (2 if self._trend is None else 3)
+        """How many events will be folded: once for attempts, for each way to count actors, and for next actions."""
+        passes = (2 if self._trend is None else 3) + (self._next_actions is not None)
+        return sum(len(log.events) for log in self._logs.values()) * passes
 
     @property
     def latest_ms(self) -> int | None:
@@ -186,61 +194,73 @@ class LogCount:
         if as_of_ms is None:
             as_of_ms = latest_ms
         until_ms = 0 if as_of_ms is None else as_of_ms
-        counted = _Counted(self._funnels, self._trend, self._definitions, told)
+        counted = _Counted(self._funnels, self._trend, self._definitions, until_ms, told)
         counted_at = {
-            instant: _Counted(self._funnels, self._trend, self._definitions, told) for instant in sorted(earlier)
+            instant: _Counted(self._funnels, self._trend, self._definitions, instant, told)
+            for instant in sorted(earlier)
         }
         rollups = []
-        for _, log in sorted(self._logs.items()):
+        for partition, log in sorted(self._logs.items()):
             ordered = in_time_order(log.events, self._funnels, self._bot_cap)
             log.events = []
             for verdict, count in ordered.verdicts.items():
                 log.verdicts[verdict] += count
-            before, after = ordered.split(until_ms)
+            for own in counted_at.values():
+                own.count_all(ordered.cut(own.instants)[:-1])
+            *before, after = ordered.cut(counted.instants)
             ordered.events.clear()
             is_past = latest_ms is not None and until_ms < latest_ms
             self._count(log, before, after, counted, until_ms if is_past else None)
             counted.count_actors(before)
-            for instant, own in counted_at.items():
-                own.count_all(before.split(instant)[0])
+            if self._next_actions is not None:
+                # A drop is decided before the last instant begins, so that no more of that is needed.
+                self._next_actions.count(partition, before[0], until_ms, told or (lambda _: None))
             if log.totals is not None and as_of_ms is not None:
                 rollups.append(self._roll_up(log, log.totals, as_of_ms))
         verdicts = [sum(column) for column in zip(*[log.verdicts for log in self._logs.values()], strict=True)]
         analysis = Analysis(
             as_of_ms,
             tuple(verdicts or [0] * len(Verdict)),
-            counted.reports(until_ms),
+            counted.reports(),
             merge(rollups),
             tuple(counted.times[funnel.number] for funnel in self._funnels.funnels),
             counted.ahead,
             {number: log.next_offset for number, log in sorted(self._logs.items())},
             {number: log.watermark_ms for number, log in sorted(self._logs.items())},
-            {instant: own.reports(instant) for instant, own in counted_at.items()},
+            {instant: own.reports() for instant, own in counted_at.items()},
+            () if self._next_actions is None else self._next_actions.counts(),
         )
         self._logs.clear()
         return analysis
 
-    def _count(self, log: _Log, before: Ordered, after: Ordered, counted: "_Counted", past_ms: int | None) -> None:
-        """Fold one partition; its totals take what lies after `as_of` too, unless that is in the past (`past_ms`)."""
+    def _count(
+        self, log: _Log, before: Sequence[Ordered], after: Ordered, counted: "_Counted", past_ms: int | None
+    ) -> None:
+        """Fold one partition, before `as_of` in pieces as `_Counted.instants` says.
+
+        Its totals take what lies after `as_of` too, unless that is in the past (`past_ms`).
+        """
         mark_ms = log.watermark_ms
         if mark_ms is not None and past_ms is not None:
             mark_ms = min(mark_ms, past_ms)
         fold = TimeFold(self._funnels)
-        for part in fold.take(before):
-            counted.take(part)
-            self._add(log, part, mark_ms)
-        for number, standing in fold.open_standings():
-            counted.standings[number].append(standing)
+        for place, piece in enumerate(before):
+            for part in fold.take(piece):
+                known = part._replace(changes=counted.known(part.changes, place))
+                counted.take(known)
+                if place:
+                    counted.ahead += part.events
+                self._add(log, part if past_ms is None else known, mark_ms)
         for part in fold.take(after):
             counted.take_ahead(part)
-            self._add(log, part, mark_ms, in_totals=past_ms is None)
+            self._add(log, part if past_ms is None else part._replace(changes=()), mark_ms)
         if log.totals is not None and mark_ms is not None:
             self._move_on(log.totals, mark_ms)
 
-    def _add(self, log: _Log, part: Part, mark_ms: int | None, *, in_totals: bool = True) -> None:
+    def _add(self, log: _Log, part: Part, mark_ms: int | None) -> None:
         for verdict, count in zip(UNDECIDED, part.verdicts, strict=True):
             log.verdicts[verdict] += count
-        if log.totals is not None and in_totals:
+        if log.totals is not None:
             log.totals.take(part.changes)
             if part.next_ms is not None and mark_ms is not None:
                 # Nothing to come lies before it, so that what is final can be put away already.
@@ -261,25 +281,36 @@ class LogCount:
         )
 
 
+def _known_until(definition: Funnel, as_of_ms: int) -> int:
+    """Return the last ms that a funnel knows as of an instant: an instant of floored times is known whole."""
+    return as_of_ms - as_of_ms % definition.granularity_ms + definition.granularity_ms - 1
+
+
 class _Counted:
-    """The reports of all funnels, as partition after partition is added."""
+    """The reports of all funnels as of an instant, as partition after partition is added."""
 
     def __init__(
         self,
         funnels: FunnelSet,
         trend: PeriodOf | None,
         definitions: Sequence[Funnel],
+        as_of_ms: int,
         told: Callable[[int], Any] | None,
     ) -> None:
-        numbers = [funnel.number for funnel in funnels.funnels]
         self._funnels = funnels
         self._trend = trend
         self._definitions = definitions
         self._tell = told or (lambda _: None)
-        self._tallies = {funnel.number: Tally(funnel, trend or funnel.period_of) for funnel in funnels.funnels}
-        self.times = {number: StepTimes() for number in numbers}
-        self.standings: dict[int, list[Fold]] = {number: [] for number in numbers}
+        self._tallies = {
+            funnel.number: Tally(funnel, trend or funnel.period_of, as_of_ms) for funnel in funnels.funnels
+        }
+        self.times = {
+            funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
+        }
         self.ahead = 0
+        self._until = {funnel.number: _known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
+        self.instants = sorted({as_of_ms, *self._until.values()})
+        """Up to which events count for all funnels, and then for those whose times are floored, which reach further."""
 
     def take(self, part: Part) -> None:
         """Add changes of the attempts, and of the actors where the funnel's periods are those of the trend."""
@@ -296,16 +327,23 @@ class _Counted:
         self.ahead += part.events
         self._tell(part.events)
 
-    def count_all(self, ordered: Ordered) -> None:
+    def known(
+        self, changes: Sequence[tuple[CompiledFunnel, Change]], place: int
+    ) -> Sequence[tuple[CompiledFunnel, Change]]:
+        """Return which changes of the piece at `place` count: of funnels whose floored times lie before `as_of`."""
+        if place == 0:
+            return changes
+        return [(funnel, change) for funnel, change in changes if self._until[funnel.number] >= self.instants[place]]
+
+    def count_all(self, pieces: Sequence[Ordered]) -> None:
         """Count a partition's attempts and actors: it ends with these events."""
         fold = TimeFold(self._funnels)
-        for part in fold.take(ordered):
-            self.take(part)
-        for number, standing in fold.open_standings():
-            self.standings[number].append(standing)
-        self.count_actors(ordered)
+        for place, piece in enumerate(pieces):
+            for part in fold.take(piece):
+                self.take(part._replace(changes=self.known(part.changes, place)))
+        self.count_actors(pieces)
 
-    def count_actors(self, ordered: Ordered) -> None:
+    def count_actors(self, pieces: Sequence[Ordered]) -> None:
         """Count unique actors by the periods that the funnels themselves do not have: each takes a fold of its own."""
         wanted: list[tuple[PeriodOf, Callable[[Tally, Change], None]]] = [(whole_range, Tally.take_range)]
         if self._trend is not None:
@@ -314,11 +352,13 @@ class _Counted:
             funnels = FunnelSet(self._definitions)
             for funnel in funnels.funnels:
                 funnel.period_of = period_of
-            for part in TimeFold(funnels).take(ordered):
-                for funnel, change in part.changes:
-                    take(self._tallies[funnel.number], change)
-                self._tell(part.events)
+            fold = TimeFold(funnels)
+            for place, piece in enumerate(pieces):
+                for part in fold.take(piece):
+                    for funnel, change in self.known(part.changes, place):
+                        take(self._tallies[funnel.number], change)
+                    self._tell(part.events)
 
-    def reports(self, as_of_ms: int) -> tuple[FunnelReport, ...]:
+    def reports(self) -> tuple[FunnelReport, ...]:
         """Return the reports in the order of the funnels."""
-        return tuple(self._tallies[f.number].report(self.standings[f.number], as_of_ms) for f in self._funnels.funnels)
+        return tuple(self._tallies[funnel.number].report() for funnel in self._funnels.funnels)

@@ -26,6 +26,23 @@ class _Strict(msgspec.Struct, omit_defaults=False, forbid_unknown_fields=True, k
     """Unknown fields are errors, so that the schema is as narrow as the documents."""
 
 
+class PercentilesDoc(_Strict):
+    """Seconds that 50, 75, 90, 95 and 99 of a hundred took at most."""
+
+    p50: float
+    p75: float
+    p90: float
+    p95: float
+    p99: float
+
+
+class BucketDoc(_Strict):
+    """How many times lie in a bucket: above the bucket's before, up to its own bound (included)."""
+
+    at_most_seconds: Annotated[int | None, Meta(description="null: above the last bound, 31536000 s")]
+    timed: Annotated[int, Meta(ge=1)]
+
+
 class DurationDoc(_Strict):
     """Times of those that reached a step. Of the two medians only one is there: exact, or from fixed buckets."""
 
@@ -34,6 +51,15 @@ class DurationDoc(_Strict):
     median_seconds: Annotated[float | UnsetType, Meta(description="exact")] = UNSET
     median_seconds_from_buckets: Annotated[
         float | UnsetType, Meta(description="linear inside its bucket, as histogram_quantile of PromQL")
+    ] = UNSET
+    percentiles_seconds: Annotated[
+        PercentilesDoc | UnsetType, Meta(description="exact, linear between the two nearest times")
+    ] = UNSET
+    percentiles_seconds_from_buckets: Annotated[
+        PercentilesDoc | UnsetType, Meta(description="as median_seconds_from_buckets")
+    ] = UNSET
+    histogram: Annotated[
+        list[BucketDoc] | UnsetType, Meta(description="fixed buckets, those that hold any; they add up to timed")
     ] = UNSET
 
 
@@ -47,17 +73,27 @@ class ValueDoc(_Strict):
 
 
 class StepDoc(_Strict):
-    """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped."""
+    """One step, from 1. conversion, dropoff: of those that reached it, the share that went on, and that dropped.
+
+    Going on is reaching the next required step. An optional step only has how many reached it, with their times and
+    values; who stopped there stopped at the required step before it.
+    """
 
     step: Annotated[int, Meta(ge=1)]
     name: str
     reached: Count
     reached_share: Annotated[Share | None, Meta(description="of all that entered")]
-    conversion: Annotated[Share | None, Meta(description="null: nothing is decided, or it is the last step")]
+    conversion: Annotated[
+        Share | None, Meta(description="null: nothing is decided, or it is the last step or an optional one")
+    ]
     dropoff: Annotated[Share | None, Meta(description="null as for conversion")]
     dropped: Count
     excluded: Count
     pending: Count
+    optional: Annotated[bool | UnsetType, Meta(description="true: a chain may skip it; absent otherwise")] = UNSET
+    entered_at: Annotated[
+        Count | UnsetType, Meta(description="of an open funnel's required step: how many of these entered at it")
+    ] = UNSET
     from_previous: Annotated[DurationDoc | None, Meta(description="time from the step before")] = None
     from_entry: Annotated[
         DurationDoc | UnsetType | None, Meta(description="time from the first event of the reported chain")
@@ -80,12 +116,13 @@ class OutcomeDoc(_Strict):
 
 
 class ActorStepDoc(_Strict):
-    """Unique actors that reached a step, and the share of them that reached the next."""
+    """Unique actors that reached a step, and the share of them that went on to the next required one."""
 
     step: Annotated[int, Meta(ge=1)]
     name: str
     reached: Count
     conversion: Share | None
+    entered_at: Annotated[Count | UnsetType, Meta(description="as of attempts' steps")] = UNSET
 
 
 class ActorsDoc(_Strict):
@@ -95,6 +132,10 @@ class ActorsDoc(_Strict):
     converted: Count
     conversion: Share | None
     steps: list[ActorStepDoc]
+    distinct: Annotated[
+        Count | UnsetType,
+        Meta(description="where sessions or held values are counted, which the other numbers are of: the actors"),
+    ] = UNSET
 
 
 class SegmentDoc(_Strict):
@@ -153,6 +194,24 @@ class PeriodDoc(_Strict):
     ] = UNSET
 
 
+class NextEventDoc(_Strict):
+    """An event name; `__other__`: all that are not among the first ones."""
+
+    event: str
+    attempts: Annotated[int, Meta(ge=1, description="dropped attempts after which it came next")]
+    share: Annotated[Share, Meta(description="attempts / dropped")]
+
+
+class NextActionsDoc(_Strict):
+    """What came next for those dropped at a step: dropped = nothing + the attempts of the events, most first."""
+
+    step: Annotated[int, Meta(ge=1)]
+    name: str
+    dropped: Count
+    nothing: Annotated[Count, Meta(description="nothing came within the window")]
+    events: list[NextEventDoc]
+
+
 class FunnelDoc(_Strict):
     """One funnel of an analysis."""
 
@@ -166,6 +225,10 @@ class FunnelDoc(_Strict):
     period_unit: str
     period_zone: str
     trend: list[PeriodDoc]
+    next_actions: Annotated[
+        list[NextActionsDoc] | UnsetType,
+        Meta(description="only with --next-actions: of each step but the last and the optional ones"),
+    ] = UNSET
 
 
 class SourceDoc(_Strict):
@@ -223,7 +286,7 @@ class WindowDoc(_Strict):
 
 
 class AgeStepDoc(_Strict):
-    """One step but the last. conversion: went_on / reached, null where nobody reached it."""
+    """One required step but the last. conversion: went_on / reached, null where nobody reached it."""
 
     step: Annotated[int, Meta(ge=1)]
     name: str
@@ -249,6 +312,7 @@ class LivePeriodDoc(_Strict):
     breakdown: str
     segment: str
     actors: OutcomeDoc
+    distinct: Annotated[Count | UnsetType, Meta(description="as of an analysis; for breakdown empty")] = UNSET
 
 
 class SplitDoc(_Strict):
@@ -260,7 +324,7 @@ class SplitDoc(_Strict):
 
 
 class StandingDoc(_Strict):
-    """How many actors stand at each stage now."""
+    """How many actors stand at each stage now; nobody at an optional one, but at the required one before it."""
 
     breakdown: str
     segment: str
@@ -280,6 +344,7 @@ class LiveFunnelDoc(_Strict):
     age_matched: list[AgeDoc]
     periods: list[LivePeriodDoc]
     occupancy: list[StandingDoc]
+    optional_steps: Annotated[list[int] | UnsetType, Meta(description="numbers of the steps a chain may skip")] = UNSET
 
 
 class ReportDoc(_Strict):

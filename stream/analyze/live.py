@@ -10,8 +10,9 @@ worked out anew at the same instant, so that their sum is exact.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -36,6 +37,8 @@ MAX_PARTITIONS_ASKED = 256
 """Heads that are asked for before it is said that there are none: partitions of a log get theirs all at once."""
 STEADY_WITHIN_S = 10.0
 STEADY_PAUSE_S = 0.02  # a busy worker commits a partition about ten times a second; its cells are read in between
+
+_Loaded = TypeVar("_Loaded")
 
 _decode_since = msgspec.msgpack.Decoder(dict[str, int]).decode
 
@@ -127,7 +130,7 @@ async def partition_count(store: Store) -> int:
 async def _read_partition(
     store: Store, number: int, funnels: Sequence[Funnel], active: ActiveSet, settings: TrackerSettings
 ) -> LivePartition | None:
-    read = await _steady(store, number)
+    read = await steady(store, number, lambda: store.load_cells(number))
     if read is None:
         return None
     head, cells = read
@@ -139,15 +142,17 @@ async def _read_partition(
     return LivePartition(head, totals, since)
 
 
-async def _steady(store: Store, number: int) -> tuple[PartitionHead, dict[bytes, bytes]] | None:
-    """Return a head and the cells that belong to it: no commit came in between."""
+async def steady(
+    store: Store, number: int, load: Callable[[], Awaitable[_Loaded]]
+) -> tuple[PartitionHead, _Loaded] | None:
+    """Return a partition's head and what is loaded that belongs to it: no commit came in between."""
     deadline = time.monotonic() + STEADY_WITHIN_S
     head = await store.load_head(number)
     while head is not None:
-        cells = await store.load_cells(number)
+        loaded = await load()
         after = await store.load_head(number)
         if after is not None and after.position == head.position:
-            return after, cells
+            return after, loaded
         if time.monotonic() > deadline:
             raise StoreUnavailable("report", (number,), f"it was written all the time for {STEADY_WITHIN_S:.0f} s")
         await asyncio.sleep(STEADY_PAUSE_S)

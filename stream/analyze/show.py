@@ -13,23 +13,30 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.analyze.forms import (
+    ActorsDoc,
     AnalysisDoc,
     BreakdownDoc,
     DurationDoc,
     FunnelDoc,
     LiveFunnelDoc,
+    NextActionsDoc,
     OutcomeDoc,
+    PercentilesDoc,
     PeriodDoc,
     PreviousDoc,
     RecordsDoc,
     ReportDoc,
+    StepDoc,
 )
 from stream.model.funnel import PeriodUnit
+from stream.model.result import DURATION_BOUNDS_S
 
 MAX_ROWS = 20
 """Segments and periods that are shown; --json has all."""
 NAME_WIDTH = 24
-_SCALES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m"), (1.0, "s"))
+BAR_WIDTH = 24
+_SCALES = ((3_600.0, "h"), (60.0, "m"), (1.0, "s"))
+_DAY_S, _YEAR_S = 86_400, 31_536_000
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -37,25 +44,33 @@ def console(*, stderr: bool = False) -> Console:
     return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
 
 
-def show_analysis(document: AnalysisDoc, out: Console) -> None:
-    """Print an analysis."""
-    out.print(f"{_safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
+def show_analysis(document: AnalysisDoc, out: Console, *, times: bool = False) -> None:
+    """Print an analysis. times: with percentiles and the histogram of the time to convert."""
+    out.print(f"{safe(document.source.name)} as of {document.as_of or 'never: it holds no valid record'}")
     _show_records(document.records, out)
     if document.ahead_of_as_of:
         out.print(f"{document.ahead_of_as_of} events after that instant are left out")
     for funnel in document.funnels:
-        _show_funnel(funnel, out)
+        _show_funnel(funnel, out, times=times)
 
 
-def _show_funnel(funnel: FunnelDoc, out: Console) -> None:
+def _show_funnel(funnel: FunnelDoc, out: Console, *, times: bool = False) -> None:
     out.print()
-    title = f" · {_safe(funnel.title)}" if funnel.title else ""
-    out.print(f"{funnel.funnel}@{funnel.version}{title} · window {duration(funnel.window_seconds)}")
+    title = f" · {safe(funnel.title)}" if funnel.title else ""
+    out.print(f"{funnel.funnel}@{funnel.version}{title} · window {round_duration(funnel.window_seconds)}")
     actors = funnel.actors
     _show_outcome(funnel.attempts, out)
-    out.print(f"actors   {actors.entered} unique, {actors.converted} converted ({percent(actors.conversion)})")
-    _show_steps(funnel.attempts, out, [step.reached for step in actors.steps])
+    whose = f"actors   {actors.entered} unique"
+    if actors.distinct is not UNSET:
+        whose = f"units    {actors.entered} of {actors.distinct} actors"
+    out.print(f"{whose}, {actors.converted} converted ({percent(actors.conversion)})")
+    _show_steps(funnel.attempts, out, actors)
     _show_times(funnel.attempts, out)
+    if times:
+        _show_percentiles(funnel.attempts, out)
+        _show_histogram(funnel.attempts.time_to_convert, out)
+    if funnel.next_actions is not UNSET:
+        _show_next_actions(funnel.next_actions, out)
     _show_values(funnel.attempts, out)
     for breakdown in funnel.breakdowns:
         _show_breakdown(breakdown, out)
@@ -76,20 +91,25 @@ def _show_outcome(outcome: OutcomeDoc, out: Console) -> None:
     )
 
 
-def _show_steps(outcome: OutcomeDoc, out: Console, actors: Sequence[int] = ()) -> None:
-    columns = ["step", "reached", "of all", "goes on", "drop-off", "dropped", "pending"]
-    table = _table("", *columns, *(["actors"] if actors else []))
+def _show_steps(outcome: OutcomeDoc, out: Console, actors: ActorsDoc | None = None) -> None:
+    is_open = outcome.steps[0].entered_at is not UNSET
+    entered = ["entered"] if is_open else []
+    excluded = ["excluded"] if outcome.excluded else []
+    columns = ["step", *entered, "reached", "of all", "goes on", "drop-off", "dropped", *excluded, "pending"]
+    if actors is not None:
+        columns.append("actors" if actors.distinct is UNSET else "units")
+    table = _table("", *columns)
     for step in outcome.steps:
-        row = [
-            f"{step.step} {_name(step.name)}",
-            str(step.reached),
-            percent(step.reached_share),
-            percent(step.conversion),
-            percent(step.dropoff),
-            str(step.dropped),
-            str(step.pending),
-        ]
-        table.add_row(*row, *([str(actors[step.step - 1])] if actors else []))
+        is_optional = step.optional is True
+        row = [f"{step.step} {_step_name(step)}"]
+        if is_open:
+            row.append("-" if step.entered_at is UNSET else str(step.entered_at))
+        row += [str(step.reached), percent(step.reached_share), percent(step.conversion), percent(step.dropoff)]
+        stopped = [step.dropped, *([step.excluded] if excluded else []), step.pending]
+        row += ["-" if is_optional else str(count) for count in stopped]
+        if actors is not None:
+            row.append(str(actors.steps[step.step - 1].reached))
+        table.add_row(*row)
     out.print(table)
 
 
@@ -101,7 +121,7 @@ def _show_times(outcome: OutcomeDoc, out: Console) -> None:
     entry_columns = ["from entry: median", "mean"] if has_entry else []
     table = _table("Time to step", "step", "from previous: median", "mean", *entry_columns)
     for step in timed:
-        row = [f"{step.step} {_name(step.name)}", *_times(step.from_previous)]
+        row = [f"{step.step} {_step_name(step)}", *_times(step.from_previous)]
         table.add_row(*row, *(_times(step.from_entry) if has_entry else []))
     out.print(table)
 
@@ -116,20 +136,64 @@ def _times(times: DurationDoc | UnsetType | None) -> list[str]:
     return [duration(median), duration(times.mean_seconds)]
 
 
+def _show_percentiles(outcome: OutcomeDoc, out: Console) -> None:
+    names = PercentilesDoc.__struct_fields__
+    table = _table("Time to convert, and from the previous step: percentiles", "", "timed", *names)
+    rows = [("all steps", outcome.time_to_convert)]
+    rows += [(f"{step.step} {_step_name(step)}", step.from_previous) for step in outcome.steps]
+    for label, times in rows:
+        if times is not None and times.percentiles_seconds is not UNSET:
+            found = times.percentiles_seconds
+            table.add_row(label, str(times.timed), *[duration(getattr(found, name)) for name in names])
+    if table.row_count:
+        out.print(table)
+
+
+def _show_histogram(times: DurationDoc | None, out: Console) -> None:
+    """Show the buckets from the first that holds any time to the last."""
+    if times is None or times.histogram is UNSET:
+        return
+    bounds = (*DURATION_BOUNDS_S, None)
+    counts = {bucket.at_most_seconds: bucket.timed for bucket in times.histogram}
+    places = [place for place, bound in enumerate(bounds) if bound in counts]
+    most = max(counts.values())
+    table = _table("Time to convert", "at most", "converted", "share", "")
+    table.columns[-1].justify = "left"
+    for bound in bounds[places[0] : places[-1] + 1]:
+        count = counts.get(bound, 0)
+        bar = "█" * (count * BAR_WIDTH // most) or ("▏" if count else "")
+        label = f"over {round_duration(DURATION_BOUNDS_S[-1])}" if bound is None else round_duration(bound)
+        table.add_row(label, str(count), percent(count / times.timed), bar)
+    out.print(table)
+
+
+def _show_next_actions(steps: Sequence[NextActionsDoc], out: Console) -> None:
+    table = _table("Next after a drop", "dropped at", "next event", "attempts", "share")
+    table.columns[1].justify = "left"
+    for step in steps:
+        rows = [(_name(event.event), event.attempts) for event in step.events]
+        rows += [("(nothing in the window)", step.nothing)] if step.nothing else []
+        for number, (name, count) in enumerate(rows):
+            label = "" if number else f"{step.step} {_name(step.name)}"
+            table.add_row(label, name, str(count), percent(count / step.dropped))
+    if table.row_count:
+        out.print(table)
+
+
 def _show_values(outcome: OutcomeDoc, out: Console) -> None:
     table = _table("Value", "step", "currency", "total", "events", "average")
     for step in outcome.steps:
         for value in step.values:
             average = f"{float(value.average):.2f}"
             table.add_row(
-                f"{step.step} {_name(step.name)}", _safe(value.currency) or "-", value.total, str(value.events), average
+                f"{step.step} {_step_name(step)}", safe(value.currency) or "-", value.total, str(value.events), average
             )
     if table.row_count:
         out.print(table)
 
 
 def _show_breakdown(breakdown: BreakdownDoc, out: Console) -> None:
-    table = _table(f"By {_safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
+    table = _table(f"By {safe(breakdown.name)}", "segment", "entered", "converted", "conversion", "pending", "actors")
     for segment in breakdown.segments[:MAX_ROWS]:
         attempts, actors = segment.attempts, segment.actors
         table.add_row(
@@ -238,7 +302,7 @@ def show_report(document: ReportDoc, out: Console) -> None:
 
 def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     out.print()
-    out.print(f"{funnel.key}{f' · {_safe(funnel.title)}' if funnel.title else ''} · since {funnel.since or '-'}")
+    out.print(f"{funnel.key}{f' · {safe(funnel.title)}' if funnel.title else ''} · since {funnel.since or '-'}")
     for split in funnel.total:
         if not split.breakdown:
             _show_outcome(split.attempts, out)
@@ -252,10 +316,17 @@ def _show_live_funnel(funnel: LiveFunnelDoc, out: Console) -> None:
     _show_rows("Rolling windows", "window", rows, out)
     periods = [(row.start[:16].replace("T", " "), row.breakdown, row.segment, row.actors) for row in funnel.periods]
     _show_rows("Unique actors", "entered from", periods, out)
+    units = [
+        f"{row.start[:16].replace('T', ' ')} {row.distinct}" for row in funnel.periods if row.distinct is not UNSET
+    ]
+    if units:
+        out.print(f"Counted are units; they are of so many actors: {', '.join(units)}")
     _show_rows("Segments", "", [("", row.breakdown, row.segment, row.attempts) for row in funnel.total], out)
     for standing in funnel.occupancy:
         if not standing.breakdown:
-            places = [f"{name} {count}" for name, count in zip(funnel.steps, standing.standing, strict=True)]
+            stages = enumerate(zip(funnel.steps, standing.standing, strict=True), start=1)
+            optional = [] if funnel.optional_steps is UNSET else funnel.optional_steps
+            places = [f"{name} {count}" for step, (name, count) in stages if step not in optional]
             out.print(f"standing at each stage: {', '.join(places)}", soft_wrap=True)
 
 
@@ -280,7 +351,7 @@ def _show_rows(title: str, first: str, rows: Iterable[tuple[str, str, str, Outco
 def _show_lines(what: str, lines: Sequence[str], out: Console) -> None:
     out.print(f"{what}: {'hold' if not lines else f'{len(lines)} broken'}")
     for line in lines[:MAX_ROWS]:
-        out.print(f"  {_safe(line)}", soft_wrap=True)
+        out.print(f"  {safe(line)}", soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -291,9 +362,14 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
+def _step_name(step: StepDoc) -> str:
+    """Return a step's name; that of an optional one stands in brackets."""
+    return f"[{_name(step.name)}]" if step.optional is True else _name(step.name)
+
+
 def _name(text: str) -> str:
-    safe = _safe(text)
-    return safe if len(safe) <= NAME_WIDTH else f"{safe[: NAME_WIDTH - 1]}…"
+    own = safe(text)
+    return own if len(own) <= NAME_WIDTH else f"{own[: NAME_WIDTH - 1]}…"
 
 
 def percent(share: float | None) -> str:
@@ -312,11 +388,28 @@ def growth(change: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in the unit that fits, to three digits."""
-    scale, unit = next(((scale, unit) for scale, unit in _SCALES if seconds >= scale), (0.001, "ms"))
-    return f"{seconds / scale:.0f} {unit}" if seconds / scale >= 100 else f"{seconds / scale:.3g} {unit}"
+    """Return seconds in the unit that fits, to three digits; from a day on in two (`3 w 2 d`; a year is 365 d)."""
+    if seconds < _DAY_S:
+        scale, unit = next(((scale, unit) for scale, unit in _SCALES if seconds >= scale), (0.001, "ms"))
+        return f"{seconds / scale:.0f} {unit}" if seconds / scale >= 100 else f"{seconds / scale:.3g} {unit}"
+    hours, days = round(seconds / 3_600), round(seconds / _DAY_S)
+    if hours < 7 * 24:
+        return _in_two(hours, 24, "d", "h")
+    return _in_two(days, 7, "w", "d") if days < 365 else _in_two(days, 365, "y", "d")
 
 
-def _safe(text: str) -> str:
+def _in_two(number: int, per: int, large: str, small: str) -> str:
+    whole, rest = divmod(number, per)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
+
+
+def round_duration(seconds: float) -> str:
+    """Return a limit that somebody chose: whole days as days, whole years as years, others as `duration` does."""
+    if seconds >= _DAY_S and not seconds % _DAY_S:
+        return f"{seconds / _DAY_S:.0f} d" if seconds % _YEAR_S else f"{seconds / _YEAR_S:.0f} y"
+    return duration(seconds)
+
+
+def safe(text: str) -> str:
     """Names from outside must not steer the terminal."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

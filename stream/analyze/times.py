@@ -1,16 +1,19 @@
 """Exact times of attempts' steps: from the step before, and from the first event of the reported chain.
 
-In:  the changes of a log's events.
-Out: median and mean per step and split.
+In:  the changes of a log's events up to an instant.
+Out: per step and split all the times, and what they come to: median, mean, percentiles, histogram.
 
 Every time is kept as eight bytes. What the engine takes back is kept apart and struck off
 at the end, so that a change costs no search.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from stream.aggregate.cells import BOUNDS_MS, times_of
 from stream.aggregate.rings import Split
 from stream.aggregate.totals import splits_of
 from stream.engine.advance import Change
@@ -31,9 +34,13 @@ class Times(NamedTuple):
 
 
 class StepTimes:
-    """The times of one funnel's attempts, by split, step 2..n and where they are counted from."""
+    """The times of one funnel's attempts, by split, step 2..n and where they are counted from.
 
-    def __init__(self) -> None:
+    undecided_from_ms: earlier entries are decided; attempts that count only while they are pending count from there on.
+    """
+
+    def __init__(self, undecided_from_ms: int = 0) -> None:
+        self._undecided_from_ms = undecided_from_ms
         self._given: Columns = {}
         self._taken: Columns = {}
 
@@ -45,23 +52,50 @@ class StepTimes:
             _add(self._given, given[0], after=taken[0][1])
             taken, given = taken[1:], given[1:]
         for attempt in taken:
-            _add(self._taken, attempt)
+            if self._counts(attempt):
+                _add(self._taken, attempt)
         for attempt in given:
-            _add(self._given, attempt)
+            if self._counts(attempt):
+                _add(self._given, attempt)
+
+    def _counts(self, attempt: Attempt) -> bool:
+        fate = attempt[5]
+        return fate is None or not fate[0] or attempt[0] >= self._undecided_from_ms
 
     def of(self, split: Split, step: int, start: int) -> Times | None:
         """Return the times of `step` counted from `start` (`FROM_PREVIOUS`, `FROM_ENTRY`); None if there are none."""
+        return summary(self.ordered(split, step, start))
+
+    def ordered(self, split: Split, step: int, start: int) -> list[int]:
+        """Return the times of `step` counted from `start`, the shortest first, ms."""
         key = (split, step, start)
-        left = _without(self._given.get(key, ()), self._taken.get(key, ()))
-        if not left:
-            return None
-        middle = len(left) // 2
-        median = float(left[middle]) if len(left) % 2 else (left[middle - 1] + left[middle]) / 2
-        return Times(len(left), median, sum(left) / len(left))
+        return _without(self._given.get(key, ()), self._taken.get(key, ()))
+
+
+def summary(ordered: Sequence[int]) -> Times | None:
+    """Return what times in order come to; None if there are none."""
+    if not ordered:
+        return None
+    return Times(len(ordered), percentile(ordered, 50), sum(ordered) / len(ordered))
+
+
+def percentile(ordered: Sequence[int], percent: int) -> float:
+    """Return what `percent` of a hundred of some times in order are at most, linear between the two nearest, ms."""
+    place, rest = divmod(percent * (len(ordered) - 1), 100)
+    if not rest:
+        return float(ordered[place])
+    return ordered[place] + (ordered[place + 1] - ordered[place]) * rest / 100
+
+
+def histogram(ordered: Sequence[int]) -> list[int]:
+    """Return how many times lie in each of the fixed buckets (`model.result.DURATION_BOUNDS_S`), the open one last."""
+    ends = [0, *(bisect_right(ordered, bound_ms) for bound_ms in BOUNDS_MS), len(ordered)]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def _goes_on(old: Attempt, new: Attempt) -> bool:
-    return old[1] <= new[1] and old[3] == new[3] and old[2] == new[2][: len(old[2])]
+    are_free = old[5] is None and new[5] is None
+    return are_free and old[1] <= new[1] and old[3] == new[3] and old[2] == new[2][: len(old[2])]
 
 
 def _add(times: Columns, attempt: Attempt, after: int = 1) -> None:
@@ -69,9 +103,11 @@ def _add(times: Columns, attempt: Attempt, after: int = 1) -> None:
     if best <= after:
         return
     splits = splits_of(entry)
-    for step in range(after + 1, best + 1):
-        now = chain[2 * step - 2]
-        for start, since in ((FROM_PREVIOUS, chain[2 * step - 4]), (FROM_ENTRY, chain[0])):
+    events = times_of(chain)
+    for (_, previous), (step, now) in pairwise(events):
+        if step <= after:
+            continue
+        for start, since in ((FROM_PREVIOUS, previous), (FROM_ENTRY, events[0][1])):
             for split in splits:
                 known = times.get((split, step, start))
                 if known is None:

@@ -11,11 +11,11 @@ import os
 import re
 import sys
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -43,6 +43,9 @@ from stream.settings.tracker import KafkaSettings, SourceSettings, TrackerSettin
 _COLLECT = (100_000, 50, 1_000_000)
 """The garbage collector would walk all events again and again, and they hold no cycles: a third of the time."""
 
+NEXT_NAMES = 5
+"""Event names shown per step by --next-actions."""
+
 FIELDS = ("actor", "time", "name", "id", "properties")
 
 
@@ -57,32 +60,38 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("file", nargs="?", default=None, metavar="FILE",
                         help="JSON lines or CSV with a header; .gz is unpacked; - is standard input")  # fmt: skip
     parser.add_argument("--topic", help="read this Kafka topic instead of a file")
-    parser.add_argument("--funnel", action="append", metavar="F",
-                        help="funnel file, or name (name@version) of one in the configured folder; may be repeated "
-                        "(default: all of the folder)")  # fmt: skip
-    parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file: mapping, lateness, funnels, servers "
-                        "(default: FUNNEL_TRACKER, else config/tracker.yaml, if it is there)")  # fmt: skip
-    _register_mapping(parser)
-    parser.add_argument("--as-of", type=as_of_ms, metavar="TIME",
-                        help="ISO 8601 instant; later events do not exist yet (default: a file's largest event time, "
-                        "a topic's largest watermark)")  # fmt: skip
+    register_log(parser)
     parser.add_argument("--period", choices=[unit.value for unit in PeriodUnit], help="entry periods of the trend "
                         "(default: each funnel's own)")  # fmt: skip
     parser.add_argument("--zone", help="time zone of --period, such as Europe/Berlin (default: UTC)")
     parser.add_argument("--compare-previous", action="store_true", help="each period beside the one before it, which "
                         "is counted as it stood when it was as old")  # fmt: skip
-    parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
+    parser.add_argument("--next-actions", nargs="?", type=row_count, const=NEXT_NAMES, default=0, metavar="N",
+                        help="what came next for those dropped at each step: the N events that came most "
+                        f"(default: {NEXT_NAMES}), and for how many nothing did")  # fmt: skip
+    parser.add_argument("--times", action="store_true", help="percentiles of the times, and the histogram of the "
+                        "time to convert (JSON always has them)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON (config/schema/analysis.schema.json)")
     parser.set_defaults(run=run)
 
 
-def _register_mapping(parser: argparse.ArgumentParser) -> None:
+def register_log(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which funnels, and how a file or topic is read (`read_log`)."""
+    parser.add_argument("--funnel", action="append", metavar="F",
+                        help="funnel file, or name (name@version) of one in the configured folder; may be repeated "
+                        "(default: all of the folder)")  # fmt: skip
+    parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file: mapping, lateness, funnels, servers "
+                        "(default: FUNNEL_TRACKER, else config/tracker.yaml, if it is there)")  # fmt: skip
     mapping = parser.add_argument_group("how records are read (default: as the tracker file's first source, else flat)")
     mapping.add_argument("--preset", choices=list(PRESETS))
     mapping.add_argument("--field", action="append", default=[], type=_field, metavar="FIELD=PATH[,PATH...]",
                          help=f"path of {', '.join(FIELDS)}; of several the first with a value counts")  # fmt: skip
     mapping.add_argument("--time-unit", help="what a bare number at the time path counts: s, ms, us, ns or iso")
     mapping.add_argument("--format", choices=("json", "csv"), help="of the file (default: by its name, else json)")
+    parser.add_argument("--as-of", type=as_of_ms, metavar="TIME",
+                        help="ISO 8601 instant; later events do not exist yet (default: a file's largest event time, "
+                        "a topic's largest watermark)")  # fmt: skip
+    parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,34 +103,75 @@ def run(args: argparse.Namespace) -> int:
     tracker = optional_tracker(args.config)
     funnels = chosen_funnels(args.funnel, tracker)
     trend = _trend(args)
-    source = _source(args, tracker)
     trend_of = None if trend is None else period_of(trend)
+    asks_next = args.next_actions > 0
     gc.freeze()
     gc.set_threshold(*_COLLECT)
-    with _progress() as progress:
-        if args.topic is None:
-            count = LogCount(funnels, _mapping(args, source), UNLIMITED, None, trend_of, NO_CAP)
-            _take_file(count, args, progress)
-        else:
-            topic_source = source or SourceSettings("topic")
-            limits = Limits(topic_source.allowed_lateness_ms, topic_source.max_future_skew_ms)
-            cap = (tracker.worker if tracker is not None else WorkerSettings()).bot_cap
-            count = LogCount(funnels, topic_mapping(args, tracker, source), limits, None, trend_of, cap)
-            _take_topic(count, args, tracker, progress)
+
+    def new_count(mapping: Mapping, limits: Limits, bot_cap: int) -> LogCount:
+        return LogCount(funnels, mapping, limits, None, trend_of, bot_cap, next_actions=asks_next)
+
+    with progress_bar() as progress:
+        count = read_log(args, tracker, new_count, progress)
         as_of = count.latest_ms if args.as_of is None else args.as_of
         earlier: set[int] = set()
         if args.compare_previous and as_of is not None:
             earlier = earlier_instants(funnels, trend_of, as_of)
         analysis = _finish(count, as_of, earlier, progress)
-    name = args.topic or ("standard input" if args.file == STDIN else args.file)
-    offsets = {str(number): offset for number, offset in analysis.next_offsets.items()}
-    read = SourceDoc(kind="file" if args.topic is None else "topic", name=name, next_offsets=offsets)
-    document = analysis_document(analysis, funnels, read, trend, compare_previous=args.compare_previous)
+    read = source_document(args, analysis.next_offsets)
+    document = analysis_document(
+        analysis, funnels, read, trend, compare_previous=args.compare_previous, next_names=args.next_actions
+    )
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     else:
-        show_analysis(document, console())
+        show_analysis(document, console(), times=args.times)
     return 0 if sum(analysis.verdicts) > analysis.verdicts[Verdict.INVALID] else 1
+
+
+class TakesLog(Protocol):
+    """Takes the records of partitions in, as `LogCount` does."""
+
+    def take(  # noqa: PLR0913, PLR0917
+        self,
+        partition: int,
+        values: Sequence[bytes | None],
+        record_times: Sequence[int | None],
+        offsets: Sequence[int | str],
+        origin: str,
+        next_offset: int | None = None,
+    ) -> None:
+        """Take in the next records of a partition."""
+
+
+_Taker = TypeVar("_Taker", bound=TakesLog)
+
+
+def read_log(
+    args: argparse.Namespace,
+    tracker: TrackerSettings | None,
+    new: Callable[[Mapping, Limits, int], _Taker],
+    progress: Progress,
+) -> _Taker:
+    """Read the file or topic of the command line into what `new` makes with its mapping, limits and bot cap."""
+    source = _source(args, tracker)
+    if args.topic is None:
+        taker = new(_mapping(args, source), UNLIMITED, NO_CAP)
+        _take_file(taker, args, progress)
+        return taker
+    topic_source = source or SourceSettings("topic")
+    limits = Limits(topic_source.allowed_lateness_ms, topic_source.max_future_skew_ms)
+    cap = (tracker.worker if tracker is not None else WorkerSettings()).bot_cap
+    taker = new(topic_mapping(args, tracker, source), limits, cap)
+    _take_topic(taker, args, tracker, progress)
+    return taker
+
+
+def source_document(args: argparse.Namespace, next_offsets: dict[int, int]) -> SourceDoc:
+    """Return what was read, for a document."""
+    name = args.topic or ("standard input" if args.file == STDIN else args.file)
+    offsets = {str(number): offset for number, offset in next_offsets.items()}
+    return SourceDoc(kind="file" if args.topic is None else "topic", name=name, next_offsets=offsets)
 
 
 def optional_tracker(config: Path | None) -> TrackerSettings | None:
@@ -201,7 +251,7 @@ def topic_mapping(args: argparse.Namespace, tracker: TrackerSettings | None, sou
     return _mapping(args, source)
 
 
-def _take_file(count: LogCount, args: argparse.Namespace, progress: Progress) -> None:
+def _take_file(count: TakesLog, args: argparse.Namespace, progress: Progress) -> None:
     task = progress.add_task("reading", total=size_of(args.file))
     for lines in read_lines(args.file, args.format):
         count.take(0, lines.values, [None] * len(lines.values), list(lines.numbers), f"{Path(args.file).name}:")
@@ -209,7 +259,7 @@ def _take_file(count: LogCount, args: argparse.Namespace, progress: Progress) ->
     progress.remove_task(task)
 
 
-def _take_topic(count: LogCount, args: argparse.Namespace, tracker: TrackerSettings | None, progress: Progress) -> None:
+def _take_topic(count: TakesLog, args: argparse.Namespace, tracker: TrackerSettings | None, progress: Progress) -> None:
     kafka = kafka_settings(args.bootstrap, tracker)
     task = progress.add_task("reading", total=None)
 
@@ -233,7 +283,7 @@ def _finish(count: LogCount, as_of: int | None, earlier: set[int], progress: Pro
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
     """Show a bar on standard error, and only to a person; it is gone when the work is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     out = console(stderr=True)
@@ -248,6 +298,15 @@ def _field(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals or name not in FIELDS:
         raise argparse.ArgumentTypeError(f'"{text}" is no field and path (try actor=anonymous_id)')
     return name, tuple(paths.split(","))
+
+
+def row_count(text: str) -> int:
+    """Read how many rows to show: 1 or more."""
+    if not (text.isdecimal() and text.isascii()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no number of rows (a file stands before the option, or write --next-actions={NEXT_NAMES})'
+        )
+    return int(text)
 
 
 def as_of_ms(text: str) -> int:

@@ -7,10 +7,11 @@ Out: one line per problem (exit code 1), or a summary of each file.
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from stream.errors import Problem, SettingsError
-from stream.model.funnel import Funnel
+from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
@@ -103,11 +104,43 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
         f"{funnel.key}: {len(funnel.steps)} steps within {durations.to_text(funnel.window_ms)}, {period}",
         "  steps    " + " > ".join(step.name for step in funnel.steps),
     ]
+    options = list(_options_of(funnel))
+    if options:
+        lines.append("  options  " + ", ".join(options))
     if funnel.breakdowns:
-        lines.append("  split by " + ", ".join(breakdown.name for breakdown in funnel.breakdowns))
+        lines.append("  split by " + ", ".join(_breakdown_text(funnel, each) for each in funnel.breakdowns))
     for window in rolling:
         slots = window.matured_slots(funnel.window_ms)
         if slots > KEPT_SLOTS_LIMIT:
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
             lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines
+
+
+def _breakdown_text(funnel: Funnel, breakdown: Breakdown) -> str:
+    """Return a breakdown's name, and its attribution if it is not the entry event's."""
+    if breakdown.attribution is Attribution.FIRST_TOUCH:
+        return breakdown.name
+    step = "" if breakdown.step is None else f" {funnel.steps[breakdown.step - 1].name}"
+    return f"{breakdown.name} ({breakdown.attribution}{step})"
+
+
+def _options_of(funnel: Funnel) -> Iterator[str]:
+    """Yield the options that a funnel uses, by their names in its file."""
+    steps = funnel.steps
+    used = {
+        f"order: {funnel.order}": funnel.order is not Order.ORDERED,
+        "events": funnel.breaking is not None,
+        "strict_time": funnel.strict_time,
+        "entry: first": funnel.entry_first,
+        "open": funnel.is_open,
+        "hold_constant": funnel.hold,
+        "session": funnel.session,
+        "time_granularity": funnel.granularity_ms != 1,
+        "where": any(step.where for step in steps) or any(exclusion.where for exclusion in funnel.exclusions),
+        "optional": any(step.optional for step in steps),
+        "within": any(step.within_ms is not None for step in steps),
+        "not_before": any(step.not_before_ms for step in steps),
+        "exclusions": funnel.exclusions,
+    }
+    yield from (option for option, is_used in used.items() if is_used)

@@ -13,7 +13,19 @@ from importlib import import_module
 from stream.errors import FunnelError
 
 # Each is a module of this room; only the one that is asked for is imported (the worker's takes a second).
-COMMANDS = ("worker", "report", "analyze", "probe", "check", "simulate", "resume", "dashboards", "stack", "demo")
+COMMANDS = (
+    "worker",
+    "report",
+    "analyze",
+    "explain",
+    "probe",
+    "check",
+    "simulate",
+    "resume",
+    "dashboards",
+    "stack",
+    "demo",
+)
 
 
 def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

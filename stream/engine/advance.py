@@ -40,7 +40,8 @@ NO_CAP = 1 << 62
 class Change(NamedTuple):
     """What a batch did to one actor's results; what is equal before and after is left out.
 
-    `corrections`: how many attempts were taken back because of an event older than the newest one.
+    corrections: how many attempts were taken back because of an event older than the newest one. actors: where an
+    actor counts in several units, (period start, 1 or -1) if it now counts in the period or no longer does.
     """
 
     taken: Sequence[Attempt] = ()
@@ -48,6 +49,7 @@ class Change(NamedTuple):
     taken_periods: Sequence[PeriodFold] = ()
     given_periods: Sequence[PeriodFold] = ()
     corrections: int = 0
+    actors: Sequence[tuple[int, int]] = ()
 
 
 def change_of(
@@ -57,7 +59,7 @@ def change_of(
     given_periods: Sequence[PeriodFold] = (),
 ) -> Change:
     """Return a change without corrections, at a third of what `Change(...)` costs."""
-    return tuple.__new__(Change, (taken, given, taken_periods, given_periods, 0))
+    return tuple.__new__(Change, (taken, given, taken_periods, given_periods, 0, ()))
 
 
 def advance(  # noqa: PLR0913, PLR0917
@@ -77,7 +79,7 @@ def advance(  # noqa: PLR0913, PLR0917
     old = entries = state.entries
     corrections = 0
     for hit in hits:
-        verdict = _judge(entries, hit, bot_cap, limits)
+        verdict = judge(funnel, entries, hit, bot_cap, limits)
         verdicts.append(verdict)
         if verdict is Verdict.ACCEPTED:
             before, entries = entries, _with_hit(funnel, entries, hit)
@@ -93,12 +95,21 @@ def advance(  # noqa: PLR0913, PLR0917
     return Change(taken, given, taken_periods, given_periods, corrections)
 
 
-def _judge(entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
+def judge(funnel: CompiledFunnel, entries: list[Entry], hit: Hit, bot_cap: int, limits: Sequence[int]) -> Verdict:
+    """Return whether an actor's entries take a hit; `bot_cap` and `limits` as in `advance`."""
     if has_hit(entries, hit[0], hit[1]):
         return Verdict.DUPLICATE
-    if len(entries) - 1 > bot_cap and len(entries) - bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:
-        return Verdict.BOT
-    return Verdict.ACCEPTED
+    keeps_starts = funnel.options is not None and funnel.options.keeps_starts
+    if bot_cap == NO_CAP or (len(entries) - 1 <= bot_cap and not keeps_starts):
+        return Verdict.ACCEPTED
+    return Verdict.BOT if held(funnel, entries, limits[hit[4]]) > bot_cap else Verdict.ACCEPTED
+
+
+def held(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> int:
+    """Return how many events an actor holds if it is sealed below `limit_ms`: those from there on, and kept starts."""
+    first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+    starts = 0 if funnel.options is None else funnel.options.kept_starts(fold_of(entries[first_open - 1]))
+    return len(entries) - first_open + starts
 
 
 def has_hit(entries: list[Entry], time_ms: int, event_id: str) -> bool:
@@ -135,7 +146,7 @@ def progress(entries: list[Entry], told: int) -> Change | None:
     after = _attempts(entries, told)
     taken: tuple[Attempt, ...] = ()
     if before is not None:
-        if after[0] is before:
+        if after and after[0] is before:
             del after[0]
         else:
             taken = (before,)
@@ -176,7 +187,8 @@ def _corrections(taken: list[Attempt], given: list[Attempt]) -> int:
 
 
 def _goes_on(old: Attempt, new: Attempt) -> bool:
-    return old[0] == new[0] and old[2] == new[2][: len(old[2])] and first_times(old) == first_times(new)[: old[1]]
+    is_longer = old[2] == new[2][: len(old[2])] and first_times(old) == first_times(new)[: old[1]]
+    return is_longer and old[0] == new[0] and old[3] == new[3]
 
 
 def _period_difference(

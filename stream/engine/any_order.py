@@ -29,6 +29,9 @@ _time_of = itemgetter(0)
 class AnyOrder:
     """How chains of one funnel in any order are made and compared."""
 
+    is_shared = False
+    changes_alone = True
+
     def __init__(self, funnel: Funnel) -> None:
         self.window_ms = funnel.window_ms
         self.step_count = len(funnel.steps)
@@ -67,6 +70,10 @@ class AnyOrder:
         return [chain for chain in self._widest([*living, *instant.serving], until_ms) if chain[-2] == now_ms]
 
     # Kept
+
+    def starts(self, kept: Iterable[Hit]) -> set[int]:
+        """Return when chains of what is kept begin: any of the events may be the first."""
+        return {hit[0] for hit in kept}
 
     def clearing(self, chain: Chain, now_ms: int, excluding: Collection[int]) -> Collection[int]:
         """Return which of the exclusions of an instant clear the chain: all, if it began before."""
@@ -188,4 +195,5 @@ def _at_level(touch: Touch | None, level: int) -> Touch | None:
     if touch is None or not touch[1]:
         return touch
     _, currency, amount = touch[1][0]
-    return touch[0], ((level, currency, amount),)
+    at_level: Touch = (touch[0], ((level, currency, amount),), *touch[2:])
+    return at_level

@@ -23,7 +23,8 @@ from stream.engine.roles import Hit, Touch
 Fate: TypeAlias = tuple[bool, int | None]
 
 # (entry_ms, best, chain, entry, firsts, fate): t0, the earliest start of the chains alive when it opened; the
-# deepest level; the reported chain of that level; the touch of the event at t0; when it first had each
+# deepest level; the reported chain of that level; the touch whose breakdown values count, that of the event at t0
+# unless `engine.attribution` says another; when it first had each
 # level 1..best, None where that is when the chain's own events happened; its fate, None for most.
 # Converted iff `best` is the number of steps. A run-out window changes nothing in it.
 Attempt: TypeAlias = tuple[int, int, Path, Touch | None, tuple[Any, ...] | None, Fate | None]

@@ -63,6 +63,14 @@ class Chains:
         self._optional = tuple(step.optional for step in steps)
         self._within = tuple(FOREVER_MS if step.within_ms is None else step.within_ms for step in steps)
         self._not_before = tuple(step.not_before_ms for step in steps)
+        self.is_shared = not self._is_open
+        """Whether a period keeps what attempts keep, as long as both have the same chains."""
+        self.changes_alone = self._is_strict
+        """Whether an event can change what is kept without a chain that arrives with it, or an exclusion."""
+        # Without these the chain of a level with the latest start, then the earliest events, is the best in every way.
+        self._has_one_best = not (
+            funnel.is_open or any(step.optional or step.within_ms is not None or step.not_before_ms for step in steps)
+        )
         # By level, 0 before the first step: the steps to which a chain may go on.
         self.following = tuple(tuple(self._next_steps(level)) for level in range(self.step_count + 1))
         self._preceding = tuple(
@@ -86,6 +94,8 @@ class Chains:
 
     def goes_on(self, chain: Chain, now_ms: int) -> bool:
         """Tell whether an event at `now_ms` or later could still extend the chain."""
+        if self._has_one_best:
+            return len(chain) < 2 * self.step_count and now_ms <= chain[0] + self.window_ms
         return any(self.can_follow(chain, step, now_ms) for step in self.following[level_of(chain)])
 
     def last_ms(self, chain: Chain) -> int:
@@ -207,6 +217,10 @@ class Chains:
 
     # Kept
 
+    def starts(self, kept: Iterable[Chain]) -> set[int]:
+        """Return when the kept chains begin."""
+        return {start_of(chain) for chain in kept}
+
     def clearing(self, chain: Chain, now_ms: int, excluding: Collection[int]) -> Collection[int]:
         """Return which of the exclusions of an instant clear the chain: its range has begun before, and not ended."""
         level = level_of(chain)
@@ -227,22 +241,29 @@ class Chains:
         self, kept: Sequence[Chain], instant: Instant, arriving: Sequence[Chain], excluding: Collection[int]
     ) -> Sequence[Chain]:
         """Return the chains that can go on after the instant: neither broken (strict order) nor cleared by it."""
-        chains = [chain for chain in [*kept, *arriving] if not self.is_broken(chain, instant)]
+        chains: Sequence[Chain] = [*kept, *arriving]
+        if self._is_strict:
+            chains = [chain for chain in chains if not self.is_broken(chain, instant)]
         if excluding:
             chains = [chain for chain in chains if not self.clearing(chain, instant.time_ms, excluding)]
         return chains
 
     def kept(self, chains: Sequence[Chain], now_ms: int, until_ms: int | None = None) -> tuple[Chain, ...]:
         """Return what is to be kept after `now_ms`: no other chain of the level is as good in every way."""
+        living = [chain for chain in chains if self.goes_on(chain, now_ms)]
+        if len(living) < 2:
+            return tuple(living)
         by_level: dict[int, list[Chain]] = {}
-        for chain in chains:
-            if self.goes_on(chain, now_ms):
-                by_level.setdefault(level_of(chain), []).append(chain)
+        for chain in living:
+            by_level.setdefault(level_of(chain), []).append(chain)
         return tuple([chain for _, level in sorted(by_level.items()) for chain in self._best(level, now_ms)])
 
     def _best(self, chains: Sequence[Chain], now_ms: int) -> Sequence[Chain]:
         if len(chains) == 1:
             return chains
+        if self._has_one_best:
+            latest_ms = max(chain[0] for chain in chains)
+            return [self.preferred([chain for chain in chains if chain[0] == latest_ms])]
         best: list[Chain] = []
         for chain in chains:
             if any(self._replaces(other, chain, now_ms) for other in best):
@@ -276,6 +297,9 @@ class Chains:
 
     def foremost(self, chains: Iterable[Chain], now_ms: int) -> list[Chain]:
         """Return the chains that count for an attempt's entry: per level, no other can come as far in every way."""
+        chains = list(chains)
+        if len(chains) == 1:
+            return chains
         valued = [(chain, self.worth(chain, now_ms)) for chain in chains]
         return [
             chain
@@ -296,7 +320,8 @@ class Chains:
 
     def preferred(self, chains: Iterable[Chain]) -> Chain:
         """Return the chain with more optional steps, then the latest start, then the steps from the last one on."""
-        return min(chains, key=self._rank)
+        chains = list(chains)
+        return chains[0] if len(chains) == 1 else min(chains, key=self._rank)
 
     def _rank(self, chain: Chain, is_latest: bool = False) -> tuple[Any, ...]:  # noqa: FBT001, FBT002 (of the last event)
         """Return the order in which chains of a level are reported; `is_latest`: whether the next step has `within`."""

@@ -133,8 +133,10 @@ def _written_units(states: UnitStates) -> tuple[Any, ...]:
     return units, states.shared
 
 
-def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[int, FunnelState | UnitStates]:
-    """Return states by funnel number; a funnel no longer in `funnels` is left out.
+def decode_states(
+    blob: bytes, funnels: Mapping[int, CompiledFunnel], left_out: set[int] | None = None
+) -> dict[int, FunnelState | UnitStates]:
+    """Return states by funnel number; a funnel no longer in `funnels` is left out, and its number put in `left_out`.
 
     Raises UnreadableState if the bytes are of another codec version, or no state at all.
     """
@@ -144,6 +146,8 @@ def decode_states(blob: bytes, funnels: Mapping[int, CompiledFunnel]) -> dict[in
     for state in _states(blob):
         funnel = funnels.get(state.number)
         if funnel is None:
+            if left_out is not None:
+                left_out.add(state.number)
             continue
         if funnel.units is not None:
             units[state.number] = _units(funnel, state.options)

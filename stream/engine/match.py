@@ -7,6 +7,7 @@ Out: for an event's kind, the funnels it matters to and its roles in them.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from stream.engine.attribution import attributions_of, entry_touch
 from stream.engine.option_fold import options_of
 from stream.engine.ordered import FoldRules
 from stream.engine.predicates import Test, test_of
@@ -38,7 +39,8 @@ class CompiledFunnel(FoldRules):
 
     `number` names it in stored state, `slot` is its place among the funnels of its set, from 1. `options`: None
     for a plain funnel. `units`: None where an actor is the counted unit. `touch` says what an event says for
-    breakdowns and values.
+    breakdowns and values, `has_segments` whether events of these roles have breakdown values. `touch_of_chain`: the
+    touch whose breakdown values count for a result that has nothing but its reported chain.
     """
 
     def __init__(self, funnel: Funnel, number: int, property_paths: Sequence[str] = (), slot: int = 1) -> None:
@@ -53,6 +55,9 @@ class CompiledFunnel(FoldRules):
         touches = Touches(funnel, column)
         self.has_touch = touches.says_any
         self.touch = touches.touch
+        self.has_segments = touches.has_segments
+        attributions = attributions_of(funnel)
+        self.touch_of_chain = entry_touch if attributions is None else attributions.touch_of_chain
 
 
 def _places(funnel: Funnel, column: Mapping[str, int]) -> Iterator[Place]:

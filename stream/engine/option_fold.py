@@ -8,18 +8,17 @@ is the business of `engine.chains` or, in any order, of `engine.any_order`; both
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from stream.engine.any_order import AnyOrder
 from stream.engine.attempts import DONE, Attempt, Fate, Fold, PeriodFold, first_times
-from stream.engine.chains import Chain, Chains, Openers, at_least, entry_of, level_of, start_of
+from stream.engine.attribution import Attributions, Note, attributions_of, entry_touch
+from stream.engine.chains import Chain, Chains, Openers, entry_of, level_of, start_of
 from stream.engine.periods import PeriodOf, period_of
-from stream.engine.roles import Hit, Touch
+from stream.engine.removal import Kept, Removal, Shape, has_died_clean, is_outdone, survives
+from stream.engine.roles import Hit
 from stream.engine.ties import Instant, instant_of
 from stream.model.funnel import Effect, Funnel, Order
-
-# What is kept of an actor's chains: chains, or in any order events
-Kept: TypeAlias = tuple[Any, ...]
 
 
 class Standing(NamedTuple):
@@ -28,6 +27,7 @@ class Standing(NamedTuple):
     kept: of the attempts. since_ms, seen_ms: when its session began, and its newest event; None in a funnel
     without a gap rule. anchored_ms: end of the newest period in which a chain has started; None unless only the
     first event of a period starts one. every: as `kept`, with nothing consumed; () unless the funnel is open.
+    notes: what events said for breakdowns since the kept chains began; () where only entry events are asked.
     """
 
     kept: Kept = ()
@@ -35,30 +35,32 @@ class Standing(NamedTuple):
     seen_ms: int | None = None
     anchored_ms: int | None = None
     every: Kept = ()
+    notes: tuple[Note, ...] = ()
 
 
-class Removal(NamedTuple):
-    """A period's chains in a funnel with an exclusion that removes actors, in place of what is kept.
+NO_STANDING: Final = Standing()
 
-    kept: with all exclusions. lenient: without those that remove. deepest: level reached without them. best, chain:
-    level reached with them, and the chain reported. is_clean: whether a chain of level `deepest` came to its end
-    uncleared.
-    """
 
-    kept: Kept = ()
-    lenient: Kept = ()
-    deepest: int = 0
-    best: int = 0
-    chain: Chain = ()
-    is_clean: bool = False
+class Step(NamedTuple):
+    """What an instant does to what is kept: the chains whose last event is of it, and what is kept after it."""
+
+    before: Kept
+    arriving: list[Chain]
+    after: Kept
+    openers: Openers
+
+
+NO_STEP: Final = Step((None,), [], (), {})
+"""Of an instant that lies outside a period: nothing starts there, and nothing is shared."""
 
 
 class Options:
     """The rules of one funnel with options, and the fold that follows them."""
 
     def __init__(self, funnel: Funnel) -> None:
-        self.shape: Chains | AnyOrder = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
+        self.shape: Shape = AnyOrder(funnel) if funnel.order is Order.ANY else Chains(funnel)
         self.granularity_ms = funnel.granularity_ms
+        self.keeps_starts = any(step.not_before_ms for step in funnel.steps)
         self._step_count = len(funnel.steps)
         self._window_ms = funnel.window_ms
         self._gap_ms = None if funnel.session is None else funnel.session.gap_ms
@@ -66,78 +68,110 @@ class Options:
         self.anchor_of = period_of(funnel.period) if funnel.entry_first else None
         effects = enumerate(exclusion.effect for exclusion in funnel.exclusions)
         self._removing = frozenset(place for place, effect in effects if effect is Effect.REMOVE_ACTOR)
+        self._attributions = attributions_of(funnel)
 
     def advance(
         self, fold: Fold, time_ms: int, hits: Sequence[Hit], period_of_entry: PeriodOf
     ) -> tuple[Fold, tuple[Attempt, ...]]:
         """Take in one tie group; returns the fold after it and the attempts that it closed."""
-        standing, attempt, periods = Standing(*fold[0]), fold[1], fold[2]
+        standing: Standing = fold[0] or NO_STANDING
+        kept, since_ms, seen_ms, anchored_ms, every, notes = standing
+        attempt, periods = fold[1], fold[2]
+        if self._attributions is not None:
+            hits = self._attributions.with_ids(hits)
         instant = instant_of(time_ms, hits, self._step_count)
         closed: list[Attempt] = []
         if attempt is not None and time_ms - attempt[0] > self._window_ms:
             closed.append(attempt)
             attempt = None
         if self._gap_ms is not None:
-            if standing.seen_ms is None or time_ms - standing.seen_ms > self._gap_ms:
+            if seen_ms is None or time_ms - seen_ms > self._gap_ms:
                 # The session is over, and what comes of its attempt is only a question of time.
                 closed += [] if attempt is None else [attempt]
                 attempt = None
                 periods = tuple([_ended(period) for period in periods if period[3]])
-                standing = Standing(since_ms=time_ms)
-            standing = standing._replace(seen_ms=time_ms)
-        may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms
-        openers = self.shape.openers(standing.kept, instant) if may_start else {}
-        kept, attempt = self._advance_attempt(standing.kept, attempt, instant, openers, closed)
-        standing = standing._replace(kept=kept)
+                kept, since_ms, anchored_ms, every, notes = (), time_ms, None, (), ()
+            seen_ms = time_ms
+        may_start = anchored_ms is None or time_ms >= anchored_ms
+        openers = self.shape.openers(kept, instant) if may_start else {}
+        if self._attributions is not None:
+            note = self._attributions.note(time_ms, hits)
+            notes = notes if note is None else (*notes, note)
+        step = self._step(kept, instant, openers, instant.excluding)
+        kept, attempt = self._advance_attempt(step, attempt, instant, notes, closed)
+        if self._attributions is not None:
+            notes = self._attributions.remembered(notes, self.shape.starts(kept))
         if self._is_open:
             # Of people nothing is consumed, so that other events may open a chain than of attempts.
-            openers = self.shape.openers(standing.every, instant)
-            arriving = self.shape.arriving(standing.every, instant, openers)
-            standing = standing._replace(every=self._kept(standing.every, instant, arriving))
+            openers = self.shape.openers(every, instant)
+            every = self._step(every, instant, openers).after
+            step = step._replace(openers=openers)
         if self.anchor_of is not None and openers:
-            standing = standing._replace(anchored_ms=self.anchor_of(time_ms)[1])
-        periods = self._advance_periods(periods, standing.since_ms, instant, openers, period_of_entry)
-        return (standing, attempt, periods), tuple(closed)
+            anchored_ms = self.anchor_of(time_ms)[1]
+        periods = self._advance_periods(periods, since_ms, instant, step, period_of_entry)
+        return ((kept, since_ms, seen_ms, anchored_ms, every, notes), attempt, periods), tuple(closed)
 
-    def _kept(
+    def _step(
         self,
         kept: Kept,
         instant: Instant,
-        arriving: Sequence[Chain],
+        openers: Openers,
         excluding: Collection[int] = (),
         until_ms: int | None = None,
-    ) -> Kept:
+    ) -> Step:
+        """Take an instant into what is kept; chains start before `until_ms`, if it is given."""
+        arriving = self.shape.arriving(kept, instant, openers, until_ms)
+        # With removal a chain is asked once, when its time is over, whether it was clean.
+        if not (arriving or excluding or self.shape.changes_alone or self._removing):
+            return Step(kept, arriving, kept, openers)
         remaining: Sequence[Any] = self.shape.remaining(kept, instant, arriving, excluding)
-        return self.shape.kept(remaining, instant.time_ms, until_ms)
+        return Step(kept, arriving, self.shape.kept(remaining, instant.time_ms, until_ms), openers)
 
     # Attempts
 
     def _advance_attempt(
-        self, kept: Kept, attempt: Attempt | None, instant: Instant, openers: Openers, closed: list[Attempt]
+        self, step: Step, attempt: Attempt | None, instant: Instant, notes: Sequence[Note], closed: list[Attempt]
     ) -> tuple[Kept, Attempt | None]:
         """Return what is kept after the instant, and the attempt then open; appends to `closed`."""
-        now_ms = instant.time_ms
-        arriving = self.shape.arriving(kept, instant, openers)
-        alive = [chain for chain in self.shape.candidates(kept) if self.shape.goes_on(chain, now_ms)] + arriving
+        now_ms, arriving = instant.time_ms, step.arriving
+        alive: list[Chain] = []
+        if instant.excluding or (arriving and attempt is None):
+            alive = [each for each in self.shape.candidates(step.before) if self.shape.goes_on(each, now_ms)]
+            alive += arriving
         if arriving:
-            attempt = self._opened(alive, now_ms) if attempt is None else self._deepened(attempt, arriving, now_ms)
-            if attempt[1] == self._step_count:
-                closed.append(attempt)
-                return (), None
-        kept_now = self._kept(kept, instant, arriving, instant.excluding)
+            if attempt is None:
+                attempt = self._opened(alive, now_ms, notes)
+            else:
+                attempt = self._deepened(attempt, arriving, now_ms)
+        if attempt is not None and self._attributions is not None:
+            attempt = self._attributed(self._attributions, attempt, now_ms, notes)
+        if attempt is not None and attempt[1] == self._step_count:
+            closed.append(attempt)
+            return (), None
         if attempt is not None and instant.excluding:
             attempt = self._cleared(attempt, alive, instant)
-            if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(kept_now)):
+            if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(step.after)):
                 attempt = self._excluded(attempt, alive, instant, closed)
-        return kept_now, attempt
+        return step.after, attempt
 
-    def _opened(self, alive: Sequence[Chain], now_ms: int) -> Attempt:
+    def _opened(self, alive: Sequence[Chain], now_ms: int, notes: Sequence[Note]) -> Attempt:
         """Open an attempt at the deepest chain alive; it enters with the earliest of those that count."""
+        if len(alive) == 1 and len(alive[0]) == 2 and self._attributions is None:  # most begin so
+            first: Chain = alive[0]
+            return first[0], 1, first, first[1], None, None
         foremost = self.shape.foremost(alive, now_ms)
-        best = max(map(level_of, foremost))
+        best, entry_ms = max(map(level_of, foremost)), min(map(start_of, foremost))
         chain = self.shape.opening([each for each in foremost if level_of(each) == best])
-        touch: Touch | None = chain[2 * entry_of(chain) + 1]
-        return min(map(start_of, foremost)), best, chain, touch, _firsts(chain, (), now_ms), None
+        touch = entry_touch(chain)
+        if self._attributions is not None:
+            touch = self._attributions.opened(chain, entry_ms, notes)
+        return entry_ms, best, chain, touch, _firsts(chain, (), now_ms), None
+
+    def _attributed(self, attributions: Attributions, attempt: Attempt, now_ms: int, notes: Sequence[Note]) -> Attempt:
+        """Give an open attempt the breakdown values it has after an instant."""
+        known: Any = attempt[3]
+        touch = attributions.went_on(known, attempt[2], notes[-1] if notes and notes[-1][0] == now_ms else None)
+        return attempt if touch is known else (*attempt[:3], touch, *attempt[4:])
 
     def _deepened(self, attempt: Attempt, arriving: Sequence[Chain], now_ms: int) -> Attempt:
         """Take in the chains that arrive; one that starts before the attempt is none of its own."""
@@ -182,9 +216,10 @@ class Options:
         periods: Iterable[PeriodFold],
         since_ms: int | None,
         instant: Instant,
-        openers: Openers,
+        shared: Step,
         period_of_entry: PeriodOf,
     ) -> tuple[PeriodFold, ...]:
+        """`shared`: the step of the attempts, which is that of a period as long as they keep the same chains."""
         now_ms = instant.time_ms
         result: list[PeriodFold] = []
         inside = False
@@ -197,22 +232,27 @@ class Options:
                 result.append(period)
                 continue
             inside = inside or here
-            result.append(self._advance_period(period, instant, openers if here else {}))
-        if openers and not inside:
+            result.append(self._advance_period(period, instant, shared if here else NO_STEP))
+        if shared.openers and not inside:
             borders = period_of_entry(now_ms)
-            result.append(self._advance_period((*borders, (), 0, ()), instant, openers))
+            result.append(self._advance_period((*borders, (), 0, ()), instant, shared))
             result.sort(key=lambda period: period[0])
         return tuple(result)
 
-    def _advance_period(self, period: PeriodFold, instant: Instant, openers: Openers) -> PeriodFold:
+    def _advance_period(self, period: PeriodFold, instant: Instant, shared: Step) -> PeriodFold:
         start_ms, end_ms, kept, best, chain = period
         if self._removing:
-            return self._advance_removal(period, instant, openers)
-        arriving = self.shape.arriving(kept, instant, openers, end_ms)
-        best, chain = self._deeper(best, chain, arriving)
-        if best == self._step_count:
-            return start_ms, end_ms, DONE, best, chain
-        return start_ms, end_ms, self._kept(kept, instant, arriving, instant.excluding, end_ms), best, chain
+            return self._advance_removal(period, instant, shared.openers)
+        step = shared
+        if not (self.shape.is_shared and shared.before is kept):
+            step = self._step(kept, instant, shared.openers, instant.excluding, end_ms)
+        if step.arriving:
+            best, chain = self._deeper(best, chain, step.arriving)
+            if best == self._step_count:
+                return start_ms, end_ms, DONE, best, chain
+        elif step.after is kept:
+            return period
+        return start_ms, end_ms, step.after, best, chain
 
     def _deeper(self, best: int, chain: Chain, arriving: Sequence[Chain]) -> tuple[int, Chain]:
         top = max(map(level_of, arriving), default=0)
@@ -224,9 +264,10 @@ class Options:
         """Advance a period that counts only if a chain as deep as can be, removing exclusions ignored, is clean."""
         start_ms, end_ms, state, _, _ = period
         removal, shape, now_ms = Removal(*state), self.shape, instant.time_ms
-        is_clean = removal.is_clean or self._has_died_clean(removal, end_ms, now_ms)
-        arriving = shape.arriving(removal.kept, instant, openers, end_ms)
-        lenient_arriving = shape.arriving(removal.lenient, instant, openers, end_ms)
+        is_clean = removal.is_clean or has_died_clean(shape, removal, end_ms, now_ms)
+        _, arriving, kept, _ = self._step(removal.kept, instant, openers, instant.excluding, end_ms)
+        lenient_excluding = instant.excluding - self._removing
+        _, lenient_arriving, lenient, _ = self._step(removal.lenient, instant, openers, lenient_excluding, end_ms)
         deepest = max(map(level_of, lenient_arriving), default=0)
         if deepest > removal.deepest:
             is_clean = False
@@ -239,39 +280,17 @@ class Options:
         before = [each for each in shape.candidates(removal.kept, end_ms) if shape.goes_on(each, now_ms)]
         alive = [each for each in [*before, *arriving] if level_of(each) == deepest]
         uncleared = [each for each in alive if not shape.clearing(each, now_ms, removing)]
-        kept = self._kept(removal.kept, instant, arriving, instant.excluding, end_ms)
-        going = [each for each in uncleared if self._survives(each, instant)]
+        going = [each for each in uncleared if survives(shape, each, instant)]
         dead = [each for each in uncleared if each not in going]
-        is_clean = is_clean or any(not self._is_outdone(each, uncleared, now_ms) for each in dead)
-        lenient = self._kept(removal.lenient, instant, lenient_arriving, instant.excluding - self._removing, end_ms)
+        is_clean = is_clean or any(not is_outdone(shape, each, uncleared, now_ms) for each in dead)
         after = Removal(kept, lenient, deepest, best, chain, is_clean)
         return (start_ms, end_ms, after, best, chain) if is_clean or going else (start_ms, end_ms, after, 0, ())
 
-    def _survives(self, chain: Chain, instant: Instant) -> bool:
-        shape, now_ms = self.shape, instant.time_ms
-        if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):
-            return False
-        return shape.goes_on(chain, now_ms)
+    # What is kept, and what no event can change any more
 
-    def _has_died_clean(self, removal: Removal, end_ms: int, now_ms: int) -> bool:
-        """Tell whether a chain of the deepest level came to its end before now, uncleared and none of them better."""
-        shape = self.shape
-        level = [each for each in shape.candidates(removal.kept, end_ms) if level_of(each) == removal.deepest]
-        dead = [each for each in level if not shape.goes_on(each, now_ms)]
-        return any(not self._is_outdone(each, level, shape.last_ms(each)) for each in dead)
-
-    def _is_outdone(self, chain: Chain, rivals: Iterable[Chain], now_ms: int) -> bool:
-        """Tell whether another chain of the level, alive at `now_ms`, could come further."""
-        shape = self.shape
-        ours = shape.worth(chain, now_ms)
-        return any(
-            theirs != ours and at_least(theirs, ours)
-            for rival in rivals
-            if rival[-2] == now_ms or shape.goes_on(rival, now_ms)
-            for theirs in (shape.worth(rival, now_ms),)
-        )
-
-    # What no event can change any more
+    def kept_starts(self, fold: Fold) -> int:
+        """Return how many chains are kept that an event each stands for, since their gap is not over."""
+        return len(Standing(*fold[0]).kept) if self.keeps_starts else 0
 
     def is_over(self, period: PeriodFold, limit_ms: int) -> bool:
         """Tell whether no event at or after `limit_ms` can change the period's result."""
@@ -280,7 +299,7 @@ class Options:
             return end_ms <= limit_ms
         return end_ms <= limit_ms and not any(
             self.shape.goes_on(chain, limit_ms)
-            for each in self._kept_in(kept)
+            for each in self.kept_in(kept)
             for chain in self.shape.candidates(each, end_ms)
         )
 
@@ -290,12 +309,13 @@ class Options:
         if standing.anchored_ms is not None:
             yield standing.anchored_ms
         kept = [standing.kept, standing.every]
-        kept += [each for period in periods if period[2] is not DONE for each in self._kept_in(period[2])]
+        kept += [each for period in periods if period[2] is not DONE for each in self.kept_in(period[2])]
         for each in kept:
             for chain in self.shape.candidates(each):
                 yield start_of(chain) + self._window_ms
 
-    def _kept_in(self, state: Any) -> Sequence[Kept]:
+    def kept_in(self, state: Any) -> Sequence[Kept]:
+        """Return what a period that is not done keeps: its own, and where actors can be removed what is as if not."""
         if not self._removing:
             return (state,)
         removal = Removal(*state)
@@ -308,7 +328,10 @@ def _firsts(chain: Chain, known: Sequence[int | None], now_ms: int) -> tuple[int
     None if that is when the chain's own events happened. A step that the chain skipped was had with the next one, and
     those below its entry never.
     """
-    entry, own = entry_of(chain), chain[::2]
+    own = chain[::2]
+    if not known and None not in own:
+        return None
+    entry = entry_of(chain)
     times = list(own)
     for place in range(len(times) - 1, -1, -1):
         if place < entry:
@@ -338,5 +361,6 @@ def options_of(funnel: Funnel) -> Options | None:
         or funnel.session is not None
         or funnel.granularity_ms != 1
         or any(step.optional or step.within_ms is not None or step.not_before_ms for step in funnel.steps)
+        or attributions_of(funnel) is not None
     )
     return Options(funnel) if has_options else None

@@ -9,15 +9,29 @@ these units (`engine.units`), in which events that belong to no single one happe
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from stream.engine.advance import NO_CAP, Change, advance, has_hit
+from stream.engine.advance import Change, advance, has_hit, judge, progress
+from stream.engine.fold import advance_fold
 from stream.engine.match import CompiledFunnel
-from stream.engine.option_fold import Options
-from stream.engine.roles import Hit, Touch
-from stream.engine.state import EMPTY_BASE, TIME, Entry, FunnelState, expires_ms, refold, seal_entries
+from stream.engine.roles import Hit
+from stream.engine.state import (
+    EMPTY_BASE,
+    PERIODS,
+    TIME,
+    Entry,
+    FunnelState,
+    expires_ms,
+    fold_away,
+    fold_of,
+    forget_periods,
+    refold,
+    seal_entries,
+    time_of,
+    undecided_in,
+)
 from stream.engine.units import Unit, UnitRule
 from stream.model.event import AdmittedEvent
 from stream.model.verdict import Verdict
@@ -38,27 +52,25 @@ class UnitStates:
         self.shared = [] if shared is None else shared
 
 
-def hit_of(options: Options, event: AdmittedEvent, roles: tuple[int, ...], touch: Touch | None) -> Hit:
-    """Return the hit an event is, at its floored time; its own time goes on in its id."""
-    _, time_ms, event_id, _, _, _ = event
-    rest = time_ms % options.granularity_ms
-    if options.granularity_ms != 1:
-        event_id = f"{event_id}\0{rest}"
-    return time_ms - rest, event_id, roles, touch, 0
+def floored(time_ms: int, event_id: str, granularity_ms: int) -> tuple[int, str]:
+    """Return time and id of the hit an event is: its own time goes on in the id, since both are its identity."""
+    rest = time_ms % granularity_ms
+    return time_ms - rest, event_id if granularity_ms == 1 else f"{event_id}\0{rest}"
 
 
 def take_event(
     record: list[Any], funnel: CompiledFunnel, roles: tuple[int, ...], event: AdmittedEvent, bot_cap: int
 ) -> tuple[Verdict, Sequence[Change], int]:
-    """Take an event into an actor's record, in place.
+    """Take an event into an actor's record, in place; the clear form, for a funnel with options or without.
 
     Returns its verdict, what changed, and the position from which on the funnel's entries are new; 0 where it was put
     between others, or the actor is written as a whole anyway.
     """
-    options: Any = funnel.options
-    _, _, _, _, properties, limit_ms = event
-    hit = hit_of(options, event, roles, funnel.touch(roles, properties) if funnel.has_touch else None)
-    limit_ms -= limit_ms % options.granularity_ms
+    _, time_ms, event_id, _, properties, limit_ms = event
+    if funnel.options is not None and funnel.options.granularity_ms != 1:
+        time_ms, event_id = floored(time_ms, event_id, funnel.options.granularity_ms)
+        limit_ms -= limit_ms % funnel.options.granularity_ms
+    hit = (time_ms, event_id, roles, funnel.touch(roles, properties) if funnel.has_touch else None, 0)
     if funnel.units is not None:
         states = record[funnel.slot]
         if states is None:
@@ -66,12 +78,41 @@ def take_event(
         verdict, changes = _take_by_unit(funnel, funnel.units, states, hit, properties, bot_cap, limit_ms)
         return verdict, changes, 0
     entries: list[Entry] = record[funnel.slot] or [EMPTY_BASE]
-    verdicts: list[Verdict] = []
-    state = FunnelState(entries)
-    change = advance(funnel, state, (hit,), verdicts, bot_cap, (limit_ms,))
-    record[funnel.slot] = state.entries
-    position = len(entries) if hit[0] > entries[-1][TIME] else 0
-    return verdicts[0], () if change is None else (change,), position
+    verdict = judge(funnel, entries, hit, bot_cap, (limit_ms,))
+    if verdict is not Verdict.ACCEPTED:
+        record[funnel.slot] = entries
+        return verdict, (), 0
+    before, position = entries[-1], len(entries)
+    record[funnel.slot], changes = _with_hit(funnel, entries, hit)
+    if funnel.definition.counts_units:
+        changes += _actor_change(_counted_in(before), _counted_in(record[funnel.slot][-1]))
+    return verdict, changes, position if time_ms > before[TIME] else 0
+
+
+def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> tuple[list[Entry], list[Change]]:
+    """Return the entries with a hit that they take, and what that changed."""
+    count, last = len(entries), entries[-1]
+    if hit[0] > last[TIME]:
+        # In order, as most events are: what was there stays as it is.
+        fold, closed = advance_fold(funnel, fold_of(last), hit[0], (hit,))
+        entries.append((*hit[:4], *fold, closed))
+        change = progress(entries, count)
+    else:
+        state = FunnelState(entries)
+        change = advance(funnel, state, (hit,), [])
+        entries = state.entries
+    return entries, [] if change is None else [change]
+
+
+def _counted_in(*tips: Entry) -> set[int]:
+    """Return the starts of the entry periods in which an actor counts with any of its units, by their last entries."""
+    return {start_ms for tip in tips for start_ms, _, _, best, _ in tip[PERIODS] if best}
+
+
+def _actor_change(before: set[int], after: set[int]) -> list[Change]:
+    if before == after:
+        return []
+    return [Change(actors=[(start, 1) for start in after - before] + [(start, -1) for start in before - after])]
 
 
 def _take_by_unit(  # noqa: PLR0913, PLR0917
@@ -84,47 +125,46 @@ def _take_by_unit(  # noqa: PLR0913, PLR0917
     limit_ms: int,
 ) -> tuple[Verdict, list[Change]]:
     """Take in an event of a funnel that counts units; returns its verdict and what changed."""
-    verdict = _judge(states, hit, bot_cap, limit_ms)
+    verdict = _judge(funnel, states, hit, bot_cap, limit_ms)
     if verdict is not Verdict.ACCEPTED:
         return verdict, []
     session = rule.session_of(properties)
     if session is None:
         return verdict, []
-    held = rule.held_of(properties)
-    happened = hit if held is None else (*hit[:2], (), None, 0)
-    own = None if held is None else (*session, *held)
+    values = rule.held_of(properties)
+    happened = hit if values is None else (*hit[:2], (), None, 0)
+    own = None if values is None else (*session, *values)
     if own is not None and own not in states.entries:
         states.entries[own] = _begun(funnel, [shared for of, shared in states.shared if of == session])
+    before = _counted_in(*[entries[-1] for entries in states.entries.values()])
     changes: list[Change] = []
     for unit, entries in states.entries.items():
-        if unit == own:
-            changes += _advanced(funnel, states, unit, entries, hit)
-        elif (rule.is_shared or held is None) and unit[: len(session)] == session:
-            changes += _advanced(funnel, states, unit, entries, happened)
-    if rule.is_shared or held is None:
+        if unit == own or ((rule.is_shared or values is None) and unit[: len(session)] == session):
+            states.entries[unit], changed = _with_hit(funnel, entries, hit if unit == own else happened)
+            changes += changed
+    if rule.is_shared or values is None:
         insort(states.shared, (session, happened), key=_time_of_shared)
-    return verdict, changes
+    after = _counted_in(*[entries[-1] for entries in states.entries.values()])
+    return verdict, [*changes, *_actor_change(before, after)]
 
 
-def _judge(states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
+def _judge(funnel: CompiledFunnel, states: UnitStates, hit: Hit, bot_cap: int, limit_ms: int) -> Verdict:
     time_ms, event_id = hit[0], hit[1]
     if any(has_hit(entries, time_ms, event_id) for entries in states.entries.values()):
         return Verdict.DUPLICATE
     if any(shared[0] == time_ms and shared[1] == event_id for _, shared in states.shared):
         return Verdict.DUPLICATE
-    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap:
+    options: Any = funnel.options
+    if sum(map(len, states.entries.values())) + len(states.shared) <= bot_cap and not options.keeps_starts:
         return Verdict.ACCEPTED
     # An event that happened in several units is one.
-    ids = {
-        entry[1]
-        for entries in states.entries.values()
-        for entry in entries[bisect_left(entries, limit_ms, 1, key=_time_of_entry) :]
-    }
-    held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}
-    return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED
-
-
-_time_of_entry = itemgetter(TIME)
+    ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}
+    starts = 0
+    for entries in states.entries.values():
+        first_open = bisect_left(entries, limit_ms, 1, key=time_of)
+        ids |= {entry[:2] for entry in entries[first_open:]}
+        starts += options.kept_starts(fold_of(entries[first_open - 1]))
+    return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED
 
 
 def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
@@ -134,24 +174,28 @@ def _begun(funnel: CompiledFunnel, hits: Sequence[Hit]) -> list[Entry]:
     return entries
 
 
-def _advanced(
-    funnel: CompiledFunnel, states: UnitStates, unit: Unit, entries: list[Entry], hit: Hit
-) -> Iterator[Change]:
-    state = FunnelState(entries)
-    change = advance(funnel, state, (hit,), [], NO_CAP)
-    states.entries[unit] = state.entries
-    if change is not None:
-        yield change
-
-
 def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> None:
     """Fold for good everything strictly below `limit_ms`, in place, and forget units that say nothing any more."""
+    options: Any = funnel.options
+    floored_ms = limit_ms - limit_ms % options.granularity_ms
+    for entries in states.entries.values():
+        fold_away(entries, floored_ms)
+    # The actor counts in a period by all its units.
+    undecided = {start for own in states.entries.values() for start in undecided_in(funnel, own, floored_ms)}
     for unit, entries in list(states.entries.items()):
-        seal_entries(funnel, entries, limit_ms)
+        forget_periods(funnel, entries, floored_ms, undecided)
         end_ms = expires_ms(funnel, FunnelState(entries))
-        if end_ms is not None and end_ms < limit_ms:
+        if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in(entries[-1])):
             del states.entries[unit]
-    states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]
+    states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= floored_ms]
+
+
+def seal_in_record(record: list[Any], funnel: CompiledFunnel, limit_ms: int) -> None:
+    """Fold for good everything of an actor in a funnel strictly below `limit_ms`, in place."""
+    if funnel.units is not None:
+        seal_units(funnel, record[funnel.slot], limit_ms)
+    else:
+        seal_entries(funnel, record[funnel.slot], limit_ms)
 
 
 def says_nothing(funnel: CompiledFunnel, state: FunnelState | UnitStates, limit_ms: int) -> bool:

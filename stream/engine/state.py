@@ -106,22 +106,36 @@ def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) ->
     """Do what `seal` does to the entries of a state."""
     if funnel.options is not None:
         limit_ms -= limit_ms % funnel.options.granularity_ms
+    fold_away(entries, limit_ms)
+    periods = entries[0][PERIODS]
+    if periods and periods[0][1] <= limit_ms:
+        forget_periods(funnel, entries, limit_ms, undecided_in(funnel, entries, limit_ms))
+
+
+def fold_away(entries: list[Entry], limit_ms: int) -> None:
+    """Make the last entry below `limit_ms` the base, in place."""
     count = len(entries)
     first_open = 1
     while first_open < count and entries[first_open][TIME] < limit_ms:
         first_open += 1
     if first_open > 1:
         del entries[: first_open - 1]
-    periods = entries[0][PERIODS]
-    if periods and periods[0][1] <= limit_ms:
-        _forget_periods(funnel, entries, limit_ms)
 
 
-def _forget_periods(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
-    """Drop the folds of periods that are over and that no event can deepen any more."""
+def undecided_in(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> set[int]:
+    """Return the starts of the base's periods of which some result may still change."""
+    base = fold_of(entries[0])
+    return {period[0] for period in base[2] if not is_over(funnel, base, period, limit_ms)}
+
+
+def forget_periods(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int, undecided: set[int]) -> None:
+    """Drop the base's results that no event can change any more, but those of the undecided periods.
+
+    Where an actor counts by several results of a period, it is the last of them that tells whether it still does.
+    """
     base = fold_of(entries[0])
     # A result that no event can change is the same in all entries.
-    gone = {_result(period) for period in base[2] if is_over(funnel, base, period, limit_ms)}
+    gone = {_result(each) for each in base[2] if each[0] not in undecided and is_over(funnel, base, each, limit_ms)}
     if gone:
         entries[:] = [
             (*entry[:PERIODS], tuple([each for each in entry[PERIODS] if _result(each) not in gone]), entry[CLOSED])

@@ -17,10 +17,10 @@ from typing import NamedTuple, TypeAlias
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.batch import KEY, ActorRecord, advance_actor
 from stream.engine.codec import decode_states, encode_new, encode_whole
-from stream.engine.match import CompiledFunnel, FunnelSet
-from stream.engine.optioned import seal_units
+from stream.engine.match import CompiledFunnel, FunnelSet, Served
+from stream.engine.optioned import UnitStates, says_nothing, seal_units
 from stream.engine.state import TIME, FunnelState, seal_entries
-from stream.model.event import AdmittedEvent
+from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
 
 __all__ = ["ActorTable", "Applied", "ByActor", "by_actor"]
@@ -74,6 +74,8 @@ class ActorTable:
         self._bot_cap = bot_cap
         self._capacity = capacity
         self._actors: dict[str, ActorRecord] = {}
+        # Actors whose stored bytes have a part of a funnel that is gone: nothing is appended to those.
+        self._not_whole: set[bytes] = set()
         self._no_entries = [None] * len(funnels.funnels)
         self.hits = 0
         self.misses = 0
@@ -97,11 +99,30 @@ class ActorTable:
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
         """Take in what the store has of an actor, None for nothing; raises UnreadableState."""
+        left_out: set[int] = set()
+        states = {} if blob is None else decode_states(blob, self.funnels.by_number, left_out)
+        if left_out:
+            self._not_whole.add(key)
+        self._actors[actor] = self._record(key, states)
+
+    def _record(self, key: bytes, states: Mapping[int, FunnelState | UnitStates]) -> ActorRecord:
         record: ActorRecord = [key, *self._no_entries]
-        if blob is not None:
-            for number, state in decode_states(blob, self.funnels.by_number).items():
-                record[self.funnels.by_number[number].slot] = state.entries if isinstance(state, FunnelState) else state
-        self._actors[actor] = record
+        for number, state in states.items():
+            record[self.funnels.by_number[number].slot] = state.entries if isinstance(state, FunnelState) else state
+        return record
+
+    def without_others(self, key: bytes, blob: bytes, seal_below_ms: int) -> bytes | None:
+        """Return an actor's stored bytes as they should be: None if they say nothing any more, else `blob` itself.
+
+        Only where a funnel that is no longer there has a part in them are they written anew, without it. Does not touch
+        the actor in the table: what follows is the same. Raises UnreadableState.
+        """
+        by_number = self.funnels.by_number
+        left_out: set[int] = set()
+        states = decode_states(blob, by_number, left_out)
+        if all(says_nothing(by_number[number], state, seal_below_ms) for number, state in states.items()):
+            return None
+        return encode_whole(self.funnels.funnels, self._record(key, states)) if left_out else blob
 
     def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
         """Yield each actor with its states by funnel number."""
@@ -115,14 +136,22 @@ class ActorTable:
                 },
             )
 
-    def apply(self, batch: ByActor, seal_below_ms: int | None, *, write: bool = True) -> Applied:
+    def apply(
+        self,
+        batch: ByActor,
+        seal_below_ms: int | None,
+        *,
+        write: bool = True,
+        serving: Mapping[Kind, Served] | None = None,
+    ) -> Applied:
         """Take in a batch.
 
         seal_below_ms: watermark - allowed lateness after the batch; None seals nothing. `write`:
-        whether to return the new bytes.
+        whether to return the new bytes. `serving`: what events are to which funnels, if not as the set of funnels says.
         Every actor in `batch` must be in the table (`missing`, `put`).
         """
-        actors, serving, funnels = self._actors, self.funnels.serving, self.funnels.funnels
+        actors, funnels = self._actors, self.funnels.funnels
+        serving = self.funnels.serving if serving is None else serving
         applied = Applied((0, 0, 0), [], [], [])
         refused: list[Verdict] = []
         count = 0
@@ -150,10 +179,11 @@ class ActorTable:
                 elif position <= 1:
                     can_append = False
             if write and changed:
-                if can_append:
+                if can_append and record[KEY] not in self._not_whole:
                     applied.additions.append((record[KEY], encode_new(record, changed)))
                 else:
                     applied.states.append((record[KEY], encode_whole(funnels, record)))
+                    self._not_whole.discard(record[KEY])
         self._evict()
         bots = refused.count(Verdict.BOT)
         duplicates = len(refused) - bots
@@ -163,4 +193,4 @@ class ActorTable:
         if self._capacity is not None and len(self._actors) > self._capacity:
             self.is_complete = False
             for actor in list(islice(self._actors, len(self._actors) - self._capacity)):
-                del self._actors[actor]
+                self._not_whole.discard(self._actors.pop(actor)[KEY])

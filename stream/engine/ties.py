@@ -24,8 +24,10 @@ class Instant(NamedTuple):
     excluding: frozenset[int] = frozenset()
 
 
-def instant_of(time_ms: int, hits: Iterable[Hit], step_count: int) -> Instant:
+def instant_of(time_ms: int, hits: Sequence[Hit], step_count: int) -> Instant:
     """Sort the hits of an instant by what they do."""
+    if len(hits) == 1 and hits[0][2] and hits[0][2][0] >= 0:  # most are
+        return Instant(time_ms, hits, (hits[0][2],))
     serving: list[Hit] = []
     breaking: list[tuple[int, ...]] = []
     excluding: set[int] = set()

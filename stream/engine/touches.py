@@ -33,7 +33,8 @@ class Touches:
 
     def __init__(self, funnel: Funnel, column: Mapping[str, int]) -> None:
         self._breakdowns = tuple(
-            tuple(column[path] for path in breakdown.properties) for breakdown in funnel.breakdowns
+            (_combined if breakdown.is_combined else _segment, tuple(column[path] for path in breakdown.properties))
+            for breakdown in funnel.breakdowns
         )
         self._values = {
             index: (
@@ -45,18 +46,23 @@ class Touches:
             if step.value is not None
         }
         self.says_any = bool(self._breakdowns or self._values)
-        columns = [index for breakdown in self._breakdowns for index in breakdown]
+        columns = [index for _, own in self._breakdowns for index in own]
         self._raw_segments = itemgetter(*columns) if columns else None
-        self._enters_anywhere = funnel.is_open or funnel.order is Order.ANY
+        self.is_any_asked = (
+            funnel.is_open
+            or funnel.order is Order.ANY
+            or not all(breakdown.is_by_entry for breakdown in funnel.breakdowns)
+        )
+        """Whether the breakdown values of any event that serves a step can count, not only of one of the first."""
         self._known: dict[Any, Touch] = {}
 
     def touch(self, roles: tuple[int, ...], properties: Sequence[Any]) -> Touch | None:
         """Return what the event says for breakdowns and values, None if it says nothing.
 
-        Breakdown values are those of the entry event (first touch), so that only an event
-        which can be the first of a chain has some; the others' are ().
+        Where all breakdowns go by the entry event, only an event that can be the first of a chain has values of
+        them; the others' are ().
         """
-        touch = self._segments(properties) if self._raw_segments is not None and self._may_enter(roles) else None
+        touch = self._segments(properties) if self._raw_segments is not None and self.has_segments(roles) else None
         if not self._values:
             return touch
         values = tuple(
@@ -79,7 +85,7 @@ class Touches:
             known = None
         if known is not None:
             return known
-        touch: Touch = (tuple([_segment(properties, columns) for columns in self._breakdowns]), ())
+        touch: Touch = (tuple([value_of(properties, columns) for value_of, columns in self._breakdowns]), ())
         # 1, True and "1" are different segments but may be equal keys: only text is remembered.
         if all(type(value) is str or value is None for value in (raw if type(raw) is tuple else (raw,))):
             if len(self._known) >= MAX_INTERNED:
@@ -95,8 +101,9 @@ class Touches:
         currency = properties[currency_column] if currency_column is not None else None
         return (currency if isinstance(currency, str) and currency else fallback), amount
 
-    def _may_enter(self, roles: tuple[int, ...]) -> bool:
-        if self._enters_anywhere:
+    def has_segments(self, roles: tuple[int, ...]) -> bool:
+        """Tell whether an event of these roles can give a result its breakdown values."""
+        if self.is_any_asked:
             return bool(roles) and roles[-1] >= 0
         return 0 in roles
 
@@ -131,9 +138,24 @@ def segment_text(raw: Any) -> str | None:
     return None
 
 
-def _segment(properties: Sequence[Any], columns: tuple[int, ...]) -> str:
+def _segment(properties: Sequence[Any], columns: Sequence[int]) -> str:
     for column in columns:
         text = segment_text(properties[column])
         if text is not None:
             return text
     return NO_VALUE
+
+
+def _combined(properties: Sequence[Any], columns: Sequence[int]) -> str:
+    """Return the values of several properties as one, such as `mobile / search`; different ones never coincide."""
+    texts = [segment_text(properties[column]) for column in columns]
+    if not any(texts):
+        return NO_VALUE
+    return " / ".join([NO_VALUE if text is None else _escaped(text) for text in texts])
+
+
+def _escaped(text: str) -> str:
+    """Return a value with a backslash before all that could be taken for something else."""
+    if text == NO_VALUE:
+        return f"\\{text}"
+    return text.replace("\\", "\\\\").replace("/", "\\/")

@@ -51,6 +51,18 @@ def json_readers(mapping: Mapping, properties: tuple[str, ...]) -> tuple[CoreRea
     return _core_reader(tree, core, slots, mapping.unit), _properties_reader(tree, wanted)
 
 
+def json_actor(mapping: Mapping) -> Callable[[bytes | None], str | None]:
+    """Return what reads the actor alone, also of a record that is invalid for another reason."""
+    paths = tuple(split_path(path) for path in mapping.actor)
+
+    def read(value: bytes | None) -> str | None:
+        document = _document(value)
+        actor = None if isinstance(document, Invalid) else _first_value(document, paths)
+        return str(actor) if type(actor) is str or type(actor) is int else None
+
+    return read
+
+
 def _slots(core: Columns) -> dict[str, str]:
     """JSON key to attribute, for the first paths that are plain keys: the hot loop reads these directly."""
     slots: dict[str, str] = {}

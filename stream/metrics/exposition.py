@@ -9,7 +9,7 @@ Prometheus, read this page back in the tests. Process series, of which there are
 do go through prometheus-client (`stream.metrics.process`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from math import isfinite
 
@@ -50,9 +50,11 @@ def amount(total: Decimal) -> str | None:
     return repr(nearest) if isfinite(nearest) else None
 
 
-def per_step(lines: Lines, name: str, base: str, values: Iterable[int]) -> None:
-    """Add a sample for each of the steps 1.. under the labels `base`."""
-    lines[name] += [f'{name}{{{base},step="{step}"}} {value}' for step, value in enumerate(values, start=1)]
+def per_step(lines: Lines, name: str, base: str, values: Iterable[int], without: Collection[int] = ()) -> None:
+    """Add a sample for each of the steps 1.. under the labels `base`, but for the steps `without`."""
+    lines[name] += [
+        f'{name}{{{base},step="{step}"}} {value}' for step, value in enumerate(values, start=1) if step not in without
+    ]
 
 
 def histogram_samples(name: str, base: str, filled: Iterable[int], sum_ms: int) -> list[tuple[str, int]]:

@@ -65,6 +65,10 @@ AS_OF = Series(
 # Attempts by entry time.
 ENTERED = Series("funnel_entered", Kind.GAUGE, "Attempts that entered in the window", "attempts", WINDOW)
 REACHED = Series("funnel_reached", Kind.GAUGE, "Of those, how many reached the step", "attempts", (*WINDOW, "step"))
+ENTERED_AT = Series(
+    "funnel_entered_at", Kind.GAUGE,
+    "Of those, how many entered at the step; only of open funnels", "attempts", (*WINDOW, "step"),
+)  # fmt: skip
 CONVERTED = Series("funnel_converted", Kind.GAUGE, "Of those, how many reached the last step", "attempts", WINDOW)
 DROPPED = Series(
     "funnel_dropped", Kind.GAUGE,
@@ -82,6 +86,11 @@ STEP_CONVERSION = Series(
     "funnel_step_conversion_ratio", Kind.GAUGE,
     "Reached the next step / reached this step, 0..1; absent while nothing is decided at this step", "1",
     (*WINDOW, "step"),
+)  # fmt: skip
+OPTIONAL_SHARE = Series(
+    "funnel_optional_step_ratio", Kind.GAUGE,
+    "Reached this optional step / entered, 0..1; absent while no outcome is decided, and for steps that are required",
+    "1", (*WINDOW, "step"),
 )  # fmt: skip
 STEP_DROPOFF = Series(
     "funnel_step_dropoff_ratio", Kind.GAUGE,
@@ -126,6 +135,11 @@ STAGE_ACTORS = Series(
 ACTORS = Series(
     "funnel_actors", Kind.GAUGE,
     "Unique actors that entered in the period and reached the step", "actors", (*PERIOD, "step"),
+)  # fmt: skip
+DISTINCT_ACTORS = Series(
+    "funnel_distinct_actors", Kind.GAUGE,
+    "Actors that entered in the period, where sessions or held values are counted", "actors",
+    (*FUNNEL, "period", "unit"),
 )  # fmt: skip
 PERIOD_START = Series(
     "funnel_period_start_seconds", Kind.GAUGE,
@@ -240,10 +254,10 @@ PROCESS_FILES_LIMIT = Series("process_max_fds", Kind.GAUGE, "Most file descripto
 
 ABOUT_FUNNELS: tuple[Series, ...] = (
     STEP_INFO, CONVERSION_WINDOW, SINCE, AS_OF,
-    ENTERED, REACHED, CONVERTED, DROPPED, EXCLUDED, PENDING,
-    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, AGE_MATCHED, VALUE, VALUE_EVENTS,
+    ENTERED, REACHED, ENTERED_AT, CONVERTED, DROPPED, EXCLUDED, PENDING,
+    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE, AGE_MATCHED, VALUE, VALUE_EVENTS,
     WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
-    STAGE_ACTORS, ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
+    STAGE_ACTORS, ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,
 )  # fmt: skip
 ABOUT_PROCESS: tuple[Series, ...] = (

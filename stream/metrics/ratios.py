@@ -4,25 +4,34 @@ In:  `Counts`, finished for their `as_of`.
 Out: floats 0..1, or seconds.
 
 SPEC section 5: "a ratio with denominator 0 or nothing decided is absent, not 0". An
-attempt is decided *for step k* once it went on to k + 1, was dropped or was excluded
-there; it is decided *overall* once it is not pending. So the first minute of a launch
+attempt is decided *for step k* once it went on to the next required step, was dropped
+or was excluded there; it is decided *overall* once it is not pending. So the first minute of a launch
 shows no conversion rate instead of 0 %, and no drop-off rate instead of 0 %.
 """
 
+from collections.abc import Collection
+
+from stream.aggregate.outcomes import Outcomes
 from stream.model.result import BUCKETS, DURATION_BOUNDS_S, AgeRow, Counts
 
 
-def step_ratios(counts: Counts, reached: list[int]) -> list[tuple[int, float, float]]:
-    """Return (step, conversion, drop-off) of the steps where something is decided.
+def step_ratios(outcomes: Outcomes, optional: Collection[int] = ()) -> list[tuple[int, float, float]]:
+    """Return (step, conversion, drop-off) of the required steps where something is decided.
 
-    Conversion is reached(step + 1) / reached(step), drop-off dropped(step) / reached(step);
-    `reached` is `counts.reached`, which the caller has at hand.
+    Conversion is the share of those that reached the step which went on to the next required one, drop-off the share
+    which was dropped there.
     """
     return [
-        (step, reached[step] / here, counts.dropped[step - 1] / here)
-        for step, here in enumerate(reached[:-1], start=1)
-        if here > counts.pending[step - 1]
+        (step, outcomes.went_on[step - 1] / here, outcomes.dropped[step - 1] / here)
+        for step, here in enumerate(outcomes.reached[:-1], start=1)
+        if here > outcomes.pending[step - 1] and step not in optional
     ]
+
+
+def optional_share(counts: Counts, reached: int) -> float | None:
+    """Return the share of all that entered which reached an optional step."""
+    entered = counts.entered
+    return reached / entered if entered > sum(counts.pending) else None
 
 
 def age_matched(row: AgeRow) -> list[float | None]:

@@ -8,15 +8,24 @@ total: half of them would not.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from stream.aggregate.outcomes import optional_steps, outcomes_of
 from stream.engine.periods import period_of
 from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
-from stream.metrics.ratios import age_matched, buckets, conversion, dropoff, percentile, step_ratios
+from stream.metrics.ratios import (
+    age_matched,
+    buckets,
+    conversion,
+    dropoff,
+    optional_share,
+    percentile,
+    step_ratios,
+)
 from stream.model.funnel import Funnel
 from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, OccupancyRow, PeriodRow, SplitRow, WindowRow
 
@@ -91,26 +100,28 @@ def with_zeros(rollup: FunnelRollup, windows: Iterable[tuple[str, bool]]) -> Fun
 def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Floor) -> list[Block]:
     """All lines of one funnel; the block of totals comes first."""
     identity = labels(funnel=funnel.name, version=str(funnel.version))
+    optional = optional_steps(funnel)
     found = _Blocks()
     _definition(found.total, funnel, rollup, identity)
     for window in rollup.windows:
-        _window(found.of(window.breakdown, window.window, is_matured=window.matured), window, identity)
+        lines = found.of(window.breakdown, window.window, is_matured=window.matured)
+        _window(lines, window, identity, optional, is_open=funnel.is_open)
     for age in rollup.ages:
         _age(found.of(age.breakdown, age.window), age, identity)
     for standing in rollup.occupancy:
         base = f"{identity},{labels(breakdown=standing.breakdown, segment=standing.segment)}"
-        per_step(found.of(standing.breakdown), names.STAGE_ACTORS.name, base, standing.standing)
+        per_step(found.of(standing.breakdown), names.STAGE_ACTORS.name, base, standing.standing, optional)
     if as_of_ms is not None:
         _periods(found, funnel, rollup, as_of_ms, identity)
     for settled in rollup.settled:
-        _settled(found.of(settled.breakdown), settled, identity, floor)
+        _settled(found.of(settled.breakdown), settled, identity, floor, optional)
     return found.listed()
 
 
 def _definition(lines: Lines, funnel: Funnel, rollup: FunnelRollup, identity: str) -> None:
     name = names.STEP_INFO.name
-    for number, step in enumerate(funnel.steps, start=1):
-        about = labels(step=str(number), step_name=step.name, stage=step.stage, group=step.group)
+    for number, (step, label) in enumerate(zip(funnel.steps, funnel.labels, strict=True), start=1):
+        about = labels(step=str(number), step_name=label, stage=step.stage, group=step.group)
         lines[name].append(f"{name}{{{identity},{about}}} 1")
     name = names.CONVERSION_WINDOW.name
     lines[name].append(f"{name}{{{identity}}} {seconds(funnel.window_ms)}")
@@ -119,20 +130,25 @@ def _definition(lines: Lines, funnel: Funnel, rollup: FunnelRollup, identity: st
         lines[name].append(f"{name}{{{identity}}} {seconds(rollup.since_ms)}")
 
 
-def _window(lines: Lines, row: WindowRow, identity: str) -> None:
+def _window(lines: Lines, row: WindowRow, identity: str, optional: Collection[int], *, is_open: bool) -> None:
     form = "matured" if row.matured else "rolling"
     base = f"{identity},{labels(window=row.window, form=form, breakdown=row.breakdown, segment=row.segment)}"
     counts = row.counts
-    reached = counts.reached
-    _one(lines, names.ENTERED.name, base, reached[0])
+    outcomes = outcomes_of(counts, optional)
+    reached = outcomes.reached
+    _one(lines, names.ENTERED.name, base, counts.entered)
     _one(lines, names.CONVERTED.name, base, counts.converted)
     per_step(lines, names.REACHED.name, base, reached)
-    per_step(lines, names.DROPPED.name, base, counts.dropped)
-    per_step(lines, names.EXCLUDED.name, base, counts.excluded)
-    per_step(lines, names.PENDING.name, base, counts.pending)
+    if is_open:
+        per_step(lines, names.ENTERED_AT.name, base, outcomes.entered_at, optional)
+    per_step(lines, names.DROPPED.name, base, outcomes.dropped, optional)
+    per_step(lines, names.EXCLUDED.name, base, outcomes.excluded, optional)
+    per_step(lines, names.PENDING.name, base, outcomes.pending, optional)
     _one(lines, names.CONVERSION.name, base, conversion(counts))
     _one(lines, names.DROPOFF.name, base, dropoff(counts))
-    for step, converted, dropped in step_ratios(counts, reached):
+    for step in optional:
+        _one(lines, names.OPTIONAL_SHARE.name, f'{base},step="{step}"', optional_share(counts, reached[step - 1]))
+    for step, converted, dropped in step_ratios(outcomes, optional):
         _one(lines, names.STEP_CONVERSION.name, f'{base},step="{step}"', converted)
         _one(lines, names.STEP_DROPOFF.name, f'{base},step="{step}"', dropped)
     if counts.values:
@@ -180,16 +196,19 @@ def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int
         for row in rows:
             base = f"{at},{labels(breakdown=row.breakdown, segment=row.segment)}"
             per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
+            if funnel.counts_units and not row.breakdown:
+                _one(found.total, names.DISTINCT_ACTORS.name, at, row.counts.actors)
 
 
-def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor) -> None:
+def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor, optional: Collection[int]) -> None:
     name = names.SETTLED.name
     counts = row.counts
+    found = outcomes_of(counts, optional)
     base = f"{identity},{labels(breakdown=row.breakdown, segment=row.segment)}"
     last = len(counts.dropped) + 1
     outcomes: list[tuple[str, int, int]] = [("converted", last, counts.converted)]
-    outcomes += [("dropped", step, count) for step, count in enumerate(counts.dropped, start=1)]
-    outcomes += [("excluded", step, count) for step, count in enumerate(counts.excluded, start=1)]
+    for outcome, column in (("dropped", found.dropped), ("excluded", found.excluded)):
+        outcomes += [(outcome, step, count) for step, count in enumerate(column, start=1) if step not in optional]
     counters(lines, name, [(f'{name}{{{base},outcome="{o}",step="{step}"}}', n) for o, step, n in outcomes], floor)
     if row.breakdown == "":
         histograms = [(names.CONVERT_TIME.name, identity, TOTAL_STEP)]

@@ -4,9 +4,9 @@ In:  values already checked by `stream.settings` (durations in ms, names unique)
 Out: frozen definitions that engine, aggregate and metrics read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool
 
@@ -128,12 +128,40 @@ class Step:
     not_before_ms: int = 0
 
 
+class Attribution(StrEnum):
+    """Which events give an attempt or actor the value it counts under (SPEC section 6)."""
+
+    FIRST_TOUCH = "first_touch"
+    FIRST_DEFINED = "first_defined"
+    LAST_TOUCH = "last_touch"
+    STEP = "step"
+    ALL_STEPS = "all_steps"
+
+
+EXPORT_ONLY: Final = {"is_export_only": True}
+"""Metadata of a field that says how counts are exported, not what is counted: a change of it is no new definition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Split by the first of `properties` that the entry event has (first touch)."""
+    """Split by the first of `properties` that an event has, or if `is_combined` by both of them together.
+
+    Which event that is `attribution` says; `step` is the step of `STEP`, from 1. `allow`: values always exported;
+    `top_segments`: how many values are exported, None for the tracker's setting.
+    """
 
     name: str
     properties: tuple[str, ...]
+    attribution: Attribution = Attribution.FIRST_TOUCH
+    step: int | None = None
+    is_combined: bool = False
+    allow: tuple[str, ...] = field(default=(), metadata=EXPORT_ONLY)
+    top_segments: int | None = field(default=None, metadata=EXPORT_ONLY)
+
+    @property
+    def is_by_entry(self) -> bool:
+        """Whether the entry event has the value; with `ALL_STEPS` every event has the same."""
+        return self.attribution in {Attribution.FIRST_TOUCH, Attribution.ALL_STEPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +197,18 @@ class Funnel:
     def key(self) -> str:
         """`name@version`: the identity of the definition in state, series and files."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is reached, by step: the steps' names; in any order how many of them, whichever they are."""
+        if self.order is Order.ANY:
+            return tuple(f"any {count} of {len(self.steps)}" for count in range(1, len(self.steps) + 1))
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def counts_units(self) -> bool:
+        """Whether an actor counts several times: once per session, or per value that a chain holds constant."""
+        return bool(self.hold) or self.session is not None
 
     @property
     def needed_properties(self) -> tuple[str, ...]:

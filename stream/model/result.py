@@ -33,11 +33,15 @@ class Money(msgspec.Struct, array_like=True):
 class Counts(msgspec.Struct, array_like=True):
     """Outcomes of a set of attempts (or actors) at one `as_of`.
 
-    pending, dropped, excluded: per step 1..n-1, by the deepest step reached.
+    pending, dropped, excluded: per step 1..n-1, by the deepest step reached; that may be an optional step
+    (`aggregate.outcomes` says them by required step).
     durations: step * BUCKETS + bucket -> count; step k > 1 is the time from step
     k - 1 to k of the reported chain, step 0 (`TOTAL_STEP`) from entry to conversion.
     duration_ms: step -> sum of those times in ms.
     values: step -> currency -> exact sum and count.
+    skipped: per step 1..n-1, how many of those that came as far or further have no event of it in their chain: it
+    is optional, or lies before the step they entered at. Empty for zeros.
+    actors: of how many actors the counted units of an entry period are; 0 where an actor is the unit.
     """
 
     pending: list[int]
@@ -47,6 +51,8 @@ class Counts(msgspec.Struct, array_like=True):
     durations: dict[int, int] = {}
     duration_ms: dict[int, int] = {}
     values: dict[int, dict[str, Money]] = {}
+    skipped: list[int] = []
+    actors: int = 0
 
     @property
     def entered(self) -> int:
@@ -55,7 +61,7 @@ class Counts(msgspec.Struct, array_like=True):
 
     @property
     def reached(self) -> list[int]:
-        """How many reached each step 1..n."""
+        """How many have an event of each step 1..n in their chain."""
         total = self.converted
         result = [total]
         for waiting, gone, out in zip(
@@ -64,6 +70,8 @@ class Counts(msgspec.Struct, array_like=True):
             total += waiting + gone + out
             result.append(total)
         result.reverse()
+        for index, skipped in enumerate(self.skipped):
+            result[index] -= skipped
         return result
 
 
@@ -93,7 +101,7 @@ class AgeRow(msgspec.Struct, array_like=True):
 
 
 class OccupancyRow(msgspec.Struct, array_like=True):
-    """How many actors stand at each stage 1..n now."""
+    """How many actors stand at each stage 1..n now; who stopped at an optional step stands at the one before it."""
 
     breakdown: str
     segment: str
@@ -121,9 +129,10 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     """Everything shown about one funnel (`key` is name@version) on one or all partitions.
 
     settled: attempts since the funnel began whose outcome can never change again (pending is all 0).
-    largest: breakdown -> value -> entered in the longest rolling window, for the values with most entrants:
+    largest: breakdown -> UTC day (its start, ms) -> value -> entered on it, for the values with most entrants:
     the candidates for being shown by name. total: all attempts since the funnel began. ages: only rows in which
-    somebody reached a step.
+    somebody reached a step. optional: numbers of the steps that a chain may skip. is_open: whether attempts may
+    enter at other steps than the first.
     """
 
     key: str
@@ -133,9 +142,11 @@ class FunnelRollup(msgspec.Struct, array_like=True):
     occupancy: list[OccupancyRow]
     periods: list[PeriodRow]
     settled: list[SplitRow]
-    largest: dict[str, dict[str, int]] = {}
+    largest: dict[str, dict[int, dict[str, int]]] = {}
     total: list[SplitRow] = []
     ages: list[AgeRow] = []
+    optional: list[int] = []
+    is_open: bool = False
 
 
 class Rollup(msgspec.Struct, array_like=True):

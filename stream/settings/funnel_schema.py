@@ -5,7 +5,7 @@ Out: `FUNNEL_SCHEMA`, a JSON Schema (draft 2020-12).
 
 from typing import Any
 
-from stream.model.funnel import Effect, Order
+from stream.model.funnel import Attribution, Effect, Order
 from stream.settings.schema_words import (
     DIALECT,
     Schema,
@@ -109,17 +109,51 @@ _SESSION = mapping(
 )
 
 _BREAKDOWN: Schema = {
-    "description": "an event property, or a name and the properties of which the first that the entry event has counts",
+    "description": "an event property whose value the entry event has, or a name and which value it is",
     "anyOf": [
         path_text("event property; also the breakdown's name"),
         mapping(
             "a breakdown under its own name",
             {
                 "name": text("name in series, reports and dashboards", maxLength=100),
-                "properties": list_of("event properties, the first that is there counts", path_text("event property")),
+                "properties": list_of(
+                    "event properties, the first that the event has counts (this or `combine`)",
+                    path_text("event property"),
+                ),
+                "combine": list_of(
+                    "two event properties whose values count as one, as in `mobile / search`",
+                    path_text("event property"),
+                    least=2,
+                    maxItems=2,
+                    uniqueItems=True,
+                ),
+                "attribution": text(
+                    "which event has the value: `first_touch`, the entry event; `first_defined` and `last_touch`, the "
+                    "first and the last step event that has one; `step`, the reported chain's event of `step`; "
+                    "`all_steps`, every event of the chain, for what `hold_constant` names",
+                    enum=list(Attribution),
+                    default="first_touch",
+                ),
+                "step": text("with `attribution: step`: name of the step"),
+                "export": mapping(
+                    "which values become series of their own; the others are `__other__`",
+                    {
+                        "top_segments": setting(
+                            "integer",
+                            "how many values are exported, the largest first; the tracker's `export.top_segments` "
+                            "if absent",
+                            minimum=0,
+                            maximum=1_000,
+                        ),
+                        "allow": list_of(
+                            "values always exported, besides those of the tracker's `export.allow`",
+                            text("value"),
+                            uniqueItems=True,
+                        ),
+                    },
+                ),
             },
-            ("name", "properties"),
-            later=("attribution",),
+            ("name",),
         ),
     ],
 }
@@ -195,12 +229,9 @@ FUNNEL_SCHEMA: Schema = {
             "stage_model": _STAGE_MODEL,
             "steps": list_of("the steps, first to last", _STEP, least=2),
             "exclusions": list_of("what must not happen on the way", _EXCLUSION, least=0, default=[]),
-            "breakdowns": list_of(
-                "what the numbers are split by, with the value the entry event has", _BREAKDOWN, least=0, default=[]
-            ),
+            "breakdowns": list_of("what the numbers are split by", _BREAKDOWN, least=0, default=[]),
             "period": period("entry period for unique actors; the tracker's `period` if absent"),
         },
         ("funnel", "window", "steps"),
-        later=("attribution",),
     ),
 }

@@ -7,13 +7,14 @@ Out: more problems, or a definition.
 import zoneinfo
 from typing import Any
 
-from stream.model.funnel import Breakdown, Funnel, Order, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Funnel, Order, Period, PeriodUnit, Step, ValueRule
 from stream.settings import durations, texts
+from stream.settings.breakdowns import breakdowns_of, check_breakdowns
 from stream.settings.matches import check_match, events_of, predicates_of, step_name
 from stream.settings.options import check_options, exclusions_of, session_of
 from stream.settings.parts import mappings
 from stream.settings.stages import STAGE_MODELS
-from stream.settings.yaml_file import Document, KeyPath
+from stream.settings.yaml_file import Document
 
 CUSTOM_STAGES = "custom"
 
@@ -25,7 +26,7 @@ def check_funnel(document: Document) -> None:
     _check_steps(document)
     check_options(document)
     _check_stages(document)
-    _check_breakdowns(document)
+    check_breakdowns(document)
     check_zone(document)
 
 
@@ -51,7 +52,7 @@ def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
         steps=tuple(_step(step, stages or {}) for step in tree["steps"]),
         window_ms=durations.to_ms(tree["window"]),
         title=tree.get("title", ""),
-        breakdowns=tuple(_breakdown(each) for each in tree.get("breakdowns", [])),
+        breakdowns=breakdowns_of(tree),
         period=period_of(tree, default_period),
         stage_model=model,
         strict_time=tree.get("strict_time", False),
@@ -106,19 +107,6 @@ def _check_stages(document: Document) -> None:
         document.report(("stage_model",), f"names {texts.shown(twice)} twice (keep one)")
 
 
-def _check_breakdowns(document: Document) -> None:
-    breakdowns = document.tree.get("breakdowns")
-    seen: dict[str, int] = {}
-    for index, each in enumerate(breakdowns if isinstance(breakdowns, list) else []):
-        name = each.get("name") if isinstance(each, dict) else each
-        if not isinstance(name, str):
-            continue
-        path: KeyPath = ("breakdowns", index, "name") if isinstance(each, dict) else ("breakdowns", index)
-        if name in seen:
-            document.report(path, f"{texts.shown(name)} is already the name of breakdowns[{seen[name]}] (keep one)")
-        seen.setdefault(name, index)
-
-
 def _own(tree: dict[str, Any]) -> list[Any]:
     model = tree.get("stage_model")
     return model if isinstance(model, list) else []
@@ -154,9 +142,3 @@ def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
         within_ms=durations.to_ms(step["within"]) if "within" in step else None,
         not_before_ms=durations.to_ms(step.get("not_before", "0s")),
     )
-
-
-def _breakdown(written: Any) -> Breakdown:
-    if isinstance(written, str):
-        return Breakdown(written, (written,))
-    return Breakdown(written["name"], tuple(written["properties"]))

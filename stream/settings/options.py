@@ -35,7 +35,7 @@ def check_options(document: Document) -> None:
 
 def exclusions_of(tree: dict[str, Any]) -> tuple[Exclusion, ...]:
     """Build the exclusions of a file that has no problems."""
-    names = _step_names(tree)
+    names = step_names(tree)
     return tuple(
         Exclusion(
             events=events_of(each),
@@ -99,7 +99,7 @@ def _check_not_before(document: Document, index: int, step: dict[str, Any]) -> N
 
 
 def _check_whole_range(document: Document, index: int, exclusion: dict[str, Any]) -> None:
-    names = _step_names(document.tree)
+    names = step_names(document.tree)
     for key, name in _ends(exclusion).items():
         if names and name != _outermost(names, key):
             end = "first" if key == "from" else "last"
@@ -109,7 +109,7 @@ def _check_whole_range(document: Document, index: int, exclusion: dict[str, Any]
 
 def _check_range(document: Document, index: int, exclusion: dict[str, Any]) -> None:
     """Report a range that names no step, is empty, or ends at a step that a chain may not have."""
-    names, ends = _step_names(document.tree), _ends(exclusion)
+    names, ends = step_names(document.tree), _ends(exclusion)
     if not names:
         return
     path: KeyPath = ("exclusions", index)
@@ -136,7 +136,7 @@ def _check_range(document: Document, index: int, exclusion: dict[str, Any]) -> N
 
 def _check_required(document: Document, path: KeyPath, ends: dict[str, str]) -> None:
     """Report an end of a range at an optional step, and name the nearest step outwards that is none."""
-    names = _step_names(document.tree)
+    names = step_names(document.tree)
     optional = [step_name(step) for _, step in mappings(document.tree["steps"]) if step.get("optional") is True]
     for key, name in ends.items():
         if name in optional:
@@ -183,7 +183,7 @@ def _check_granularity(document: Document) -> None:
         document.report(("time_granularity",), text)
 
 
-def _step_names(tree: dict[str, Any]) -> list[str]:
+def step_names(tree: dict[str, Any]) -> list[str]:
     """Return the names of the steps in order; none at all if a step's form is wrong or there are too few."""
     steps = tree.get("steps")
     written = steps if isinstance(steps, list) and len(steps) >= 2 else []

@@ -179,7 +179,11 @@ _EXPORT = mapping(
     "which breakdown values become series of their own; the others are `__other__`",
     {
         "top_segments": setting(
-            "integer", "largest values of each breakdown that are exported", minimum=0, maximum=1_000, default=20
+            "integer",
+            "how many values of each breakdown are exported, the largest first; a breakdown's own `export` wins",
+            minimum=0,
+            maximum=1_000,
+            default=20,
         ),
         "allow": {
             "type": "object",

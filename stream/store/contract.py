@@ -79,8 +79,9 @@ class Commit:
 
     `states` and `cells` are set, `additions` appended to the states that are there (where there is none, to
     nothing), then `deleted` and `deleted_cells` removed; what they do not name stays. No actor is in both `states`
-    and `additions`. `rollup` None leaves the stored one. Keys of states have at least 2 bytes, evenly
-    distributed (a keyed hash). Raises `ValueError` if `head` would return to a position that was there before.
+    and `additions`. `rollup` None leaves the stored one. `is_folding`: a store that keeps apart what was written
+    lately puts it into the shards, so that `scan_shard` leaves nothing out. Keys of states have at least 2 bytes,
+    evenly distributed (a keyed hash). Raises `ValueError` if `head` would return to a position that was there before.
     """
 
     partition: int
@@ -92,6 +93,7 @@ class Commit:
     cells: Mapping[bytes, bytes] = field(default_factory=dict)
     deleted_cells: Sequence[bytes] = ()
     rollup: bytes | None = None
+    is_folding: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a commit that could be mistaken for an earlier one."""

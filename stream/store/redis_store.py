@@ -172,7 +172,7 @@ class RedisStore:
         fullness = journal.fullness(self._fold_at)
         self._filled += fullness - before
         limit = 1.0 if self._filled >= FOLD_APART else FOLD_NOW
-        if fullness >= limit or any(actor in journal for actor in commit.deleted):
+        if fullness >= limit or commit.is_folding or any(actor in journal for actor in commit.deleted):
             self._filled = 0.0
             after = Journal(Mark(epoch, next_entry + bool(journal.entries)))
             return folding_arguments(self._keys, commit, journal), after

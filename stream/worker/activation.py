@@ -39,8 +39,8 @@ class ActiveSet(msgspec.Struct):
     its counts were deleted, so states under the old number would take back what is no longer counted.
     digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets,
     newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
-    shown: breakdown values that all workers show by name (`worker.shown`), chosen at `shown_ms`;
-    the first choice ever was made at `first_shown_ms` (wall clock, ms).
+    shown: breakdown values that all workers show by name (`worker.shown`), chosen in the hour of `shown_ms`, which is
+    an `as_of`; None while none is.
     """
 
     id: str
@@ -48,8 +48,7 @@ class ActiveSet(msgspec.Struct):
     digests: dict[str, str]
     replaced: list[str] = []
     shown: dict[str, dict[str, list[str]]] = {}
-    shown_ms: int = 0
-    first_shown_ms: int = 0
+    shown_ms: int | None = None
     next_number: int = 0
     rules: dict[str, str] = {}
 
@@ -67,13 +66,14 @@ def funnel_set_id(funnels: Sequence[Funnel]) -> str:
 
 
 def definition_id(funnel: Funnel) -> str:
-    """Return the digest of a definition; an option that it does not use does not change it."""
+    """Return the digest of what a definition counts; an option that it does not use does not change it."""
     return _digest(_used(funnel))
 
 
 def _used(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        every = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        counting = [field for field in dataclasses.fields(value) if not field.metadata.get("is_export_only")]
+        every = [(field, getattr(value, field.name)) for field in counting]
         return {field.name: _used(own) for field, own in every if own != field.default}
     return [_used(inner) for inner in value] if isinstance(value, tuple) else value
 

@@ -14,7 +14,7 @@ from stream.model.result import Rollup
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set, rules_of, with_rules
-from stream.worker.shown import as_numbers, choose, is_over
+from stream.worker.shown import HOUR_MS, as_numbers, choose, is_over
 
 
 class ActiveFunnels:
@@ -47,23 +47,16 @@ class ActiveFunnels:
         self.shown = as_numbers(active.shown, self._funnels)
         return active
 
-    async def choose_shown(self, merged: Rollup, now_ms: int) -> None:
-        """Choose the breakdown values that all workers show; only the owner of partition 0 does.
-
-        now_ms: the wall clock.
-        """
-        active = self._active
-        if active is None:
+    async def choose_shown(self, merged: Rollup) -> None:
+        """Choose the breakdown values that all workers show; only the owner of partition 0 does."""
+        active, as_of_ms = self._active, merged.as_of_ms
+        if active is None or as_of_ms is None:
             return
-        anew = not active.shown_ms or is_over(active.shown_ms, active.first_shown_ms, now_ms)
-        choice = choose(active.shown, merged, self._funnels, self._settings.export, anew=anew)
-        if choice == active.shown:
+        choice = choose(active.shown, active.shown_ms, merged, self._funnels, self._settings.export)
+        is_due = active.shown_ms is None or is_over(active.shown_ms, as_of_ms, HOUR_MS)
+        # What was chosen anew is noted although it is the same: else it would be chosen anew until it differs.
+        if choice == active.shown and not is_due:
             return
-        chosen = msgspec.structs.replace(
-            active,
-            shown=choice,
-            shown_ms=now_ms if anew else active.shown_ms,
-            first_shown_ms=active.first_shown_ms or now_ms,
-        )
+        chosen = msgspec.structs.replace(active, shown=choice, shown_ms=as_of_ms if is_due else active.shown_ms)
         # If another worker was first, the next look shows its choice.
         await self._store.set_active_funnel_set(msgspec.json.encode(chosen), self._document)

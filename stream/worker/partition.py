@@ -16,16 +16,15 @@ import msgspec
 
 from stream.aggregate.rollup import Shown, roll_up
 from stream.aggregate.totals import PartitionTotals
-from stream.engine.codec import decode_states
 from stream.engine.match import FunnelSet
-from stream.engine.optioned import says_nothing
+from stream.engine.state import BEFORE_ALL_TIME
 from stream.engine.table import ActorTable, ByActor, by_actor
 from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.model.window import Age, RollingWindow
-from stream.store.contract import Commit, PartitionHead
+from stream.store.contract import NO_FUNNEL_SET, Commit, PartitionHead
 from stream.worker.contract import PartitionBatch
 from stream.worker.envelope import provenance
 from stream.worker.outbox import DeadLetter
@@ -60,6 +59,20 @@ class Judged(NamedTuple):
     by_actor: ByActor
 
 
+class Swept(NamedTuple):
+    """What a look at stored states found: keys of those to be deleted, and those to be written anew.
+
+    is_folding: whether all that the journal holds is now to be put into the shards.
+    """
+
+    deleted: Sequence[bytes] = ()
+    states: Sequence[tuple[bytes, bytes]] = ()
+    is_folding: bool = False
+
+
+NOTHING_SWEPT = Swept()
+
+
 class Prepared(NamedTuple):
     """A counted batch that is not stored yet, and the dead letters to send before it is."""
 
@@ -89,6 +102,9 @@ class Partition:
         self._has_breakdowns = any(funnel.definition.breakdowns for funnel in counting.funnels.funnels)
         self._since: dict[str, int] = {}
         self._orphans: list[bytes] = []
+        # Of another set: what a funnel that is gone left in a journal must come to where sweeps look.
+        self._is_folding = head.funnel_set not in {NO_FUNNEL_SET, counting.funnel_set_id}
+        self._folds_after_round = self._is_folding
         self._since_changed = False
         self.rollup_offset = -1
         self.rollup_written_s = 0.0
@@ -157,9 +173,11 @@ class Partition:
             verdicts,
         )
 
-    def touch(self, deleted: Sequence[bytes] = ()) -> Commit:
-        """Return a commit that moves nothing: for a rollup, expired states, or a changed funnel set."""
-        return self._commit(replace(self.head, funnel_set=self._counting.funnel_set_id), deleted=deleted)
+    def touch(self, swept: Swept = NOTHING_SWEPT) -> Commit:
+        """Return a commit that moves nothing: for a rollup, swept states, or a changed funnel set."""
+        head = replace(self.head, funnel_set=self._counting.funnel_set_id)
+        is_folding, self._is_folding = self._is_folding or swept.is_folding, False
+        return replace(self._commit(head, swept.states, deleted=swept.deleted), is_folding=is_folding)
 
     def _note_since(self, batch: PartitionBatch) -> None:
         if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
@@ -208,17 +226,21 @@ class Partition:
             lag_records=lag,
         )
 
-    def expired(self, states: Mapping[bytes, bytes]) -> list[bytes]:
-        """Return the keys of stored states that say nothing any more at this partition's watermark."""
-        if self.head.watermark_ms is None:
-            return []
-        limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
-        return [key for key, blob in states.items() if self._is_expired(blob, limit_ms)]
+    def sweep(self, states: Mapping[bytes, bytes], *, ends_round: bool = False) -> Swept:
+        """Return which of these stored states say nothing any more, and which hold something of a funnel that is gone.
 
-    def _is_expired(self, blob: bytes, limit_ms: int) -> bool:
-        by_number = self._counting.funnels.by_number
-        states = decode_states(blob, by_number)
-        return all(says_nothing(by_number[number], state, limit_ms) for number, state in states.items())
+        ends_round: with them all shards were looked through. What was written anew during it, and by batches, lies in a
+        journal, and what it replaces beside it until that is folded. All that was counted must be stored.
+        """
+        limit_ms = BEFORE_ALL_TIME
+        if self.head.watermark_ms is not None:
+            limit_ms = self.head.watermark_ms - self._counting.limits.allowed_lateness_ms
+        kept = [(key, blob, self.table.without_others(key, blob, limit_ms)) for key, blob in states.items()]
+        deleted = [key for key, _, new in kept if new is None]
+        anew = [(key, new) for key, blob, new in kept if new is not None and new is not blob]
+        folds = self._folds_after_round or bool(anew)
+        self._folds_after_round = folds and not ends_round
+        return Swept(deleted, anew, folds and ends_round)
 
 
 def latest_counted_ms(head: PartitionHead, max_future_skew_ms: int) -> int | None:

@@ -40,7 +40,7 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, checksum_of, decode_rollup, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, decode_rollup, encode_rollup
 from stream.worker.resume import check_position, first_head, log_changed, read_from
 
 log = logging.getLogger(__name__)
@@ -426,7 +426,7 @@ class Tracker:
             self._checked_set_s = now_s
             await self._activate_funnels()
             if 0 in self._partitions and self.merged is not None:
-                await self._active.choose_shown(self.merged, int(time.time() * 1000))
+                await self._active.choose_shown(self.merged)
         await self._write_rollups(now_s)
         self._begin_refresh(now_s)
         await self._end_refresh()
@@ -442,8 +442,12 @@ class Tracker:
             partition.swept_s = now_s
             commit = self._with_rollup(partition, partition.touch(await self._sweep(partition)))
             counted.append(_Counted(partition, commit, [], [0] * len(Verdict)))
-        if await self._begin_sending(counted):
-            raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
+        # A fold holds the store for up to half a second: each by itself, so that no answer is waited for too long.
+        groups = [[item] for item in counted if item.commit.is_folding]
+        groups.append([item for item in counted if not item.commit.is_folding])
+        for group in filter(None, groups):
+            if await self._begin_sending(group):
+                raise StoreUnavailable("tick", (), "the store was ahead or behind of this worker")
 
     def _is_due(self, partition: Partition, now_s: float) -> bool:
         """Whether a partition needs a commit for its rollup alone; others that are on their way bring it along."""
@@ -455,10 +459,11 @@ class Tracker:
         moved_on = partition.rollup_offset != partition.head.next_offset
         return age >= IDLE_ROLLUP_EVERY_S or (moved_on and age >= ROLLUP_EVERY_S)
 
-    async def _sweep(self, partition: Partition) -> list[bytes]:
-        """Look through the next shard of a partition for states that say nothing any more."""
+    async def _sweep(self, partition: Partition) -> Swept:
+        """Look through the next shard of a partition for states that are of no use any more."""
         partition.sweep_shard = (partition.sweep_shard + 1) % self._store.shards
-        return partition.expired(await self._store.scan_shard(partition.number, partition.sweep_shard))
+        states = await self._store.scan_shard(partition.number, partition.sweep_shard)
+        return partition.sweep(states, ends_round=partition.sweep_shard == 0)
 
     def _with_rollup(self, partition: Partition, commit: Commit) -> Commit:
         """Add the partition's rollup to a commit, if one is due."""

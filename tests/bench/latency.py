@@ -20,7 +20,7 @@ from stream.stack.ports import free_ports
 
 from . import machine
 from .pacer import MARKER
-from .place import STANDARD, BenchError, Child, Place
+from .place import STANDARD, BenchError, Child, Place, plain
 from .standard import PARTITIONS
 from .systems import start_workers
 
@@ -69,7 +69,7 @@ def run(place: Place, load: Load) -> Latency:
     name = place.new_name()
     topic = f"{name}-paced"
     place.make_topics({topic: PARTITIONS})
-    tracker = place.tracker(name, topic, {**STANDARD, MARKER: (MARKER, "never")})
+    tracker = place.tracker(name, topic, {**STANDARD, MARKER: plain(MARKER, (MARKER, "never"))})
     (port,) = free_ports(1)
     (worker,) = start_workers(place, tracker, name, [port])
     try:

@@ -41,14 +41,39 @@ sources:
 funnels: funnels
 dead_letter: {{topic: {letters}}}
 """
-FUNNEL = """\
-funnel: {name}
-version: 1
+OPTIONS = """\
+funnel: options
 window: 1h
-steps: [{steps}]
+strict_time: true
+time_granularity: 1s
+entry: first
+session: {gap: 30m}
+hold_constant: [device]
+steps:
+  - event: view_page
+  - {event: view_product, optional: true, where: [{property: device, equals: mobile}]}
+  - {event: add_to_cart, within: 10m}
+  - {event: begin_checkout, not_before: 1s}
+  - event: purchase
+exclusions:
+  - {event: view_product, from: add_to_cart, where: [{property: country, equals: JP}], effect: remove_actor}
 """
-STANDARD = {"standard": STEPS, "other": ("open_app", "sign_up"), "another": ("search", "subscribe")}
-"""The funnel that is measured, and two that no event matches."""
+
+
+def plain(name: str, steps: Sequence[str]) -> str:
+    """Return the file of a funnel without options; each step has the event it is named after."""
+    return f"funnel: {name}\nwindow: 1h\nsteps: [{', '.join(f'{{event: {step}}}' for step in steps)}]\n"
+
+
+STANDARD = {
+    name: plain(name, steps)
+    for name, steps in {"standard": STEPS, "other": ("open_app", "sign_up"), "another": ("search", "subscribe")}.items()
+}
+"""The files of the funnel that is measured, and of two that no event matches."""
+TWENTY = {name: plain(name, STEPS[: 2 + at % 4]) for at in range(20) for name in (f"standard-{at}",)}
+"""Twenty funnels of two to five steps, to all of which the events matter."""
+MANY_OPTIONS = {"options": OPTIONS}
+"""A funnel with as many options as go together."""
 _numbers = count(1)
 
 
@@ -72,12 +97,11 @@ class Place:
         """Return a name for the group, the namespace and the files of a run."""
         return f"{self.base}-{next(_numbers)}"
 
-    def tracker(self, name: str, topic: str, funnels: Mapping[str, Sequence[str]]) -> Path:
-        """Write a tracker file and its funnels, each with the events of its steps; return the file's path."""
+    def tracker(self, name: str, topic: str, funnels: Mapping[str, str]) -> Path:
+        """Write a tracker file and the files of funnels by name; return the tracker file's path."""
         home = self.folder / name
         (home / "funnels").mkdir(parents=True)
-        for funnel, steps in funnels.items():
-            text = FUNNEL.format(name=funnel, steps=", ".join(f"{{event: {step}}}" for step in steps))
+        for funnel, text in funnels.items():
             (home / "funnels" / f"{funnel}.yaml").write_text(text, encoding="utf-8")
         path = home / "tracker.yaml"
         text = TRACKER.format(kafka=self.kafka, redis=self.redis_url, name=name, topic=topic, letters=self.letters)

@@ -21,7 +21,7 @@ from stream.stack.jars import KAFKA_VERSION
 
 from . import latency, machine, throughput
 from .latency import Latency
-from .place import BenchError, Place, place
+from .place import MANY_OPTIONS, TWENTY, BenchError, Place, place
 from .standard import PARTITIONS, fill
 from .systems import Agent, Expected, Floor, System, Topic, Worker
 from .table import Row, tables, write_docs
@@ -30,7 +30,8 @@ from .throughput import Throughput
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 OURS, TWO, AGENT = "one worker", "two workers", "idiomatic Faust agent"
 READ, DECODE = "floor: read", "floor: read and decode"
-SYSTEMS = (OURS, TWO, AGENT, DECODE, READ)
+MANY, OPTIONED = "one worker, 20 funnels", "one worker, many options"
+SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED)
 LATENCY = "latency"
 
 
@@ -64,7 +65,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.quick:
         args.events, args.agent_events, args.runs = 50_000, 2_000, 1
         args.rates, args.seconds, args.warmup = (2_000,), 3.0, 2.0
-        args.only = tuple(name for name in args.only if name not in {TWO, READ})
+        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY})
     return args
 
 
@@ -102,7 +103,7 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
         for topic in needed:
             sys.stderr.write(f"filling a topic with {topic.events} events\n")
             fill(where.kafka, topic.name, topic.events)
-        yield from _throughputs(args, where, Expected(where, whole), Expected(where, prefix))
+        yield from _throughputs(args, where, whole, prefix)
     finally:
         where.delete_topics([topic.name for topic in needed])
     if LATENCY in args.only:
@@ -111,13 +112,17 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
                 yield latency.run(where, latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS))
 
 
-def _throughputs(args: argparse.Namespace, where: Place, whole: Expected, prefix: Expected) -> Iterator[Throughput]:
+def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: Topic) -> Iterator[Throughput]:
+    whole, prefix = Expected(where, topic), Expected(where, first)
+    many, optioned = Expected(where, topic, TWENTY), Expected(where, topic, MANY_OPTIONS)
     contenders: dict[str, tuple[int, Callable[[str], System]]] = {
         OURS: (args.events, lambda name: Worker(where, whole, name)),
         TWO: (args.events, lambda name: Worker(where, whole, name, processes=2)),
         AGENT: (args.agent_events, lambda name: Agent(where, prefix, name)),
         DECODE: (args.events, lambda name: Floor(where, whole.topic, name, decodes=True)),
         READ: (args.events, lambda name: Floor(where, whole.topic, name, decodes=False)),
+        MANY: (args.events, lambda name: Worker(where, many, name)),
+        OPTIONED: (args.events, lambda name: Worker(where, optioned, name)),
     }
     for _ in range(args.runs):
         for label, (events, start) in contenders.items():

@@ -5,7 +5,7 @@ Out: running processes that say how far they are; and whether what they counted 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,9 +60,10 @@ class System(Protocol):
 class Expected:
     """The right numbers of a topic, each worked out once and only if it is asked for."""
 
-    def __init__(self, place: Place, topic: Topic) -> None:
+    def __init__(self, place: Place, topic: Topic, funnels: Mapping[str, str] = STANDARD) -> None:
         self.topic = topic
-        tracker = place.tracker(place.new_name(), topic.name, STANDARD)
+        self.texts = funnels
+        tracker = place.tracker(place.new_name(), topic.name, funnels)
         self.settings: TrackerSettings = load_tracker(tracker, {})
         self.funnels: tuple[Funnel, ...] = load_funnels(self.settings.funnels, self.settings.period)
         self._analysis: Analysis | None = None
@@ -88,7 +89,7 @@ class Worker:
 
     def __init__(self, place: Place, expected: Expected, name: str, processes: int = 1) -> None:
         self._place, self._expected, self.name = place, expected, name
-        tracker = place.tracker(name, expected.topic.name, STANDARD)
+        tracker = place.tracker(name, expected.topic.name, expected.texts)
         self._settings = load_tracker(tracker, {})
         self._ports = free_ports(processes)
         self._pending = set(self._ports)

@@ -14,6 +14,6 @@ def is_long():
 
 @pytest.fixture
 def site(stack, tmp_path):
-    place = Site(tmp_path, stack.kafka, stack.redis_url)
+    place = Site(tmp_path, stack.kafka, stack.redis_url, options=True)
     yield place
     place.close()

@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from statistics import median
+from statistics import median, quantiles
 from unittest.mock import patch
 
 from hypothesis import given
@@ -15,11 +15,13 @@ from stream.analyze.count import Analysis, LogCount
 from stream.analyze.document import analysis_document
 from stream.analyze.forms import SourceDoc
 from stream.analyze.previous import earlier_instants
-from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS
+from stream.analyze.times import FROM_ENTRY, FROM_PREVIOUS, histogram, percentile
 from stream.engine.periods import period_of
 from stream.ingest.admission import UNLIMITED
 from stream.ingest.mapping import Mapping
+from stream.metrics import ratios
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.result import TOTAL_STEP
 from stream.model.times import to_ms
 from support.oracle import OEvent, OFunnel, attempts
 
@@ -156,7 +158,7 @@ def check_times(drawn, *, stretch: int) -> None:
     actors: dict[str, list[OEvent]] = {}
     for number, (actor, time, name, *_) in enumerate(drawn):
         actors.setdefault(f"u{actor}", []).append(OEvent(time, f"e{number}", name))
-    for funnel, found in zip(FUNNELS, analysis.times, strict=True):
+    for funnel, found, report in zip(FUNNELS, analysis.times, analysis.reports, strict=True):
         expected = oracle_times(actors, funnel, analysis.as_of_ms or 0)
         for step in range(2, len(funnel.steps) + 1):
             for start in (FROM_PREVIOUS, FROM_ENTRY):
@@ -166,6 +168,21 @@ def check_times(drawn, *, stretch: int) -> None:
                     assert own is None
                 else:
                     assert own == (len(times), median(times), sum(times) / len(times))
+        counts = report.attempts.get((None, (0, "")))
+        if counts is not None:
+            # Exact times fall into the buckets that were counted one by one.
+            for step in range(2, len(funnel.steps) + 1):
+                assert histogram(found.ordered((0, ""), step, FROM_PREVIOUS)) == ratios.buckets(counts, step)
+            total = found.ordered((0, ""), len(funnel.steps), FROM_ENTRY)
+            assert histogram(total) == ratios.buckets(counts, TOTAL_STEP)
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=2))
+def test_percentiles_are_those_of_the_standard_library(times):
+    expected = quantiles(times, n=100, method="inclusive")
+    assert [round(percentile(sorted(times), percent), 3) for percent in range(1, 100)] == [
+        round(each, 3) for each in expected
+    ]
 
 
 @given(events, st.integers(1, 40))

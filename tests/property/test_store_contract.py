@@ -60,6 +60,7 @@ changes = st.fixed_dictionaries(
         "cells": st.dictionaries(names, values, max_size=3),
         "deleted_cells": st.lists(names, max_size=2, unique=True),
         "rollup": st.none() | values,
+        "is_folding": st.booleans(),
     },
 )
 heads = st.fixed_dictionaries(

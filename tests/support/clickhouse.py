@@ -9,7 +9,9 @@ What is known of it, each point held by a test:
 * events of equal time are taken in step order whatever their order in the log, so for funnels whose
   steps share no event name it equals the longest chain, ties included;
 * where a name serves several steps it lets one event serve them all (A@0 alone converts A>A), so
-  there it may say more than the longest chain, never less.
+  there it may say more than the longest chain, never less;
+* with the mode `strict_once` it does not, and equals the longest chain of every funnel, and together with
+  `strict_increase` that of every funnel of `strict_time`; `strict_increase` alone forgets older starts.
 
 chdb runs in a process of its own: importing it starts threads, catches signals and blocks SIGPIPE,
 which every process started later would inherit.
@@ -21,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from support.oracle import OEvent, OFunnel
 
@@ -28,18 +31,37 @@ _CHILD = "import sys, chdb; sys.stdout.write(str(chdb.query(sys.stdin.read(), 'J
 _DEADLINE_SECONDS = 120
 
 
-def window_funnel(actors: Mapping[str, Sequence[OEvent]], funnel: OFunnel, mode: str | None = None) -> dict[str, int]:
-    """Return the deepest step `windowFunnel` finds in this mode for each actor, 0 for one without events.
+class Question(NamedTuple):
+    """What to ask: actors with their events, a funnel, and modes with a space between them, empty for none."""
+
+    actors: Mapping[str, Sequence[OEvent]]
+    funnel: OFunnel
+    modes: str = ""
+
+
+def window_funnel(actors: Mapping[str, Sequence[OEvent]], funnel: OFunnel, modes: str = "") -> dict[str, int]:
+    """Return the deepest step `windowFunnel` finds for each actor, 0 for one without events; see `ask_all`."""
+    (levels,) = ask_all([Question(actors, funnel, modes)])
+    return levels
+
+
+def ask_all(questions: Sequence[Question]) -> list[dict[str, int]]:
+    """Return for each question the deepest step of each actor, all from one query.
 
     Raises `RuntimeError` with ClickHouse's words if it refuses the query.
     """
     with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "events.jsonl"
-        with rows.open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(row) + "\n" for row in _rows(actors))
-        answer = _ask(_query(rows, funnel, _span_ms(actors), mode))
-    found = {actor: int(level) for actor, level in map(json.loads, answer.splitlines())}
-    return {actor: found.get(actor, 0) for actor in actors}
+        queries = []
+        for place, question in enumerate(questions):
+            rows = Path(folder) / f"events-{place}.jsonl"
+            with rows.open("w", encoding="utf-8") as out:
+                out.writelines(json.dumps(row) + "\n" for row in _rows(question.actors))
+            queries.append(_query(rows, place, question))
+        answer = _ask(" UNION ALL ".join(queries))
+    found = {(place, actor): int(level) for place, actor, level in map(json.loads, answer.splitlines())}
+    return [
+        {actor: found.get((place, actor), 0) for actor in question.actors} for place, question in enumerate(questions)
+    ]
 
 
 def _rows(actors: Mapping[str, Sequence[OEvent]]) -> list[dict[str, str | int]]:
@@ -56,12 +78,16 @@ def _span_ms(actors: Mapping[str, Sequence[OEvent]]) -> int:
     )
 
 
-def _query(rows: Path, funnel: OFunnel, span_ms: int, mode: str | None) -> str:
+def _query(rows: Path, place: int, question: Question) -> str:
     # Start + window is computed in UInt64 and wraps around: no window need be longer than the longest path.
-    window = str(min(funnel.window, span_ms)) + ("" if mode is None else f", {_quoted(mode)}")
-    conditions = ", ".join(f"name IN ({', '.join(map(_quoted, sorted(names)))})" for names in funnel.steps)
+    window = min(question.funnel.window, _span_ms(question.actors))
+    parameters = ", ".join([str(window), *map(_quoted, question.modes.split())])
+    conditions = ", ".join(f"name IN ({', '.join(map(_quoted, sorted(names)))})" for names in question.funnel.steps)
     source = f"file({_quoted(str(rows))}, JSONEachRow, 'actor String, t UInt64, name String')"
-    return f"SELECT actor, windowFunnel({window})(t, {conditions}) FROM {source} GROUP BY actor"  # noqa: S608 - quoted
+    return (
+        f"SELECT toUInt32({place}), actor, windowFunnel({parameters})(t, {conditions}) "  # noqa: S608 - quoted
+        f"FROM {source} GROUP BY actor"
+    )
 
 
 def _quoted(text: str) -> str:

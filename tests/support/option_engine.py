@@ -10,47 +10,66 @@ their actors read from the bytes that were written. The oracle lists every chain
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from stream.engine.chains import entry_of
 from stream.engine.codec import decode_states
 from stream.engine.match import FunnelSet
 from stream.engine.optioned import says_nothing
+from stream.engine.roles import Touch
 from stream.engine.table import ActorTable, by_actor
 from stream.ingest.admission import NO_LIMIT_MS
 from stream.model.event import AdmittedEvent
 from support.options.actors import actor_results
 from support.options.attempts import attempts
 from support.options.cases import Case
+from support.options.segments import Split, segments_of_attempt, segments_of_result
 from support.oracle import OEvent
-from support.product import product_funnel
+from support.product import product_breakdown, product_funnel
 
 ACTOR = "u"
 
 
 class Outcome(NamedTuple):
-    """An attempt or period result: t0 or the period's start, level, outcome, (step, time) of the chain's events."""
+    """An attempt or period result: t0 or the period's start, level, outcome, (step, time) of the chain's events.
+
+    segments: the value of each split.
+    """
 
     start_ms: int
     level: int
     outcome: str
     chain: tuple[tuple[int, int], ...]
+    segments: tuple[str, ...] = ()
 
 
 class Found(NamedTuple):
-    """All results of an actor, sorted."""
+    """All results of an actor, sorted; `entered`: where units are counted, the periods in which the actor counts."""
 
     attempts: list[Outcome]
     periods: list[Outcome]
+    entered: list[int]
 
 
-def by_oracle(case: Case) -> Found:
+def by_oracle(case: Case, splits: Sequence[Split] = ()) -> Found:
     """Return what the oracle says."""
     tried = attempts(case.events, case.funnel, case.as_of, case.periods)
     results = actor_results(case.events, case.funnel, case.periods, case.as_of)
+    counts_units = bool(case.funnel.hold) or case.funnel.session is not None or case.funnel.session_gap is not None
     return Found(
-        sorted(Outcome(each.entry_ms, each.best, each.outcome, _of_oracle(each.chain)) for each in tried),
-        sorted(Outcome(each.period[0], each.depth, "", _of_oracle(each.chain)) for each in results if not each.removed),
+        sorted(
+            Outcome(
+                each.entry_ms, each.best, each.outcome, _of_oracle(each.chain), segments_of_attempt(case, splits, each)
+            )
+            for each in tried
+        ),
+        sorted(
+            Outcome(each.period[0], each.depth, "", _of_oracle(each.chain), segments_of_result(splits, each))
+            for each in results
+            if not each.removed
+        ),
+        sorted({each.period[0] for each in results if not each.removed}) if counts_units else [],
     )
 
 
@@ -58,12 +77,12 @@ def _of_oracle(chain: Any) -> tuple[tuple[int, int], ...]:
     return tuple((step, event.time) for step, event in zip(chain.steps, chain.events, strict=True))
 
 
-def by_engine(case: Case, rng: random.Random, lateness_ms: int | None) -> Found:
+def by_engine(case: Case, rng: random.Random, lateness_ms: int | None, splits: Sequence[Split] = ()) -> Found:
     """Return what the engine says of the case's events in an order that keeps to the lateness; None: in log order."""
     known = [event for event in case.events if case.funnel.floor(event.time) <= case.as_of]
     if lateness_ms is not None:
         known = sorted(known, key=lambda event: event.time + rng.uniform(0, lateness_ms))
-    run = _Run(case, lateness_ms)
+    run = _Run(case, lateness_ms, splits)
     position = 0
     while position < len(known):
         batch = known[position : position + rng.randint(1, 3)]
@@ -79,10 +98,11 @@ def by_engine(case: Case, rng: random.Random, lateness_ms: int | None) -> Found:
 class _Run:
     """The engine's table, what is stored of it, and the sum of all changes."""
 
-    def __init__(self, case: Case, lateness_ms: int | None) -> None:
+    def __init__(self, case: Case, lateness_ms: int | None, splits: Sequence[Split]) -> None:
         self._case = case
         self._lateness_ms = lateness_ms
-        self._funnels = FunnelSet([product_funnel(case.funnel)])
+        breakdowns = tuple(product_breakdown(split, str(place)) for place, split in enumerate(splits))
+        self._funnels = FunnelSet([replace(product_funnel(case.funnel), breakdowns=breakdowns)])
         (self._funnel,) = self._funnels.funnels
         self._funnel.period_of = self._period_of
         if self._funnel.options is not None and case.funnel.entry_first:
@@ -91,6 +111,7 @@ class _Run:
         self._stored: dict[bytes, bytes] = {}
         self._attempts: Counter[Any] = Counter()
         self._periods: Counter[Any] = Counter()
+        self._entered: Counter[int] = Counter()
         self._watermark_ms: int | None = None
 
     def _period_of(self, time_ms: int) -> tuple[int, int]:
@@ -124,6 +145,8 @@ class _Run:
                     self._attempts[attempt] += sign
                 for start_ms, _, _, level, chain in results:
                     self._periods[start_ms, level, chain] += sign
+            for start_ms, sign in change.actors:
+                self._entered[start_ms] += sign
         self._stored.update(applied.states)
         for key, addition in applied.additions:
             self._stored[key] += addition
@@ -150,13 +173,17 @@ class _Run:
         """Return the results as of the case's instant."""
         assert min([0, *self._attempts.values(), *self._periods.values()]) == 0, "more was taken back than given"
         tried = [
-            Outcome(attempt[0], attempt[1], outcome, _of_engine(attempt[2]))
+            Outcome(attempt[0], attempt[1], outcome, _of_engine(attempt[2]), _segments(attempt[3]))
             for attempt in self._attempts.elements()
             for outcome in (self._outcome(attempt),)
             if outcome != "removed"
         ]
-        results = [Outcome(start, level, "", _of_engine(chain)) for start, level, chain in self._periods.elements()]
-        return Found(sorted(tried), sorted(result for result in results if result.level))
+        results = [
+            Outcome(start, level, "", _of_engine(chain), _segments(self._funnel.touch_of_chain(chain)))
+            for start, level, chain in self._periods.elements()
+            if level
+        ]
+        return Found(sorted(tried), sorted(results), sorted(self._entered.elements()))
 
     def _outcome(self, attempt: Any) -> str:
         entry_ms, best, _, _, _, fate = attempt
@@ -169,6 +196,10 @@ class _Run:
         if fate is None:
             return "dropped"
         return "removed" if fate[0] else "excluded"
+
+
+def _segments(touch: Touch | None) -> tuple[str, ...]:
+    return () if touch is None else touch[0]
 
 
 def _of_engine(chain: Sequence[Any]) -> tuple[tuple[int, int], ...]:

@@ -8,22 +8,49 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from stream.aggregate.cells import empty_counts
+from stream.aggregate.outcomes import optional_steps, outcomes_of
 from stream.aggregate.rings import WHOLE
 from stream.analyze.count import LogCount
-from stream.ingest.admission import UNLIMITED
+from stream.ingest.admission import UNLIMITED, Limits
 from stream.ingest.mapping import Mapping as FieldMapping
-from stream.model.funnel import Effect, Exclusion, Funnel, Operator, Order, Predicate, Session, Step
+from stream.model.funnel import (
+    Attribution,
+    Breakdown,
+    Effect,
+    Exclusion,
+    Funnel,
+    Operator,
+    Order,
+    Predicate,
+    Session,
+    Step,
+)
 from support.options.funnels import OMatch, OptionFunnel
+from support.options.segments import Split
 from support.oracle import OEvent
 
 
 class Numbers(NamedTuple):
-    """Attempts by outcome; those that did not convert by the step at which they stopped; actors by depth."""
+    """Attempts that converted; per step those that reached it, entered there and stopped there; actors by depth.
+
+    What stopped at an optional step counts at the required step before it. distinct: where units are counted, the
+    actors that have one.
+    """
 
     converted: int
+    reached: tuple[int, ...]
+    entered_at: tuple[int, ...]
     dropped_at: tuple[int, ...]
+    excluded_at: tuple[int, ...]
     pending_at: tuple[int, ...]
     actors_at: tuple[int, ...]
+    distinct: int = 0
+
+
+def product_breakdown(split: Split, name: str) -> Breakdown:
+    """Return the product's definition of what the oracle's numbers are split by."""
+    return Breakdown(name, split.properties, Attribution(split.attribution), split.step, is_combined=split.combined)
 
 
 def product_funnel(defined: OptionFunnel) -> Funnel:
@@ -71,9 +98,11 @@ def _where(match: OMatch) -> tuple[Predicate, ...]:
     return () if match.where is None else (Predicate(match.where[0], Operator.EQUALS, (match.where[1],)),)
 
 
-def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of_ms: int) -> Numbers:
+def counted(
+    defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of_ms: int, limits: Limits = UNLIMITED
+) -> Numbers:
     """Return what `funnel analyze` counts."""
-    count = LogCount([product_funnel(defined)], FieldMapping(), UNLIMITED)
+    count = LogCount([product_funnel(defined)], FieldMapping(), limits)
     lines = [
         json.dumps(
             {"user_id": actor, "time": event.time, "event": event.name, "id": event.id, **event.properties}
@@ -83,12 +112,18 @@ def counted(defined: OptionFunnel, actors: Mapping[str, Sequence[OEvent]], as_of
     ]
     count.take(0, lines, [None] * len(lines), range(len(lines)), "file:")
     (report,) = count.finish(as_of_ms).reports
-    last = len(defined.steps)
-    attempts, actors_at = report.attempts.get((None, WHOLE)), [0] * last
-    depths = report.actors.get((None, WHOLE))
-    if depths is not None:
-        stopped = [a + b for a, b in zip(depths.dropped, depths.pending, strict=True)]
-        actors_at = [*stopped, depths.converted]
-    if attempts is None:
-        return Numbers(0, (0,) * (last - 1), (0,) * (last - 1), tuple(actors_at))
-    return Numbers(attempts.converted, tuple(attempts.dropped), tuple(attempts.pending), tuple(actors_at))
+    none = empty_counts(len(defined.steps))
+    attempts = report.attempts.get((None, WHOLE), none)
+    depths = report.actors.get((None, WHOLE), none)
+    outcomes = outcomes_of(attempts, optional_steps(report.funnel.definition))
+    stopped = [a + b for a, b in zip(depths.dropped, depths.pending, strict=True)]
+    return Numbers(
+        attempts.converted,
+        tuple(outcomes.reached),
+        tuple(outcomes.entered_at),
+        (*outcomes.dropped, 0),
+        (*outcomes.excluded, 0),
+        (*outcomes.pending, 0),
+        (*stopped, depths.converted),
+        depths.actors,
+    )

@@ -4,7 +4,9 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from stream.model.funnel import Breakdown, Funnel, Period, Step, ValueRule
+import msgspec
+
+from stream.model.funnel import Breakdown, Funnel, Period, Session, Step, ValueRule
 from stream.model.result import (
     BUCKETS,
     DURATION_BOUNDS_S,
@@ -35,6 +37,21 @@ SHOP = Funnel(
     title="Shop",
     breakdowns=(Breakdown("channel", ("channel",)),),
     period=Period(),
+)
+
+
+TOUR = Funnel(
+    name="tour",
+    version=1,
+    steps=(
+        Step("Seen", ("seen",)),
+        Step("Asked", ("asked",), optional=True),
+        Step("Booked", ("booked",)),
+        Step("Paid", ("paid",)),
+    ),
+    window_ms=1_800_000,
+    is_open=True,
+    session=Session(property="visit"),
 )
 
 
@@ -107,6 +124,30 @@ def shop_rollup() -> FunnelRollup:
             AgeRow("1h", "15m", "channel", "ads", [50, 15], [5, 1]),
         ],
     )  # fmt: skip
+
+
+def tour_rollup() -> FunnelRollup:
+    """`tour@1`: 17 entered, 12 of them at step 1, 4 at step 3 and 1 at step 4; 4 have the optional step 2.
+
+    What is counted are visits, today of 6 actors.
+    """
+    counts = make_counts([1, 2, 1], [1, 1, 2], 9, seconds={0: [60] * 9, 2: [5] * 4, 3: [10] * 7, 4: [30] * 8})
+    counts.skipped = [5, 11, 1]
+    settled = make_counts([0, 0, 0], [1, 1, 2], 9, seconds={0: [60] * 9, 2: [5] * 5, 3: [10] * 8, 4: [30] * 8})
+    settled.skipped = [3, 7, 1]
+    return FunnelRollup(
+        key=TOUR.key,
+        steps=4,
+        since_ms=AS_OF_MS - DAY_MS,
+        windows=[WindowRow("1h", False, "", "", counts)],
+        occupancy=[OccupancyRow("", "", [3, 0, 1, 9])],
+        periods=[PeriodRow(TODAY_MS, "", "", msgspec.structs.replace(counts, actors=6))],
+        settled=[SplitRow("", "", settled)],
+        total=[SplitRow("", "", counts)],
+        ages=[AgeRow("1h", "15m", "", "", [10, 0, 8], [5, 0, 6])],
+        optional=[2],
+        is_open=True,
+    )
 
 
 def shop_source(*funnels: FunnelRollup, accepted: int = 900, as_of_ms: int | None = AS_OF_MS) -> Rollup:

@@ -54,6 +54,22 @@ steps:
 breakdowns: [device]
 """
 
+VISIT = """\
+funnel: visit
+window: 1h
+time_granularity: 1s
+entry: first
+session: {gap: 20m}
+hold_constant: [device]
+steps:
+  - event: view_page
+  - {event: view_product, optional: true}
+  - {event: add_to_cart, within: 10m}
+  - {event: purchase, not_before: 1s, where: [{property: device, in: [mobile, desktop]}]}
+exclusions:
+  - {event: begin_checkout, from: view_page, to: add_to_cart}
+"""
+
 
 class Worker:
     """One `funnel worker` process."""
@@ -132,13 +148,20 @@ async def until(condition, what, *workers, seconds=DEADLINE_S):
 
 
 class Site:
-    """A topic, a namespace and a tracker file of a test's own; not `keyed`, the topic is repartitioned."""
+    """A topic, a namespace and a tracker file of a test's own; not `keyed`, the topic is repartitioned.
 
-    def __init__(self, folder, kafka, redis, *, partitions=4, worker="shards: 64", version=1, keyed=True):
+    `options`: with a funnel beside the shop's that has many of them.
+    """
+
+    def __init__(
+        self, folder, kafka, redis, *, partitions=4, worker="shards: 64", version=1, keyed=True, options=False
+    ):
         self.name = f"t{uuid4().hex[:12]}"
         self.folder, self.kafka, self.partitions = folder, kafka, partitions
         (folder / "funnels").mkdir()
         self.define(version)
+        if options:
+            (folder / "funnels/visit.yaml").write_text(VISIT)
         text = TRACKER.format(kafka=kafka, redis=redis, name=self.name, worker=worker, keyed=str(keyed).lower())
         (folder / "tracker.yaml").write_text(text)
         self.settings = load_tracker(folder / "tracker.yaml", {})

@@ -29,14 +29,20 @@ class PeriodResult:
 
 
 def actor_results(
-    events: Sequence[OEvent], funnel: OptionFunnel, periods: Sequence[Period], as_of: int
+    events: Sequence[OEvent],
+    funnel: OptionFunnel,
+    periods: Sequence[Period],
+    as_of: int,
+    entries: Sequence[Period] | None = None,
 ) -> list[PeriodResult]:
-    """Return the result of each unit and period in which a chain starts."""
+    """Return the result of each unit and period in which a chain starts.
+
+    entries: the periods whose first step-1 events start chains with entry: first, if not `periods`.
+    """
     results = []
     for unit, own in units(events, funnel, as_of).items():
-        shared = None if funnel.entry_first else _Listed(Path(own, funnel))
+        listed = _Listed(Path(own, funnel, anchors(own, funnel, periods if entries is None else entries)))
         for period in periods:
-            listed = shared or _Listed(Path(own, funnel, anchors(own, funnel, [period])))
             result = _result(unit, listed, period, funnel.floor(as_of))
             if result is not None:
                 results.append(result)

@@ -26,8 +26,8 @@ class Attempt:
     """One try: entered at `entry_ms`, reached step `best`; `closed_ms` is None while pending.
 
     `chain` is the reported one. `cleared`: the effect of what cleared the best level, which was not reached
-    again; of an excluded attempt, the effect that counts. `entry_segment` is that of the first event of the
-    chain reported at opening.
+    again; of an excluded attempt, the effect that counts. `entry` is the first event of the chain reported at
+    opening, `entry_segment` its segment.
     """
 
     entry_ms: int
@@ -38,6 +38,7 @@ class Attempt:
     entry_segment: str | None
     cleared: Effect | None = None
     unit: Unit = ()
+    entry: OEvent | None = None
 
     @property
     def entry_step(self) -> int:
@@ -49,12 +50,19 @@ def attempts(
     events: Sequence[OEvent], funnel: OptionFunnel, as_of: int, periods: Sequence[Period] = ()
 ) -> list[Attempt]:
     """List the actor's attempts, unit by unit in order of opening, without those an exclusion takes out."""
-    every = [
+    every = every_attempt(events, funnel, as_of, periods)
+    return [a for a in every if not (a.outcome == "excluded" and a.cleared == "remove_actor")]
+
+
+def every_attempt(
+    events: Sequence[OEvent], funnel: OptionFunnel, as_of: int, periods: Sequence[Period] = ()
+) -> list[Attempt]:
+    """List the actor's attempts with those that an exclusion takes out."""
+    return [
         replace(attempt, unit=unit)
         for unit, own in units(events, funnel, as_of).items()
         for attempt in _attempts(Path(own, funnel, anchors(own, funnel, periods)), funnel.floor(as_of))
     ]
-    return [a for a in every if not (a.outcome == "excluded" and a.cleared == "remove_actor")]
 
 
 def anchors(events: Sequence[OEvent], funnel: OptionFunnel, periods: Sequence[Period]) -> frozenset[int] | None:
@@ -110,7 +118,8 @@ def _open(path: Path, usable: Sequence[Chain], now: int) -> Attempt:
     pick = preferred if path.funnel.order == "any" else reported
     chain = pick(path, candidates)
     entry_ms = min(chain.start for chain in alive)
-    return Attempt(entry_ms, deepest, "pending", chain, None, chain.events[0].segment)
+    entry = chain.events[0]
+    return Attempt(entry_ms, deepest, "pending", chain, None, entry.segment, entry=entry)
 
 
 def _deepen(path: Path, attempt: Attempt, arriving: Sequence[Chain]) -> Attempt:

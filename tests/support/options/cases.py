@@ -8,7 +8,7 @@ Steps overlap and repeat, events tie, and limits are of the size of the gaps, so
 
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -137,6 +137,23 @@ def _exclusion(rng: random.Random, chosen: frozenset[str], n_steps: int) -> OExc
         first=first if "range" in chosen else 1,
         last=rng.randint(first + 1, n_steps) if "range" in chosen else None,
         effect=rng.choice(effects) if "remove_actor" in chosen else "end_attempt",
+    )
+
+
+def in_units_of(defined: OptionFunnel, unit_ms: int) -> OptionFunnel:
+    """Return the funnel with all its durations that many times as long."""
+    steps = tuple(
+        replace(
+            step, within=step.within * unit_ms if step.has_within else step.within, not_before=step.not_before * unit_ms
+        )
+        for step in defined.steps
+    )
+    return replace(
+        defined,
+        steps=steps,
+        window=defined.window * unit_ms,
+        session_gap=None if defined.session_gap is None else defined.session_gap * unit_ms,
+        granularity=defined.granularity * unit_ms if defined.granularity > 1 else 1,
     )
 
 

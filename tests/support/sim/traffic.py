@@ -16,6 +16,8 @@ from stream.ingest.admission import Limits
 from stream.model.funnel import Breakdown, Funnel, Step
 from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings, WorkerSettings
+from support.options.cases import in_units_of, random_funnel
+from support.product import product_funnel
 from support.sim.log import NOBODY
 from support.sim.loop import EPOCH_S
 
@@ -23,6 +25,8 @@ TOPIC = "shop"
 SHARDS = 4
 SHAPES = ["A>B>C", "A>B", "A>AB>B", "A>A>A", "A>B>A"]
 START_MS = int(EPOCH_S * 1000)
+OPTION_TICK_MS = 700
+"""Unit of time of the funnels with options: windows of up to ten seconds."""
 
 
 class Deed(NamedTuple):
@@ -65,8 +69,8 @@ class Case:
 
     @property
     def funnels(self) -> tuple[Funnel, ...]:
-        """The definitions of `shapes`; every other one has a breakdown."""
-        return tuple(
+        """The definitions of `shapes`; every other one has a breakdown. With every other seed one with options."""
+        plain = tuple(
             Funnel(
                 f"f{number}",
                 1,
@@ -76,6 +80,10 @@ class Case:
             )
             for number, (shape, window_ms) in enumerate(self.shapes)
         )
+        if self.seed % 2:
+            return plain
+        drawn = in_units_of(random_funnel(random.Random(f"options {self.seed}")), OPTION_TICK_MS)
+        return (*plain, replace(product_funnel(drawn), name="options", breakdowns=(Breakdown("device", ("device",)),)))
 
     @property
     def settings(self) -> TrackerSettings:

@@ -125,7 +125,7 @@ def test_a_segment_in_which_nobody_entered_has_no_row_by_entry():
     totals = totals_of(given(attempt(0, 300_000)))
     rollup = roll_up(totals.by_number[0], 310_000, {}, None)
     assert [row for row in rollup.windows if not row.matured] == []
-    assert rollup.largest == {"device": {"phone": 1}}
+    assert rollup.largest == {"device": {0: {"phone": 1}}}
 
 
 def test_an_age_that_needs_too_many_slots_is_not_kept():

@@ -2,6 +2,7 @@
 
 import random
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from stream.model.result import Rollup
 from stream.model.window import RollingWindow
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 WINDOW_MS = 30_000
 FUNNEL = Funnel(
     "shop", 1, (Step("view", ("view",)), Step("cart", ("cart",)), Step("buy", ("buy",))), WINDOW_MS,
@@ -29,8 +31,8 @@ def attempt(time_ms: int, best: int = 1, device: str = "phone", pace_ms: int = 1
     return time_ms, best, chain, touch, None, None
 
 
-def totals_of(*attempts: tuple, periods: tuple = (), windows=MINUTE):
-    totals = PartitionTotals(FunnelSet([FUNNEL]).funnels, windows)
+def totals_of(*attempts: tuple, periods: tuple = (), windows=MINUTE, funnel: Funnel = FUNNEL):
+    totals = PartitionTotals(FunnelSet([funnel]).funnels, windows)
     own = totals.by_number[0]
     for each in attempts:
         own.note(each[3][0])
@@ -111,7 +113,40 @@ def test_segments_that_are_not_shown_are_other_and_the_sum_stays():
     rollup = roll_up(totals, 1_000, {1: frozenset({"phone"})}, None)
     entered = {row.segment: row.counts.entered for row in rollup.total if row.breakdown}
     assert entered == {"phone": 1, "__other__": 2}
-    assert rollup.largest == {"device": {"desk": 1, "phone": 1, "watch": 1}}
+    assert rollup.largest == {"device": {0: {"desk": 1, "phone": 1, "watch": 1}}}
+
+
+def test_the_largest_values_are_those_of_two_utc_days_by_their_entries():
+    entries = {-1: "aab", 0: "bbc", 1: "c", 2: "d"}
+    attempts = [
+        attempt(day * DAY_MS + at, 1 + at, device) for day, own in entries.items() for at, device in enumerate(own)
+    ]
+    rollup = roll_up(totals_of(*attempts), 2 * DAY_MS - 1, {}, None)
+    assert rollup.largest == {"device": {0: {"b": 2, "c": 1}, DAY_MS: {"c": 1}}}
+    other = roll_up(totals_of(attempt(5, device="c")), 2 * DAY_MS - 1, {}, None)
+    assert merge([rollup_with(rollup), rollup_with(other)]).funnels[0].largest["device"][0] == {"b": 2, "c": 2}
+
+
+def test_more_values_are_candidates_where_more_are_shown():
+    totals = totals_of(*[attempt(0, device=f"{number:03}") for number in range(300)])
+    (few,) = roll_up(totals, 0, {}, None).largest["device"].values()
+    (many,) = roll_up(totals, 0, {1: frozenset(map(str, range(120)))}, None).largest["device"].values()
+    assert (len(few), len(many)) == (100, 240)
+    assert [*few] == [f"{number:03}" for number in range(100)], "ties go by value"
+
+
+def test_what_is_other_in_the_state_is_no_value_to_show(monkeypatch):
+    totals = totals_of(attempt(0, device="a"))
+    for values in totals.counted:
+        monkeypatch.setattr(values, "_limit", 1)
+    totals.take([Change((), (attempt(0, device="b"),))])
+    rollup = roll_up(totals, 0, {}, None)
+    assert {row.segment for row in rollup.total} == {"", "a", "__other__"}
+    assert rollup.largest == {"device": {0: {"a": 1}}}
+
+
+def rollup_with(funnel) -> Rollup:
+    return Rollup(2 * DAY_MS - 1, None, 0, [], 0, 0, [funnel])
 
 
 def random_totals(rng: random.Random, count: int = 150):
@@ -158,3 +193,14 @@ def test_a_sum_takes_the_largest_instant_and_the_oldest_writing():
     merged = merge(rollups)
     assert (merged.as_of_ms, merged.watermark_ms, merged.written_ms) == (9, 3, 1)
     assert merge([]) is None
+
+
+def test_the_instant_is_floored_to_the_granularity_for_the_funnels_window():
+    coarse = replace(FUNNEL, granularity_ms=5_000)
+    totals = totals_of(attempt(100_000), funnel=coarse)
+    assert window_of(totals, 134_999).pending == [1, 0]
+    assert window_of(totals, 135_000).dropped == [1, 0]
+    totals.move_on(134_999, 134_999)
+    assert roll_up(totals, 134_999, {}, None).settled == []
+    totals.move_on(135_000, 135_000)
+    assert whole(roll_up(totals, 135_000, {}, None).settled)[0].counts.dropped == [1, 0]

@@ -1,12 +1,15 @@
 """Totals of a partition: slots, settling, expiry, and the way through the store and back."""
 
 import random
+from dataclasses import replace
+
+import pytest
 
 from stream.aggregate.rollup import roll_up
-from stream.aggregate.totals import KEPT_PERIODS, FunnelTotals, PartitionTotals, splits_of
+from stream.aggregate.totals import DAY_MS, KEPT_DAYS, KEPT_PERIODS, FunnelTotals, PartitionTotals, splits_of
 from stream.engine.advance import Change
 from stream.engine.match import FunnelSet
-from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
+from stream.model.funnel import Attribution, Breakdown, Exclusion, Funnel, Order, Period, PeriodUnit, Step, ValueRule
 from stream.model.window import Age, RollingWindow
 
 WINDOW_MS = 60_000
@@ -149,6 +152,64 @@ def test_values_beyond_the_cap_are_counted_as_other_and_stay_so(monkeypatch):
     assert shop(totals).ledger.slots[0][1, "__other__"].at[0] == 1
 
 
+def test_of_days_those_are_kept_by_which_the_export_is_chosen():
+    totals = new_totals()
+    days = [day * DAY_MS for day in range(6)]
+    for day_ms in days:
+        take(totals, Change((), (entered(day_ms),)))
+    totals.fields()
+    totals.move_on(days[-1] + 5, days[-1])
+    assert sorted(shop(totals).days) == days[-KEPT_DAYS:]
+    _, deleted = totals.fields()
+    assert len([key for key in deleted if b"\xa1d" in key]) == len(days) - KEPT_DAYS
+    take(totals, Change((entered(0),), ()))
+    assert sorted(shop(totals).days) == days[-KEPT_DAYS:], "what is not kept takes nothing"
+
+
+def test_who_goes_on_has_entered_once_and_who_is_taken_back_never():
+    totals = new_totals()
+    take(totals, Change((), (entered(0), entered(5))))
+    take(totals, Change((entered(0),), (bought(0, 7),)))
+    take(totals, Change((entered(5),), ()))
+    assert shop(totals).days == {0: {(1, "phone"): 1}}
+
+
+def test_a_step_that_is_not_reached_has_no_value_and_is_never_other():
+    by_step = Breakdown("plan", ("plan",), Attribution.STEP, 2)
+    totals = PartitionTotals(FunnelSet([replace(FUNNEL, breakdowns=(by_step,))]).funnels, WINDOWS)
+    (own,) = totals.by_number.values()
+    own.note(("pro",))
+    touch = (("__none__",), ())
+    totals.take([(own.funnel, Change((), ((0, 1, (0, touch), touch, None, None),)))])
+    assert own.ledger.slots[0].keys() == {(0, ""), (1, "__none__")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "noted"),
+    [
+        pytest.param({}, ["a"], id="entry-events"),
+        pytest.param({"order": Order.ANY}, ["a", "b"], id="any-order-starts-with-any-step"),
+        pytest.param({"is_open": True}, ["a", "b"], id="an-open-funnel-too"),
+        pytest.param(
+            {"breakdowns": (Breakdown("d", ("device",), Attribution.LAST_TOUCH),)}, ["a", "b"], id="by-other-events"
+        ),
+        pytest.param({"exclusions": (Exclusion(("view",), 1, 2),)}, ["a"], id="an-entry-event-that-excludes-too"),
+    ],
+)
+def test_the_values_are_noted_of_all_events_that_can_bring_one(changes, noted):
+    funnels = FunnelSet([replace(FUNNEL, **changes)])
+    totals = PartitionTotals(funnels.funnels, WINDOWS)
+    column = {path: place for place, path in enumerate(funnels.property_paths)}
+    events = []
+    for name, device in (("view", "a"), ("buy", "b"), ("other", "c")):
+        properties = [None] * len(column)
+        properties[column["device"]] = device
+        if funnels.served(name, properties):
+            events.append(("u", 0, name, name, properties, 0))
+    totals.note(events, funnels.serving)
+    assert [*totals.by_number[0].counted[0].known] == noted
+
+
 def random_change(rng: random.Random, now_ms: int) -> Change:
     given = []
     for _ in range(rng.randrange(4)):
@@ -173,7 +234,7 @@ def test_what_the_store_holds_is_what_memory_holds_at_any_moment():
     stored: dict[bytes, bytes] = {}
     now_ms = 0
     for step in range(400):
-        now_ms += rng.choice([1_000, 7_000, 60_000])
+        now_ms += rng.choice([1_000, 7_000, 60_000, 3_000_000])
         take(totals, random_change(rng, now_ms))
         totals.move_on(now_ms, now_ms - 30_000)
         changed, deleted = totals.fields()

@@ -83,8 +83,19 @@ def test_the_json_says_everything_that_was_counted(capsys, events):
     assert attempts["conversion"] == 0.5
     view, cart, buy = attempts["steps"]
     assert [step["reached"] for step in (view, cart, buy)] == [2, 2, 1]
-    assert cart["from_previous"] == {"timed": 2, "mean_seconds": 3.25, "median_seconds": 3.25}
-    assert buy["from_entry"] == {"timed": 1, "mean_seconds": 10.0, "median_seconds": 10.0}
+    assert cart["from_previous"] == {
+        "timed": 2, "mean_seconds": 3.25, "median_seconds": 3.25,
+        "percentiles_seconds": {"p50": 3.25, "p75": 3.625, "p90": 3.85, "p95": 3.925, "p99": 3.985},
+        "histogram": [{"at_most_seconds": 5, "timed": 2}],
+    }  # fmt: skip
+    assert buy["from_entry"] == attempts["time_to_convert"] == {
+        "timed": 1, "mean_seconds": 10.0, "median_seconds": 10.0,
+        "percentiles_seconds": dict.fromkeys(("p50", "p75", "p90", "p95", "p99"), 10.0),
+        "histogram": [{"at_most_seconds": 10, "timed": 1}],
+    }  # fmt: skip
+    in_period = funnel["trend"][1]["attempts"]["steps"][1]["from_previous"]
+    assert in_period["percentiles_seconds_from_buckets"]["p50"] == in_period["median_seconds_from_buckets"] == 3.5
+    assert in_period["histogram"] == [{"at_most_seconds": 5, "timed": 1}]
     assert buy["values"] == [{"currency": "EUR", "total": "12.30", "events": 1, "average": "12.3"}]
     assert view["from_previous"] is None
     assert funnel["actors"]["entered"] == 2
@@ -111,6 +122,34 @@ def test_a_table_fits_80_columns(capsys, events):
         assert words in printed.out
     assert max(map(len, printed.out.splitlines())) <= 80
     assert printed.err == ""
+
+
+def test_times_are_shown_at_length_if_asked(capsys, folder):
+    days = [0.1, 3, 20, 20, 23, 23, 23, 500]
+    lines = [
+        {"user_id": f"u{actor}", "time": int(after * 86_400_000), "event": event}
+        for actor, later in enumerate(days)
+        for event, after in (("view", 0), ("cart", later / 2), ("buy", later))
+    ]
+    (folder / "long.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    (folder / "shop.yaml").write_text(FUNNEL.replace("1h", "400d"))
+    _, short = analyze(capsys, "long.jsonl", "--funnel", "shop.yaml")
+    assert "percentiles" not in short.out
+    _, printed = analyze(capsys, "long.jsonl", "--funnel", "shop.yaml", "--times")
+    rows = [" ".join(line.split()) for line in printed.out.splitlines()]
+    assert "timed p50 p75 p90 p95 p99" in rows
+    assert "all steps 7 2 w 6 d 3 w 2 d 3 w 2 d 3 w 2 d 3 w 2 d" in rows
+    assert rows[rows.index("Time to convert") + 1 : rows.index("Time to convert") + 8] == [
+        "at most converted share",
+        f"4 h 1 14.3% {'█' * 4}",
+        "8 h 0 0.0%",
+        "12 h 0 0.0%",
+        "1 d 0 0.0%",
+        "2 d 0 0.0%",
+        f"3 d 1 14.3% {'█' * 4}",
+    ]
+    assert f"30 d 5 71.4% {'█' * 24}" in rows
+    assert max(map(len, printed.out.splitlines())) <= 80
 
 
 def test_the_order_of_the_lines_and_the_form_of_the_file_change_nothing(capsys, folder, events, monkeypatch):

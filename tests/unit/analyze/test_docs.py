@@ -24,7 +24,7 @@ def test_every_option_has_its_row(command):
 
 def test_every_field_of_the_json_is_named():
     names = {name for part in schema()["$defs"].values() for name in part.get("properties", {})}
-    named = set(re.findall(r"`(?:[a-z_]+\.)?([a-z_]+)(?:\[\])?`", PAGE))
+    named = set(re.findall(r"`(?:[a-z_]+\.)?([a-z0-9_]+)(?:\[\])?`", PAGE))
     assert names - named - {"format", "version"} == set()
 
 

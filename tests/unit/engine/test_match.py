@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.engine.match import FunnelSet
 from stream.engine.touches import MAX_SEGMENT_LENGTH, NO_VALUE, exact_amount, segment_text
@@ -72,6 +74,36 @@ def test_a_breakdown_takes_the_first_property_that_says_something(properties, ex
     funnels = FunnelSet([shop(breakdowns=(Breakdown("by", ("utm", "ref")),))])
     assert touch(funnels, (0,), **properties) == ((expected,), ())
     assert touch(funnels, (0,), **properties) == ((expected,), ())
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        pytest.param({"utm": "mail", "ref": "blog"}, "mail / blog", id="both"),
+        pytest.param({"utm": "mail"}, "mail / __none__", id="the-first-alone"),
+        pytest.param({"ref": "blog"}, "__none__ / blog", id="the-second-alone"),
+        pytest.param({"utm": "", "ref": []}, NO_VALUE, id="none-at-all"),
+        pytest.param({"utm": "a/b", "ref": "c"}, "a\\/b / c", id="a-slash-inside"),
+        pytest.param({"utm": "a\\", "ref": "/"}, "a\\\\ / \\/", id="a-backslash-inside"),
+        pytest.param({"utm": NO_VALUE, "ref": "c"}, "\\__none__ / c", id="a-value-that-looks-like-none"),
+        pytest.param({"utm": 1, "ref": True}, "1 / true", id="no-text"),
+    ],
+)
+def test_two_properties_together_are_one_value(properties, expected):
+    funnels = FunnelSet([shop(breakdowns=(Breakdown("by", ("utm", "ref"), is_combined=True),))])
+    assert touch(funnels, (0,), **properties) == ((expected,), ())
+    assert touch(funnels, (0,), **properties) == ((expected,), ())
+
+
+TRICKY = st.one_of(st.none(), st.sampled_from([NO_VALUE, "/", "\\", " / ", "\\/"]), st.text("a/\\ ", max_size=4))
+
+
+@given(st.tuples(TRICKY, TRICKY), st.tuples(TRICKY, TRICKY))
+def test_different_pairs_never_become_the_same_value(one, other):
+    funnels = FunnelSet([shop(breakdowns=(Breakdown("by", ("utm", "ref"), is_combined=True),))])
+    values = [touch(funnels, (0,), utm=utm, ref=ref)[0] for utm, ref in (one, other)]
+    are_equal = [text or None for text in one] == [text or None for text in other]
+    assert (values[0] == values[1]) == are_equal
 
 
 def test_segments_that_are_equal_as_keys_stay_apart():

@@ -13,7 +13,18 @@ from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
 from stream.model.result import FunnelRollup, PeriodRow, Rollup, SplitRow, WindowRow
 from stream.model.window import RollingWindow
-from support.rollups import AS_OF_MS, DAY_MS, SHOP, TODAY_MS, make_counts, nothing, shop_rollup, shop_source
+from support.rollups import (
+    AS_OF_MS,
+    DAY_MS,
+    SHOP,
+    TODAY_MS,
+    TOUR,
+    make_counts,
+    nothing,
+    shop_rollup,
+    shop_source,
+    tour_rollup,
+)
 
 WINDOW = {"funnel": "shop", "version": "2", "window": "1h", "form": "rolling", "breakdown": "", "segment": ""}
 SEGMENT = {"funnel": "shop", "version": "2", "breakdown": "", "segment": ""}
@@ -57,6 +68,12 @@ def shown():
     return Shown(shop_source())
 
 
+@pytest.fixture
+def all_shown():
+    """Show a plain funnel, and an open one with an optional step."""
+    return Shown(shop_source(shop_rollup(), tour_rollup()), SHOP, TOUR)
+
+
 def with_total(counts) -> FunnelRollup:
     return msgspec.structs.replace(shop_rollup(), windows=[WindowRow("1h", False, "", "", counts)])
 
@@ -75,6 +92,47 @@ def test_a_window_shows_its_rates(shown):
     assert shown("funnel_dropoff_ratio", **WINDOW) == 0.6
     assert shown.steps("funnel_step_conversion_ratio", **WINDOW) == [0.45, 20 / 45]
     assert shown.steps("funnel_step_dropoff_ratio", **WINDOW) == [0.4, 20 / 45]
+
+
+def by_step(shown, name: str, **labels: str) -> dict[int, float]:
+    """Return the samples of a series by step; a step without one is left out."""
+    found = {step: shown(name, **labels, step=str(step)) for step in range(1, 5)}
+    return {step: value for step, value in found.items() if value is not None}
+
+
+def test_an_optional_step_has_how_many_reached_it_and_their_share_and_no_outcome(all_shown):
+    tour = WINDOW | {"funnel": "tour", "version": "1"}
+    assert by_step(all_shown, "funnel_reached", **tour) == {1: 12, 2: 4, 3: 11, 4: 9}
+    assert by_step(all_shown, "funnel_optional_step_ratio", **tour) == {2: pytest.approx(4 / 17)}
+    assert by_step(all_shown, "funnel_dropped", **tour) == {1: 2, 3: 2}
+    assert by_step(all_shown, "funnel_pending", **tour) == {1: 3, 3: 1}
+    assert by_step(all_shown, "funnel_excluded", **tour) == {1: 0, 3: 0}
+    assert by_step(all_shown, "funnel_step_dropoff_ratio", **tour) == pytest.approx({1: 2 / 12, 3: 2 / 11})
+    own = {"funnel": "tour", "version": "1", "breakdown": "", "segment": ""}
+    assert by_step(all_shown, "funnel_stage_actors", **own) == {1: 3, 3: 1, 4: 9}
+    assert by_step(all_shown, "funnel_settled_attempts_total", outcome="dropped", **own) == {1: 2, 3: 2}
+
+
+def test_of_an_open_funnel_those_that_entered_at_a_step_did_not_go_on_to_it(all_shown):
+    tour = WINDOW | {"funnel": "tour", "version": "1"}
+    assert all_shown("funnel_entered", **tour) == 17
+    assert by_step(all_shown, "funnel_entered_at", **tour) == {1: 12, 3: 4, 4: 1}
+    assert by_step(all_shown, "funnel_step_conversion_ratio", **tour) == pytest.approx({1: 7 / 12, 3: 8 / 11})
+    ages = {"funnel": "tour", "version": "1", "window": "1h", "age": "15m", "breakdown": "", "segment": ""}
+    assert by_step(all_shown, "funnel_age_matched_conversion_ratio", **ages) == {1: 0.5, 3: 0.75}
+
+
+def test_where_visits_are_counted_the_actors_stand_beside(all_shown):
+    today = {"period": "current", "unit": "day"}
+    tour = {"funnel": "tour", "version": "1"} | today
+    assert all_shown("funnel_distinct_actors", **tour) == 6
+    assert by_step(all_shown, "funnel_actors", **tour, breakdown="", segment="") == {1: 12, 2: 4, 3: 11, 4: 9}
+    assert all_shown("funnel_distinct_actors", **FUNNEL | today) is None
+
+
+def test_a_plain_funnel_has_neither(all_shown):
+    assert not by_step(all_shown, "funnel_entered_at", **WINDOW)
+    assert not by_step(all_shown, "funnel_optional_step_ratio", **WINDOW)
 
 
 def test_the_matured_form_is_a_series_of_its_own(shown):
@@ -329,17 +387,17 @@ def test_any_segment_is_a_safe_label(segment, seen):
     assert shown("funnel_entered", **WINDOW | {"breakdown": "channel", "segment": seen}) == 3
 
 
-def test_every_sample_is_described_finite_and_labelled_as_the_table_says(shown):
+def test_every_sample_is_described_finite_and_labelled_as_the_table_says(all_shown):
     described = {name: series for series in names.ABOUT_FUNNELS for name in series.sample_names}
-    for (name, labels), value in shown.samples.items():
+    for (name, labels), value in all_shown.samples.items():
         assert math.isfinite(value)
         assert {label for label, _ in labels} - {"le"} == set(described[name].labels), name
-    shown_names = {name for name, _ in shown.samples}
-    assert shown_names == set(described), "the full rollup shows every funnel series of the table"
+    shown_names = {name for name, _ in all_shown.samples}
+    assert shown_names == set(described), "the full rollups show every funnel series of the table"
 
 
-def test_help_and_type_stand_once_before_their_samples(shown):
-    page = shown.collector.render(AS_OF_MS).decode()
+def test_help_and_type_stand_once_before_their_samples(all_shown):
+    page = all_shown.collector.render(AS_OF_MS).decode()
     families = {family.name: family for family in text_string_to_metric_families(page)}
     for series in names.ABOUT_FUNNELS:
         family = families[series.name.removesuffix("_total")]

@@ -1,11 +1,13 @@
 """`funnel check`, through its arguments and what it prints."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from stream.cli import check
 
+FULL = Path(__file__).parents[3] / "config" / "examples" / "full-funnel.yaml"
 FUNNEL = "funnel: shop\nwindow: {window}\nsteps: [{{event: a}}, {{event: b}}]\nbreakdowns: [device]\n"
 TRACKER = "sources: [{topics: [clicks], keyed_by_actor: true}]\nrolling: [5m, 24h]\n"
 
@@ -47,6 +49,30 @@ def test_what_is_right_is_summed_up(funnel):
             "  steps    a > b",
             "  split by device",
         ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("added", "steps", "expected"),
+    [
+        pytest.param("", "{event: b}", [], id="a-plain-funnel-has-none"),
+        pytest.param("order: any\n", "{event: b}", ["order: any"], id="an-option-with-its-choice"),
+        pytest.param("open: true\n", "{event: b, within: 0s}", ["open, within"], id="of-the-funnel-and-of-steps"),
+        pytest.param("open: false\n", "{event: b, not_before: 0s}", [], id="not-one-that-says-what-holds-anyway"),
+    ],
+)
+def test_the_options_of_a_funnel_are_named(funnel, project, added, steps, expected):
+    text = f"funnel: shop\nwindow: 1h\n{added}steps: [{{event: a}}, {steps}]\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(text)
+    _, lines = funnel("check", "config/funnels")
+    assert lines[2:] == [f"  options  {options}" for options in expected]
+
+
+def test_every_option_is_named_in_one_line(funnel):
+    _, lines = funnel("check", str(FULL))
+    assert lines[2] == (
+        "  options  order: strict, events, strict_time, entry: first, hold_constant, session, time_granularity, where, "
+        "optional, within, not_before, exclusions"
     )
 
 

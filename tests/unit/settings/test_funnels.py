@@ -84,7 +84,6 @@ STAGES = "awareness, interest, consideration, intent, evaluation, action"
         ({"breakdowns": ["x", "x"]}, 'breakdowns[1]: "x" is already the name of breakdowns[0] (keep one)'),
         ({"breakdowns": [3]}, "breakdowns[0]: 3 is a number, not a property path or a mapping"),
         ({"breakdowns": [""]}, "breakdowns[0]: is empty, not a property path"),
-        ({"breakdowns": [{"name": "x"}]}, 'breakdowns[0]: "properties" is missing (add properties: ...)'),
         ({"period": {"unit": "dya"}}, 'period.unit: "dya" is not one of hour, day, week, month (try "day")'),
         ({"period": {"zone": "Europe/Berln"}}, 'period.zone: "Europe/Berln" is not a time zone (try "Europe/Berlin")'),
         (
@@ -106,10 +105,8 @@ def test_a_folder_of_time_zones_is_none(problems):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"attribution": "last_touch"},
         {"steps": steps({"event": "c", "match": "x"})},
         {"steps": steps({"event": "c", "predicates": []})},
-        {"breakdowns": [{"name": "x", "properties": ["x"], "attribution": "last_touch"}]},
     ],
 )
 def test_an_option_of_a_later_version_is_refused_as_such(problems, changes):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stream.errors import StoreRefused
-from stream.model.funnel import Funnel, Operator, Predicate, Step
+from stream.model.funnel import Attribution, Breakdown, Funnel, Operator, Predicate, Step
 from stream.model.window import RollingWindow
 from stream.worker.activation import FunnelSetInactive, definition_id, next_active_set, rules_of, with_rules
 
@@ -50,6 +50,14 @@ def test_an_option_changes_the_definition_of_those_only_that_use_it():
     written = msgspec.to_builtins(plain)
     assert {"strict_time", "breakdowns"} <= written.keys()
     assert definition_id(plain) == definition_id(replace(plain, strict_time=False, breakdowns=()))
+
+
+def test_what_is_exported_is_no_part_of_the_definition():
+    plain = replace(funnel("x"), breakdowns=(Breakdown("by", ("utm",)),))
+    exported = (replace(plain.breakdowns[0], allow=("mail",), top_segments=3),)
+    attributed = (replace(plain.breakdowns[0], attribution=Attribution.LAST_TOUCH),)
+    assert definition_id(plain) == definition_id(replace(plain, breakdowns=exported))
+    assert definition_id(plain) != definition_id(replace(plain, breakdowns=attributed))
 
 
 def test_a_number_is_never_used_twice():

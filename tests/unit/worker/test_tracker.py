@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreRefused, StoreUnavailable
+from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Breakdown, Funnel, Step
 from stream.model.verdict import Verdict
@@ -20,8 +21,9 @@ from stream.worker import fences
 from stream.worker import tracker as tracker_module
 from stream.worker.activation import ActiveSet, FunnelSetInactive
 from stream.worker.contract import Lag, LogState, PartitionBatch
-from stream.worker.partition import decode_rollup
+from stream.worker.partition import SINCE_KEY, decode_rollup
 from stream.worker.tracker import Tracker
+from support.stored import numbers_in
 
 TOPIC = "shop"
 NOW_MS = 1_700_000_000_000
@@ -569,3 +571,163 @@ async def test_rollups_that_could_not_be_read_meanwhile_are_forgotten_once_all_i
     await tracker.tick({})
     await tracker.stop()
     assert not running()
+
+
+# --- versions of a funnel
+
+
+SHOP_1 = Funnel("shop", 1, (Step("a", ("A",)), Step("b", ("B",))), 60_000)
+SHOP_2 = Funnel("shop", 2, (Step("c", ("C",)), Step("b", ("B",))), 86_400_000)
+SHOP_3 = Funnel("shop", 3, (Step("a", ("A",)), Step("b", ("B",))), 60_000, hold=("plan",))
+
+
+async def look_through(tracker):
+    """Let a worker look through all that is stored of its partitions, a shard each tick."""
+    for _ in range(tracker.store.shards):
+        for partition in tracker._partitions.values():
+            partition.rollup_written_s = 0.0
+        await tracker.tick({})
+
+
+def stored_of(world, actor):
+    """Return the numbers of the funnels that an actor's stored bytes have something of; None if there are no bytes."""
+    shards = world.server.namespaces["live"].partitions[0].states
+    blobs = [shard[actor_key(actor, b"")] for shard in shards if actor_key(actor, b"") in shard]
+    return numbers_in(blobs[0]) if blobs else None
+
+
+def stored_cells(world):
+    return dict(world.server.namespaces["live"].partitions[0].cells)
+
+
+async def shown(tracker, key):
+    """Return of a funnel, as its worker shows it: attempts by step, and from which record time on it counts."""
+    tracker._partitions[0].rollup_written_s = 0.0
+    await tracker.tick({})
+    rollup = decode_rollup((await tracker.store.load_rollups(1))[0])
+    (funnel,) = [each for each in rollup.funnels if each.key == key]
+    return [row.counts.reached for row in funnel.total if not row.breakdown], funnel.since_ms
+
+
+async def test_a_definition_changed_under_its_version_is_refused_and_nothing_is_touched(world):
+    world.write(0, "A")
+    await world.count(await world.worker(SHOP_1), 0)
+    before = world.server.snapshot()
+    with pytest.raises(
+        FunnelSetInactive, match=r"shop@1 is counted with another definition already; give .* a new ver"
+    ):
+        await world.worker(replace(SHOP_1, window_ms=1_000))
+    assert world.server.namespaces == before
+
+
+async def test_two_versions_stand_side_by_side_each_with_its_counts_from_its_own_start(world):
+    world.write(0, "A", "C")
+    await world.count(await world.worker(SHOP_1), 0)
+    both = await world.worker(SHOP_1, SHOP_2)
+    await both.assign({0: world.state(0)})
+    world.write(0, "C", "B")
+    assert await stored(both, [world.batch(0, 2)]) == {}
+    assert await shown(both, "shop@1") == ([[1, 1]], NOW_MS)
+    assert await shown(both, "shop@2") == ([[1, 1]], NOW_MS + 2_000)
+
+
+async def test_a_removed_version_leaves_the_store_cells_with_the_next_commit_states_with_a_look_through(world):
+    world.write(0, "A", actor="ann")
+    for name in ("A", "C"):
+        world.write(0, name, actor="bob")
+    world.write(0, "C", actor="cleo")
+    await world.count(await world.worker(SHOP_1, SHOP_2), 0)
+    assert [stored_of(world, actor) for actor in ("ann", "bob", "cleo")] == [{0}, {0, 1}, {1}]
+    only = await world.worker(SHOP_2)
+    await only.assign({0: world.state(0)})
+    await only.tick({})
+    cells = stored_cells(world)
+    fresh = World()
+    fresh.logs = world.logs
+    await fresh.count(await fresh.worker(SHOP_2), 0)
+    assert len(cells) == len(stored_cells(fresh))
+    assert SINCE_KEY in cells
+    assert b"shop@1" not in b"".join(cells.values())
+    await look_through(only)
+    assert [stored_of(world, actor) for actor in ("ann", "bob", "cleo")] == [None, {1}, {1}]
+    for actor in ("bob", "cleo"):
+        world.write(0, "B", actor=actor)
+    assert await stored(only, [world.batch(0, 4)]) == {}
+    assert await shown(only, "shop@2") == ([[2, 2]], NOW_MS)
+    again = await world.worker(SHOP_2)
+    await again.assign({0: world.state(0)})
+    assert await shown(again, "shop@2") == ([[2, 2]], NOW_MS)
+
+
+async def test_what_a_removed_version_left_is_never_taken_for_what_another_has(world):
+    world.write(0, "A", actor="ann")
+    await world.count(await world.worker(SHOP_1), 0)
+    third = await world.worker(SHOP_3)
+    await third.assign({0: world.state(0)})
+    world.write(0, "B", actor="ann")
+    assert await stored(third, [world.batch(0, 1)]) == {}
+    assert await shown(third, "shop@3") == ([], NOW_MS + 1_000)
+    back = await world.worker(SHOP_1, activate=True)
+    await back.assign({0: world.state(0)})
+    world.write(0, "B", actor="ann")
+    assert await stored(back, [world.batch(0, 2)]) == {}
+    assert await shown(back, "shop@1") == ([], NOW_MS + 2_000)
+    assert world.document().numbers == {"shop@1": 2}
+
+
+async def test_the_first_commit_under_another_set_brings_everything_to_where_it_is_looked_through(world):
+    world.write(0, "A", "A")
+    await world.count(await world.worker(SHOP_1), 0)
+    for funnels, expected in [((SHOP_1,), [False, False]), ((SHOP_2,), [True, False])]:
+        tracker = await world.worker(*funnels)
+        await tracker.assign({0: world.state(0)})
+        partition = tracker._partitions[0]
+        assert [partition.touch().is_folding for _ in range(2)] == expected
+
+
+async def test_what_was_written_anew_is_brought_there_once_all_was_looked_through(world):
+    world.write(0, "A", "C")
+    await world.count(await world.worker(SHOP_1, SHOP_2), 0)
+    only = await world.worker(SHOP_2)
+    await only.assign({0: world.state(0)})
+    folded = []
+    commit = only.store.commit
+
+    async def watched(commits):
+        folded.extend(each.is_folding for each in commits)
+        return await commit(commits)
+
+    only.store.commit = watched
+    for _ in range(3):
+        await look_through(only)
+    assert folded == [True, False, False, True] + [False] * 8
+
+
+async def test_an_actor_with_something_of_a_removed_version_is_written_as_a_whole(world):
+    """Else the old bytes would stay while events keep it out of the sweep's reach."""
+    world.write(0, "A", "C")
+    await world.count(await world.worker(SHOP_1, SHOP_2), 0)
+    only = await world.worker(SHOP_2)
+    await only.assign({0: world.state(0)})
+    world.write(0, "C")
+    assert await stored(only, [world.batch(0, 2)]) == {}
+    assert stored_of(world, "ann") == {1}
+
+
+async def test_a_commit_that_folds_is_sent_by_itself(world):
+    """Many at once would hold the store for longer than an answer is waited for."""
+    world.write(0, "A")
+    world.write(1, "A")
+    await world.count(await world.worker(SHOP_1), 0, 1)
+    only = await world.worker(SHOP_2)
+    await only.assign({number: world.state(number) for number in (0, 1)})
+    sent = []
+    commit = only.store.commit
+
+    async def watched(commits):
+        sent.append([each.partition for each in commits])
+        return await commit(commits)
+
+    only.store.commit = watched
+    await look_through(only)
+    assert sent == [[0], [1], [0, 1], [0, 1], [0], [1]]
