@@ -304,8 +304,8 @@ RULES: Final = (
     Rule(
         "§7 a chain that nothing can extend is not kept",
         "chains.py",
-        "            if self.goes_on(chain, now_ms):\n",
-        "            if True:\n",
+        "living = [chain for chain in chains if self.goes_on(chain, now_ms)]",
+        "living = list(chains)",
     ),
     Rule(
         "§5 t0 comes from the chains that can come furthest",
@@ -419,7 +419,7 @@ RULES: Final = (
     Rule(
         "§4 any order: steps are labelled by count, values too",
         "any_order.py",
-        "return touch[0], ((level, currency, amount),)",
-        "return touch",
+        "at_level: Touch = (touch[0], ((level, currency, amount),), *touch[2:])",
+        "at_level: Touch = touch",
     ),
 )

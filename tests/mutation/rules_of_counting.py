@@ -22,25 +22,25 @@ RULES: Final = (
         "§5 with options: a conversion consumes everything up to its tie group",
         "option_fold.py",
         "return (), None\n",
-        "return self._kept(kept, instant, arriving, instant.excluding), None\n",
+        "return step.after, None\n",
     ),
     Rule(
         "§5 with options: t0 is the earliest start of the chains alive",
         "option_fold.py",
-        "return min(map(start_of, foremost)), best",
-        "return max(map(start_of, foremost)), best",
+        "best, entry_ms = max(map(level_of, foremost)), min(map(start_of, foremost))",
+        "best, entry_ms = max(map(level_of, foremost)), max(map(start_of, foremost))",
     ),
     Rule(
         "§5 with options: an attempt's best level starts at the deepest chain alive",
         "option_fold.py",
-        "best = max(map(level_of, foremost))",
-        "best = min(map(level_of, foremost))",
+        "best, entry_ms = max(map(level_of, foremost)), min(map(start_of, foremost))",
+        "best, entry_ms = min(map(level_of, foremost)), min(map(start_of, foremost))",
     ),
     Rule(
         "§5 with options: an attempt enters at chains that an event now could still extend",
         "option_fold.py",
-        "alive = [chain for chain in self.shape.candidates(kept) if self.shape.goes_on(chain, now_ms)] + arriving",
-        "alive = [*self.shape.candidates(kept), *arriving]",
+        "alive = [each for each in self.shape.candidates(step.before) if self.shape.goes_on(each, now_ms)]",
+        "alive = list(self.shape.candidates(step.before))",
     ),
     Rule(
         "§5 with options: a chain that starts before the attempt is none of its own",
@@ -80,7 +80,7 @@ RULES: Final = (
     ),
     Rule(
         "§6 with options: first touch is that of the entry event",
-        "option_fold.py",
+        "attribution.py",
         "touch: Touch | None = chain[2 * entry_of(chain) + 1]",
         "touch: Touch | None = chain[-1]",
     ),
@@ -88,19 +88,19 @@ RULES: Final = (
     Rule(
         "§4 exclusion: in attempts the chains inside its range are cleared",
         "option_fold.py",
-        "kept_now = self._kept(kept, instant, arriving, instant.excluding)",
-        "kept_now = self._kept(kept, instant, arriving)",
+        "step = self._step(kept, instant, openers, instant.excluding)",
+        "step = self._step(kept, instant, openers)",
     ),
     Rule(
         "§5 exclusion: it closes an attempt that has no live chain left",
         "option_fold.py",
-        "if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(kept_now)):",
+        "if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(step.after)):",
         "if False:",
     ),
     Rule(
         "§5 exclusion: an attempt with a live chain left goes on",
         "option_fold.py",
-        "if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(kept_now)):",
+        "if not any(self.shape.goes_on(chain, now_ms) for chain in self.shape.candidates(step.after)):",
         "if True:",
     ),
     Rule(
@@ -161,13 +161,13 @@ RULES: Final = (
     Rule(
         "§4 remove_actor: an actor counts nowhere in a period without a clean chain as deep as its deepest",
         "option_fold.py",
-        "        if self._removing:\n            return self._advance_removal(period, instant, openers)\n",
+        ("        if self._removing:\n            return self._advance_removal(period, instant, shared.openers)\n"),
         "",
     ),
     Rule(
         "§4 remove_actor: a chain that left its window uncleared is clean",
         "option_fold.py",
-        "is_clean = removal.is_clean or self._has_died_clean(removal, end_ms, now_ms)",
+        "is_clean = removal.is_clean or has_died_clean(shape, removal, end_ms, now_ms)",
         "is_clean = removal.is_clean",
     ),
     Rule(
@@ -179,14 +179,14 @@ RULES: Final = (
     Rule(
         "§4 remove_actor: the deepest chain is looked for with removing exclusions ignored",
         "option_fold.py",
-        "instant.excluding - self._removing, end_ms)",
-        "instant.excluding, end_ms)",
+        "lenient_excluding = instant.excluding - self._removing",
+        "lenient_excluding = instant.excluding",
     ),
     Rule(
         "§4 remove_actor: but exclusions that end attempts are not ignored",
         "option_fold.py",
-        "instant.excluding - self._removing, end_ms)",
-        "frozenset(), end_ms)",
+        "lenient_excluding = instant.excluding - self._removing",
+        "lenient_excluding: frozenset[int] = frozenset()",
     ),
     Rule(
         "§4 remove_actor: an exclusion that only ends attempts leaves a chain clean",
@@ -215,40 +215,42 @@ RULES: Final = (
     Rule(
         "§4 remove_actor: only the level's latest start counts, of those that end now",
         "option_fold.py",
-        "any(not self._is_outdone(each, uncleared, now_ms) for each in dead)",
+        "any(not is_outdone(shape, each, uncleared, now_ms) for each in dead)",
         "bool(dead)",
     ),
     Rule(
         "§4 remove_actor: only the level's latest start counts, of those that ended before",
-        "option_fold.py",
-        "return any(not self._is_outdone(each, level, shape.last_ms(each)) for each in dead)",
+        "removal.py",
+        "return any(not is_outdone(shape, each, level, shape.last_ms(each)) for each in dead)",
         "return bool(dead)",
     ),
     Rule(
         "§4 remove_actor: a broken or cleared chain does not survive",
-        "option_fold.py",
-        "        if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):\n"
-        "            return False\n",
+        "removal.py",
+        (
+            "    if shape.is_broken(chain, instant) or shape.clearing(chain, now_ms, instant.excluding):\n"
+            "        return False\n"
+        ),
         "",
     ),
     # Sessions and anchors
     Rule(
         "§4 gap rule: a gap of exactly the rule's length is none",
         "option_fold.py",
-        "if standing.seen_ms is None or time_ms - standing.seen_ms > self._gap_ms:",
-        "if standing.seen_ms is None or time_ms - standing.seen_ms >= self._gap_ms:",
+        "if seen_ms is None or time_ms - seen_ms > self._gap_ms:",
+        "if seen_ms is None or time_ms - seen_ms >= self._gap_ms:",
     ),
     Rule(
         "§4 gap rule: a longer gap begins a new session",
         "option_fold.py",
-        "if standing.seen_ms is None or time_ms - standing.seen_ms > self._gap_ms:",
-        "if standing.seen_ms is None:",
+        "if seen_ms is None or time_ms - seen_ms > self._gap_ms:",
+        "if seen_ms is None:",
     ),
     Rule(
         "§4 gap rule: every event counts, not only the session's first",
         "option_fold.py",
-        "            standing = standing._replace(seen_ms=time_ms)\n",
-        "            standing = standing if standing.seen_ms else standing._replace(seen_ms=time_ms)\n",
+        "            seen_ms = time_ms\n",
+        "            seen_ms = since_ms\n",
     ),
     Rule(
         "§4 gap rule: a session's attempt stays what it was",
@@ -271,8 +273,8 @@ RULES: Final = (
     Rule(
         "§4 gap rule: a new session's chains begin anew",
         "option_fold.py",
-        "standing = Standing(since_ms=time_ms)",
-        "standing = standing._replace(since_ms=time_ms)",
+        "kept, since_ms, anchored_ms, every, notes = (), time_ms, None, (), ()",
+        "since_ms, anchored_ms, every = time_ms, None, ()",
     ),
     Rule(
         "§4 gap rule: each session has its own result of a period",
@@ -283,20 +285,20 @@ RULES: Final = (
     Rule(
         "§4 entry first: only the period's first event anchors",
         "option_fold.py",
-        "may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms",
+        "may_start = anchored_ms is None or time_ms >= anchored_ms",
         "may_start = True",
     ),
     Rule(
         "§4 entry first: each period has an anchor",
         "option_fold.py",
-        "may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms",
-        "may_start = standing.anchored_ms is None",
+        "may_start = anchored_ms is None or time_ms >= anchored_ms",
+        "may_start = anchored_ms is None",
     ),
     Rule(
         "§4 entry first: the next period begins where the last one ends",
         "option_fold.py",
-        "may_start = standing.anchored_ms is None or time_ms >= standing.anchored_ms",
-        "may_start = standing.anchored_ms is None or time_ms > standing.anchored_ms",
+        "may_start = anchored_ms is None or time_ms >= anchored_ms",
+        "may_start = anchored_ms is None or time_ms > anchored_ms",
     ),
     Rule(
         "§4 entry first: only an event of step 1 anchors",
@@ -308,7 +310,7 @@ RULES: Final = (
     Rule(
         "§5 open funnel: of people nothing is consumed, so other events may open a chain",
         "option_fold.py",
-        "            openers = self.shape.openers(standing.every, instant)\n",
+        "            openers = self.shape.openers(every, instant)\n",
         "",
     ),
     Rule(
@@ -320,8 +322,8 @@ RULES: Final = (
     Rule(
         "§5 with options: a chain of a period starts in it",
         "option_fold.py",
-        "self._advance_period(period, instant, openers if here else {})",
-        "self._advance_period(period, instant, openers)",
+        "self._advance_period(period, instant, shared if here else NO_STEP)",
+        "self._advance_period(period, instant, shared)",
     ),
     Rule(
         "§5 with options: later events count although the period is over",
@@ -338,8 +340,8 @@ RULES: Final = (
     Rule(
         "§4 exclusion: in periods the chains inside its range are cleared",
         "option_fold.py",
-        "self._kept(kept, instant, arriving, instant.excluding, end_ms), best, chain",
-        "self._kept(kept, instant, arriving, (), end_ms), best, chain",
+        "step = self._step(kept, instant, shared.openers, instant.excluding, end_ms)",
+        "step = self._step(kept, instant, shared.openers, (), end_ms)",
     ),
     # What can be forgotten
     Rule(
@@ -369,7 +371,7 @@ RULES: Final = (
     Rule(
         "§7 with options: chains of periods count for that too",
         "option_fold.py",
-        "        kept += [each for period in periods if period[2] is not DONE for each in self._kept_in(period[2])]\n",
+        ("        kept += [each for period in periods if period[2] is not DONE for each in self.kept_in(period[2])]\n"),
         "",
     ),
 )

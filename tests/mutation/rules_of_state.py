@@ -27,20 +27,20 @@ RULES: Final = (
     Rule(
         "§7 beyond the cap an event is of a bot",
         "advance.py",
-        "        return Verdict.BOT\n    return Verdict.ACCEPTED\n",
-        "        pass\n    return Verdict.ACCEPTED\n",
+        "return Verdict.BOT if held(funnel, entries, limits[hit[4]]) > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.ACCEPTED",
     ),
     Rule(
         "§7 the cap is exceeded, not reached",
         "advance.py",
-        "bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:",
-        "bisect_left(entries, limits[hit[4]], 1, key=time_of) >= bot_cap:",
+        "return Verdict.BOT if held(funnel, entries, limits[hit[4]]) > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if held(funnel, entries, limits[hit[4]]) >= bot_cap else Verdict.ACCEPTED",
     ),
     Rule(
         "§7 only events at or above the watermark's limit count for the cap",
         "advance.py",
-        " and len(entries) - bisect_left(entries, limits[hit[4]], 1, key=time_of) > bot_cap:",
-        ":",
+        "return len(entries) - first_open + starts",
+        "return len(entries) - 1 + starts",
     ),
     # Changes
     Rule(
@@ -94,8 +94,8 @@ RULES: Final = (
     Rule(
         "§7 an attempt that events in order left alone is not said",
         "advance.py",
-        "        if after[0] is before:\n            del after[0]\n        else:\n            taken",
-        "        if True:\n            taken",
+        "if after and after[0] is before:",
+        "if False:",
     ),
     # Sealing
     Rule(
@@ -125,14 +125,14 @@ RULES: Final = (
     Rule(
         "§7 a period that is over is forgotten",
         "state.py",
-        "        _forget_periods(funnel, entries, limit_ms)\n\n",
-        "        pass\n\n",
+        "        forget_periods(funnel, entries, limit_ms, undecided_in(funnel, entries, limit_ms))\n",
+        "        pass\n",
     ),
     Rule(
         "§7 a period that is over is forgotten only when no event can deepen it",
         "state.py",
-        "for period in base[2] if is_over(funnel, base, period, limit_ms)}",
-        "for period in base[2] if period[1] <= limit_ms}",
+        "if each[0] not in undecided and is_over(funnel, base, each, limit_ms)}",
+        "if each[1] <= limit_ms}",
     ),
     Rule(
         "§7 an actor with unsealed events is not forgotten",
@@ -235,44 +235,44 @@ RULES: Final = (
     Rule(
         "§4 granularity: times are floored",
         "optioned.py",
-        "return time_ms - rest, event_id, roles, touch, 0",
-        "return time_ms, event_id, roles, touch, 0",
+        "return time_ms - rest, event_id if",
+        "return time_ms, event_id if",
     ),
     Rule(
         "§4 granularity: identity goes by the event's own time",
         "optioned.py",
-        '        event_id = f"{event_id}\\0{rest}"\n',
-        "        pass\n",
+        'event_id if granularity_ms == 1 else f"{event_id}\\0{rest}"',
+        "event_id",
     ),
     Rule(
         "§4 granularity: the limit for the bot cap is floored too",
         "optioned.py",
-        "    limit_ms -= limit_ms % options.granularity_ms\n",
+        "        limit_ms -= limit_ms % funnel.options.granularity_ms\n",
         "",
     ),
     # Counted units
     Rule(
         "§4 hold: an event without a held value breaks the chains of every unit",
         "optioned.py",
-        "elif (rule.is_shared or held is None) and unit[: len(session)] == session:",
-        "elif rule.is_shared and unit[: len(session)] == session:",
+        "if unit == own or ((rule.is_shared or values is None) and unit[: len(session)] == session):",
+        "if unit == own or (rule.is_shared and unit[: len(session)] == session):",
     ),
     Rule(
         "§4 gap rule: an event of one held value counts for the gaps of the others",
         "optioned.py",
-        "elif (rule.is_shared or held is None) and unit[: len(session)] == session:",
-        "elif held is None and unit[: len(session)] == session:",
+        "if unit == own or ((rule.is_shared or values is None) and unit[: len(session)] == session):",
+        "if unit == own or (values is None and unit[: len(session)] == session):",
     ),
     Rule(
         "§4 session: an event breaks chains of its own session only",
         "optioned.py",
-        "elif (rule.is_shared or held is None) and unit[: len(session)] == session:",
-        "elif rule.is_shared or held is None:",
+        "if unit == own or ((rule.is_shared or values is None) and unit[: len(session)] == session):",
+        "if unit == own or rule.is_shared or values is None:",
     ),
     Rule(
         "§4 gap rule: an event of one held value serves no step of the others",
         "optioned.py",
-        "happened = hit if held is None else (*hit[:2], (), None, 0)",
+        "happened = hit if values is None else (*hit[:2], (), None, 0)",
         "happened = hit",
     ),
     Rule(
@@ -290,13 +290,13 @@ RULES: Final = (
     Rule(
         "§4 gap rule: events of one held value are kept for units that begin late",
         "optioned.py",
-        "    if rule.is_shared or held is None:\n        insort",
-        "    if held is None:\n        insort",
+        "    if rule.is_shared or values is None:\n        insort",
+        "    if values is None:\n        insort",
     ),
     Rule(
         "§4 hold: events without a held value are kept for units that begin late",
         "optioned.py",
-        "    if rule.is_shared or held is None:\n        insort",
+        "    if rule.is_shared or values is None:\n        insort",
         "    if rule.is_shared:\n        insort",
     ),
     Rule(
@@ -314,49 +314,49 @@ RULES: Final = (
     Rule(
         "§7 units: beyond the cap an event is of a bot",
         "optioned.py",
-        "return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
         "return Verdict.ACCEPTED",
     ),
     Rule(
         "§7 units: the cap is exceeded, not reached",
         "optioned.py",
-        "return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED",
-        "return Verdict.BOT if len(held) >= bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + starts >= bot_cap else Verdict.ACCEPTED",
     ),
     Rule(
         "§7 units: an event of several units counts for the cap once",
         "optioned.py",
-        "return Verdict.BOT if len(held) > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
         "return Verdict.BOT",
     ),
     Rule(
         "§7 units: only events at or above the limit count for the cap",
         "optioned.py",
-        "for entry in entries[bisect_left(entries, limit_ms, 1, key=_time_of_entry) :]",
-        "for entry in entries[1:]",
+        "ids |= {entry[:2] for entry in entries[first_open:]}",
+        "ids |= {entry[:2] for entry in entries[1:]}",
     ),
     Rule(
         "§7 units: so do those without a unit",
         "optioned.py",
-        "held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}",
-        "held = ids | {shared[1] for _, shared in states.shared}",
+        "ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}",
+        "ids = {shared[:2] for _, shared in states.shared}",
     ),
     Rule(
         "§7 units: an event without a unit counts for the cap",
         "optioned.py",
-        "held = ids | {shared[1] for _, shared in states.shared if shared[0] >= limit_ms}",
-        "held = ids",
+        "ids = {shared[:2] for _, shared in states.shared if shared[0] >= limit_ms}",
+        "ids: set[tuple[int, str]] = set()",
     ),
     Rule(
         "§7 units: what happened for all is kept until it is below the limit",
         "optioned.py",
-        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]",
-        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] > limit_ms]",
+        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= floored_ms]",
+        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] > floored_ms]",
     ),
     Rule(
         "§7 units: what happened for all is forgotten below the limit",
         "optioned.py",
-        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= limit_ms]",
+        "states.shared = [(unit, hit) for unit, hit in states.shared if hit[0] >= floored_ms]",
         "pass",
     ),
     Rule(
@@ -368,8 +368,8 @@ RULES: Final = (
     Rule(
         "§7 units: a unit is kept as long as it says something",
         "optioned.py",
-        "        if end_ms is not None and end_ms < limit_ms:\n            del",
-        "        if end_ms is not None:\n            del",
+        "if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in(entries[-1])):",
+        "if end_ms is not None and undecided.isdisjoint(_counted_in(entries[-1])):",
     ),
     Rule(
         "§7 units: an actor is kept as long as an event may matter to units to come",

@@ -19,13 +19,18 @@ from typing import Any, TypeAlias
 import pytest
 
 from support.options.cases import OPTIONS, Case, random_case
+from support.options.segments import Split, with_splits
 
-# attempts and periods, as plain tuples: the names for them are of a module that imports `stream`
-Answer: TypeAlias = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
+# a case, and what its numbers are split by
+Asked: TypeAlias = tuple[Case, Sequence[Split]]
+# attempts, periods and where the actor counts, as plain tuples: their names are of a module that imports `stream`
+Answer: TypeAlias = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], list[int]]
 
 CASES_OF_EACH_OPTION, CASES_OF_EACH_PAIR, CASES_AT_RANDOM = 60, 20, 1_500
 FIRST_CASES = 1_000
 """How many of them are tried before all other tests: most rules are noticed by then."""
+SPLIT_EVERY = 3
+"""Of so many cases one has breakdowns."""
 LOGS, ACTORS_OF_A_LOG = 40, 12
 
 OPTIONS_FIRST, PLAIN_FIRST, FAST_PATH_FIRST, UNIT_TESTS_FIRST = range(4)
@@ -39,27 +44,31 @@ FIRST = {
 """Which tests come first where a file was changed; those of options for all others."""
 
 
-def random_cases() -> list[Case]:
-    """Return random funnels with options, and paths to go with them."""
+def random_cases() -> list[Asked]:
+    """Return random funnels with options, paths to go with them, and breakdowns of some."""
     chosen: list[Any] = [None] * CASES_AT_RANDOM + [(option,) for option in OPTIONS] * CASES_OF_EACH_OPTION
     chosen += list(combinations(OPTIONS, 2)) * CASES_OF_EACH_PAIR
     random.Random("order").shuffle(chosen)
-    cases = []
+    cases: list[Asked] = []
     for number, options in enumerate(chosen):
         with contextlib.suppress(ValueError):  # some pairs are refused
-            cases.append(random_case(random.Random(f"case {number}"), options))
+            case = random_case(random.Random(f"case {number}"), options)
+            is_split = number % SPLIT_EVERY == 0
+            cases.append(with_splits(random.Random(f"splits {number}"), case) if is_split else (case, ()))
     return cases
 
 
-def answers(cases: Sequence[Case]) -> list[Answer]:
+def answers(cases: Sequence[Asked]) -> list[Answer]:
     """Return what the oracle says of the cases."""
     from support.option_engine import by_oracle  # noqa: PLC0415 (this imports `stream`)
 
-    found = [by_oracle(case) for case in cases]
-    return [([tuple(each) for each in one.attempts], [tuple(each) for each in one.periods]) for one in found]
+    found = [by_oracle(case, splits) for case, splits in cases]
+    return [
+        ([tuple(each) for each in one.attempts], [tuple(each) for each in one.periods], one.entered) for one in found
+    ]
 
 
-def first_failure(changed: str, asked: Sequence[tuple[Case, Answer]]) -> str:
+def first_failure(changed: str, asked: Sequence[tuple[Asked, Answer]]) -> str:
     """Return what notices the change of a file first; "" if nothing does."""
     options = of_options(asked)
     tests = [islice(options, FIRST_CASES), of_plain_funnels(), of_the_fast_path(), of_unit_tests()]
@@ -67,15 +76,15 @@ def first_failure(changed: str, asked: Sequence[tuple[Case, Answer]]) -> str:
     return next((found for each in (first, *reversed(tests), options) for found in each if found), "")
 
 
-def of_options(asked: Sequence[tuple[Case, Answer]]) -> Iterator[str]:
+def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
     """Compare engine and oracle in the random cases; yields "" for each that is equal."""
     from support.option_engine import by_engine  # noqa: PLC0415 (this imports the changed engine)
 
-    for number, (case, expected) in enumerate(asked):
+    for number, ((case, splits), expected) in enumerate(asked):
         rng = random.Random(f"run {number}")
         lateness_ms = rng.choice([None, 0, 3, 8])
         with _failing(f"random case {number}") as failed:
-            if by_engine(case, rng, lateness_ms) != expected:
+            if by_engine(case, rng, lateness_ms, splits) != expected:
                 failed.append(f"random case {number}")
         yield failed[0] if failed else ""
 
