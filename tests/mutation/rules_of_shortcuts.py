@@ -48,12 +48,6 @@ RULES: Final = (
         "return len(chain) < 2 * self.step_count and now_ms <= chain[0] + self.window_ms",
         "return len(chain) < 2 * self.step_count and now_ms < chain[0] + self.window_ms",
     ),
-    Rule(
-        "§5 one best chain of a level: nothing extends one of the last step",
-        "chains.py",
-        "return len(chain) < 2 * self.step_count and now_ms <= chain[0] + self.window_ms",
-        "return now_ms <= chain[0] + self.window_ms",
-    ),
     # Periods share the step of attempts
     Rule(
         "§5 shared steps: not with a period that keeps other chains",
@@ -67,12 +61,6 @@ RULES: Final = (
         "self.is_shared = not self._is_open",
         "self.is_shared = True",
     ),
-    Rule(
-        "§5 shared steps: not in any order, where a period keeps an event from before its end",
-        "any_order.py",
-        "is_shared = False",
-        "is_shared = True",
-    ),
     # An instant without arriving chains changes nothing that is kept
     Rule(
         "§4 lazy step: but an exclusion may",
@@ -85,18 +73,6 @@ RULES: Final = (
         "chains.py",
         "self.changes_alone = self._is_strict",
         "self.changes_alone = False",
-    ),
-    Rule(
-        "§4 lazy step: but in any order what serves a step may",
-        "any_order.py",
-        "changes_alone = True",
-        "changes_alone = False",
-    ),
-    Rule(
-        "§4 lazy step: but with removal a chain is asked once whether it was clean",
-        "option_fold.py",
-        "if not (arriving or excluding or self.shape.changes_alone or self._removing):",
-        "if not (arriving or excluding or self.shape.changes_alone):",
     ),
     # An attempt that opens on one event
     Rule(

@@ -40,6 +40,8 @@ PERIOD = (-100, 100)
                      id="nor-one-that-ends-where-a-later-start-goes-on"),
         pytest.param("A@0 A@7 B@8 X@9", "A>B>C/5 exclude X remove_actor", ["0 dropped 1: 0"], [],
                      id="what-was-clean-of-a-lower-level-says-nothing-of-a-deeper-one"),
+        pytest.param("A@0 B@1 A@2 C@3 D@4", "A>B?>C>D/10", ["0 converted 4: 0 1 3 4"], ["4: 0 1 3 4"],
+                     id="an-earlier-start-with-more-optional-steps-is-kept-beside-a-later-one"),
     ],
 )  # fmt: skip
 def test_what_comes_of_a_path(events, defined, attempts, periods):

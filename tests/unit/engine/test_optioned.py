@@ -9,7 +9,7 @@ from stream.engine.attempts import first_times
 from stream.engine.codec import decode_states, encode_whole
 from stream.engine.match import FunnelSet
 from stream.engine.option_fold import Standing
-from stream.engine.optioned import UnitStates, says_nothing, seal_units, take_event
+from stream.engine.optioned import UnitStates, says_nothing, seal_in_record, seal_units, take_event
 from stream.engine.periods import DAY_MS
 from stream.engine.state import FunnelState, fold_of
 from stream.model.funnel import Breakdown, ValueRule
@@ -82,6 +82,13 @@ def test_duplicates(text, events, expected):
         pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@2", "bot", id="events-without-a-unit-too"),
         pytest.param("A>B/10 strict hold p", 1, "X@0 X@1", "X#c@5 1", "accepted", id="these-above-the-limit-only-too"),
         pytest.param("A>B/10 granularity 5", 1, "A@0 A@1", "A#c@6 3", "bot", id="the-limit-is-floored"),
+        pytest.param("A>B not_before 9/20", 2, "A@0 A@1 A@2", "A#c@5 4", "bot", id="starts-whose-gap-is-not-over-too"),
+        pytest.param("A>B not_before 9/20", 2, "A@0 A@1", "A#c@5 0", "accepted", id="but-none-twice"),
+        pytest.param("A>B>C/20", 1, "A@0 B@1", "A#c@5 4", "accepted", id="no-other-chain-that-is-kept"),
+        pytest.param("A>B not_before 9/20 hold p", 2, "A@0{p=a} A@1{p=a} A@2{p=b}", "A#c@5{p=a} 4", "bot",
+                     id="kept-starts-over-all-units"),
+        pytest.param("A>B not_before 9/20 hold p", 2, "A@0{p=a} A@1{p=b}", "A#c@5{p=a} 0", "accepted",
+                     id="of-units-none-twice"),
     ],
 )  # fmt: skip
 def test_the_bot_cap(text, cap, events, last, expected):
@@ -90,6 +97,14 @@ def test_the_bot_cap(text, cap, events, last, expected):
     event, _, limit = last.partition(" ")
     actor.take(event, int(limit or NO_LIMIT))
     assert actor.verdicts[-1] == expected
+
+
+@pytest.mark.parametrize("text", ["A>B not_before 9/20", "A>B not_before 9/20 hold p"])
+def test_kept_starts_count_for_the_bot_cap_although_their_events_are_sealed(text):
+    actor = Run(text, "A@0{p=a} A@1{p=a} A@2{p=a}", bot_cap=2)
+    seal_in_record(actor.record, actor.funnel, 4)
+    actor.take("A#c@5{p=a}", limit=4)
+    assert actor.verdicts[-1] == "bot"
 
 
 def test_what_happened_for_all_units_is_kept_until_it_is_below_the_limit():
@@ -121,12 +136,56 @@ def test_a_unit_that_says_nothing_any_more_is_forgotten_and_others_stay():
     assert list(actor.record[1].entries) == [("b",)]
 
 
+def test_a_unit_is_kept_while_another_units_result_of_its_period_may_change():
+    actor = Run("A>B/10 hold p", f"A@{-DAY_MS}{{p=a}} A@0{{p=b}} A@{DAY_MS - 1}{{p=c}}")
+    seal_units(actor.funnel, actor.record[1], DAY_MS + 9)
+    assert {unit: [period[0] for period in entries[0][6]] for unit, entries in actor.record[1].entries.items()} == {
+        ("b",): [0],
+        ("c",): [0],
+    }
+    seal_units(actor.funnel, actor.record[1], DAY_MS + 10)
+    assert actor.record[1].entries == {}
+
+
+def test_a_unit_that_is_removed_is_kept_as_long_as_its_period_may_change():
+    actor = Run("A>B>C/10 hold p exclude X remove_actor", "A@0{p=a} B@1{p=a} X@2{p=a}")
+    seal_units(actor.funnel, actor.record[1], DAY_MS + 9)
+    assert actor.record[1].entries == {}
+    actor = Run("A>B>C/10 hold p exclude X remove_actor", "A@0{p=a} B@1{p=a} X@2{p=a}")
+    seal_units(actor.funnel, actor.record[1], DAY_MS - 1)
+    assert list(actor.record[1].entries) == [("a",)]
+
+
+def test_a_result_of_a_session_is_kept_while_another_of_its_period_may_change():
+    actor = Run("A>B/10 gap 3", f"A@0 A@{DAY_MS - 1} A@{2 * DAY_MS}")
+    seal_in_record(actor.record, actor.funnel, DAY_MS + 9)
+    assert [period[0] for period in actor.record[1][0][6]] == [0, 0]
+    seal_in_record(actor.record, actor.funnel, DAY_MS + 10)
+    assert [period[0] for period in actor.record[1][0][6]] == []
+
+
+def test_what_is_below_the_limit_is_sealed_in_each_unit():
+    actor = Run("A>B/10 hold p", f"A@0{{p=a}} A@{DAY_MS}{{p=a}}")
+    seal_units(actor.funnel, actor.record[1], DAY_MS + 1)
+    ((_, (base,)),) = actor.record[1].entries.items()
+    assert [period[0] for period in base[6]] == [DAY_MS]
+
+
+def test_with_a_granularity_units_are_sealed_below_the_floored_limit():
+    actor = Run("A>B/10 strict hold p granularity 5", "A@6{p=a} X@7")
+    seal_units(actor.funnel, actor.record[1], 8)
+    assert [hit[0] for _, hit in actor.record[1].shared] == [5]
+    assert [entry[0] for entry in actor.record[1].entries["a",][1:]] == [5, 5]
+
+
 @pytest.mark.parametrize(
     ("text", "events", "until_ms"),
     [
         pytest.param("A>B/10 granularity 5", f"A@{DAY_MS - 5}", DAY_MS + 9, id="an-event-may-be-floored-to-its-end"),
         pytest.param("A>B/10 open", f"A@{DAY_MS - 5} B@{DAY_MS - 4}", DAY_MS + 5,
                      id="in-an-open-funnel-a-chain-that-an-attempt-consumed-still-waits"),
+        pytest.param("A>B not_before 5/100000000", f"A@{DAY_MS - 1} A@{2 * DAY_MS - 3} B@{2 * DAY_MS - 1}",
+                     2 * DAY_MS - 3 + 100_000_000, id="a-period-keeps-a-chain-that-an-attempt-consumed"),
         pytest.param("A>B/10 strict hold p", "X@5", 5, id="what-happened-may-break-the-chains-of-a-unit-to-come"),
     ],
 )  # fmt: skip
