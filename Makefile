@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 STAMP := $(VENV)/.installed
 SECONDS ?=
+SAMPLE ?=
 
-.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz bench demo up down lock clean
+.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz mutants bench demo up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,9 @@ test-chaos: setup ## kills, stops and rebalances, the long form
 
 fuzz: setup ## the laws, with many more random cases (CASES of each option and pair, 50000)
 	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long CASES=$(or $(CASES),50000) $(PYTEST) tests/property tests/sim
+
+mutants: setup ## turn the engine's rules off one at a time: a test must notice each; SAMPLE=10 tries ten
+	$(BIN)/python -m tests.mutation $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
 	$(BIN)/python -m tests.bench.run

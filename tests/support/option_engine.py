@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from stream.engine.advance import NO_CAP
 from stream.engine.chains import entry_of
+from stream.engine.codec import decode_states
 from stream.engine.match import FunnelSet
+from stream.engine.optioned import says_nothing
 from stream.engine.roles import Touch
 from stream.engine.table import ActorTable, by_actor
 from stream.ingest.admission import NO_LIMIT_MS
@@ -122,8 +124,14 @@ class _Run:
         return ActorTable(self._funnels, str.encode, bot_cap=self._bot_cap, is_complete=is_complete)
 
     def forget(self) -> None:
-        """Go on with what is stored alone."""
+        """Go on with what is stored alone, and without what says nothing any more."""
         self._table = self._new_table()
+        for key, blob in list(self._stored.items()):
+            states = decode_states(blob, self._funnels.by_number)
+            if self._limit_ms is not None and all(
+                says_nothing(self._funnel, state, self._limit_ms) for state in states.values()
+            ):
+                del self._stored[key]
 
     def take(self, events: Iterable[OEvent]) -> None:
         """Take in a batch."""

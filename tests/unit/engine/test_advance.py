@@ -127,3 +127,9 @@ def test_an_inserted_attempt_takes_no_other_back(run):
     assert change.taken == []
     assert [attempt[:2] for attempt in change.given] == [(20, 1)]
     assert change.corrections == 0
+
+
+def test_an_event_between_others_with_which_the_attempt_goes_on_is_no_correction(run):
+    actor = run("A>B>C/10", "A@0 C@8")
+    change = actor.take("B#z@4")
+    assert (change.taken, actor.shown, actor.corrections) == ([(0, 1, (0, None), None, None, None)], ["0 3: 0 4 8"], 0)

@@ -8,7 +8,7 @@ import pytest
 from stream.engine.match import FunnelSet
 from stream.engine.option_fold import Standing
 from stream.engine.table import ActorTable, by_actor
-from stream.model.funnel import Attribution, Breakdown
+from stream.model.funnel import Attribution, Breakdown, ValueRule
 from support.notation import LATE_MS, path
 from support.option_engine import Found, by_engine, by_oracle
 from support.options.cases import Case
@@ -82,10 +82,36 @@ def _values(found: Found) -> tuple[list[str], list[str]]:
             "A@-2 B@-1{p=w} A@0 B@5 C@9{p=z}", "A>B>C>D/10", FIRST_DEFINED, ["w", "z"], ["z"],
             id="what-was-said-before-it-began-is-not-its-own",
         ),
+        pytest.param(
+            "A@-2 A@0{p=x} B@1 A@3 C@9", "A>B>C>D/10", LAST_TOUCH, ["x", "x"], ["x"],
+            id="what-was-said-at-its-start-is-its-own-although-a-later-start-has-come",
+        ),
     ],
 )  # fmt: skip
 def test_the_value_is_that_of(events, defined, split, attempts, actors):
     assert said(events, defined, split) == (attempts, actors)
+
+
+def test_an_attempt_that_opens_on_older_chains_has_the_first_and_the_last_since_it_began():
+    case = Case(funnel("A>B>C>D/10"), tuple(path("A@-2 A@0 B@1{p=x} B@2{p=y} C@9")), LATE_MS, EVER)
+    splits = [FIRST_DEFINED, LAST_TOUCH]
+    found = by_engine(case, random.Random(0), None, splits)
+    assert [each.segments for each in found.attempts] == [("x", "y"), ("x", "y")]
+    assert found == by_oracle(case, splits)
+
+
+def test_in_any_order_an_event_with_a_value_says_something_too():
+    defined = product_funnel(funnel("A>B/10 any"))
+    steps = tuple(replace(each, value=ValueRule("amount")) for each in defined.steps)
+    funnels = FunnelSet([replace(defined, steps=steps, breakdowns=(product_breakdown(LAST_TOUCH, "last"),))])
+    table = ActorTable(funnels, str.encode, is_complete=True)
+    said = {"p": "x", "amount": 5}
+    column = [said.get(name) for name in funnels.property_paths]
+    batch = by_actor([("u", 0, "i0", "A", column, -1), ("u", 1, "i1", "B", [None, None], -1)])
+    table.missing(batch)
+    ((compiled_funnel, change),) = table.apply(batch, None).changes[-1:]
+    ((_, _, _, level, chain),) = change.given_periods
+    assert (level, compiled_funnel.touch_of_chain(chain)) == (2, (("x",), ()))
 
 
 def compiled(*splits):

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from stream.engine.match import FunnelSet
+from stream.engine.predicates import same_text
 from stream.engine.predicates import test_of as predicates_of
 from stream.model.funnel import Funnel, Operator, Predicate, Step
 
@@ -56,6 +57,25 @@ def test_a_condition_on_each_kind_of_value(operator, values, meeting, failing):
         assert meets(operator, values, value, negated=True), value
     assert not meets(operator, values, None)
     assert meets(operator, values, None, negated=True)
+
+
+@pytest.mark.parametrize(("value", "other", "expected"), [("a", 5, True), ("a", 4, False), ("b", 5, False)])
+def test_all_conditions_of_a_step_hold(value, other, expected):
+    conditions = [Predicate("p", Operator.EQUALS, ("a",)), Predicate("q", Operator.AT_LEAST, (5,))]
+    assert predicates_of(conditions, {"p": 0, "q": 1}, ())([value, other]) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([1, 1.0, Decimal("1.0"), "1"], "1", id="equal-numbers-and-the-text-of-the-whole-one"),
+        pytest.param([Decimal("1.5"), 1.5], "1.5", id="a-fraction"),
+        pytest.param([True, "true"], "true", id="true-is-no-number"),
+        pytest.param([None, [1], {"a": 1}], None, id="no-plain-value"),
+    ],
+)
+def test_what_is_equal_is_held_as_one_value(values, expected):
+    assert [same_text(value) for value in values] == [expected] * len(values)
 
 
 def where(value):

@@ -56,6 +56,12 @@ def test_a_period_that_converted_is_forgotten_as_soon_as_it_is_over(run):
     assert [period[0] for period in actor.state.fold[2]] == [20]
 
 
+def test_a_period_that_converted_is_forgotten_although_another_chain_goes_on(run):
+    actor = run("A>B/100", "A@3 B@4 A@5 A@25", period_ms=10)
+    actor.seal(10)
+    assert [period[0] for period in actor.state.fold[2]] == [20]
+
+
 def test_a_state_with_unsealed_events_does_not_expire(run):
     actor = run("A>B/10", "A@0")
     assert expires_ms(actor.funnel, actor.state) is None
@@ -66,6 +72,12 @@ def test_a_state_expires_with_its_window_or_its_period_whichever_is_later(run):
         actor = run("A>B/10", "A@7", period_ms=period_ms)
         actor.seal(8)
         assert expires_ms(actor.funnel, actor.state) == expected
+
+
+def test_a_state_whose_chain_outlives_its_attempt_and_its_periods_expires_with_the_chain(run):
+    actor = run("A>B/10", "A@0 A@9", period_ms=5)
+    actor.seal(10)
+    assert expires_ms(actor.funnel, actor.state) == 19
 
 
 def test_an_empty_state_has_expired_long_ago(compile_funnel):

@@ -131,6 +131,13 @@ def test_several_events_of_an_actor_are_one_change(table):
     assert [attempt[:2] for attempt in change.given] == [(0, 2)]
 
 
+def test_an_attempt_that_was_open_and_ends_as_it_stood_is_not_said_again(table):
+    apply(table, "u1:A#x@0")
+    ((_, change),) = apply(table, "u1:A#y@11").changes
+    assert [attempt[:2] for attempt in change.taken] == []
+    assert [attempt[:2] for attempt in change.given] == [(11, 1)]
+
+
 def test_nothing_is_written_where_it_is_not_asked_for(table):
     assert apply(table, "u1:A#x@0", write=False).states == []
 

@@ -1,0 +1,392 @@
+"""Rules of the plain ordered fold: its clear form, the events of one instant, attempts and periods, the fast path."""
+
+from typing import Final
+
+from .rule import Rule
+
+RULES: Final = (
+    # Chains
+    Rule(
+        "§3 the last instant of the window counts, for which chains are alive",
+        "ordered.py",
+        "while count and time_ms - levels[count - 1][0] > window_ms:",
+        "while count and time_ms - levels[count - 1][0] >= window_ms:",
+    ),
+    Rule(
+        "§3 a chain whose window is over is not alive",
+        "ordered.py",
+        "    while count and time_ms - levels[count - 1][0] > window_ms:\n        count -= 1\n",
+        "",
+    ),
+    Rule(
+        "§3 the last instant of the window counts, for a single event",
+        "ordered.py",
+        "if step > len(levels) or time_ms - levels[step - 1][0] > funnel.window_ms:",
+        "if step > len(levels) or time_ms - levels[step - 1][0] >= funnel.window_ms:",
+    ),
+    Rule(
+        "§3 a chain fits into the window, for a single event",
+        "ordered.py",
+        "if step > len(levels) or time_ms - levels[step - 1][0] > funnel.window_ms:",
+        "if step > len(levels):",
+    ),
+    Rule(
+        "§3 per level the latest start is kept",
+        "ordered.py",
+        "if step < len(levels) and levels[step][0] >= before[0]:",
+        "if step < len(levels):",
+    ),
+    Rule(
+        "§3 of equal starts the chain that reached its level first is reported",
+        "ordered.py",
+        "if step < len(levels) and levels[step][0] >= before[0]:",
+        "if step < len(levels) and levels[step][0] > before[0]:",
+    ),
+    Rule(
+        "§3 a repeated first step does not delete the older chain",
+        "ordered.py",
+        "return (first, *levels[1:]), 1, first, True",
+        "return (first,), 1, first, True",
+    ),
+    Rule(
+        "§5 an event that extends a live chain opens an attempt, whether it improves the chain or not",
+        "ordered.py",
+        "return levels, 0, None, True",
+        "return levels, 0, None, False",
+    ),
+    Rule(
+        "§5 a chain of a period starts in it: a single event",
+        "ordered.py",
+        "        if not may_start:\n            return levels, 0, None, False\n",
+        "",
+    ),
+    Rule(
+        "§5 a chain of a period starts in it: a tie group",
+        "ordered.py",
+        "[() if may_start else None, *alive(levels, time_ms, funnel.window_ms)]",
+        "[(), *alive(levels, time_ms, funnel.window_ms)]",
+    ),
+    Rule(
+        "§3 a chain fits into the window, for a tie group",
+        "ordered.py",
+        "[() if may_start else None, *alive(levels, time_ms, funnel.window_ms)]",
+        "[() if may_start else None, *levels]",
+    ),
+    Rule(
+        "§3 with strict_time the events of one instant do not follow each other",
+        "ordered.py",
+        "range(level - 1 if funnel.strict_time else 0, min(level, len(bases)))",
+        "range(0, min(level, len(bases)))",
+    ),
+    Rule(
+        "§3 inside a tie any order is allowed",
+        "ordered.py",
+        "range(level - 1 if funnel.strict_time else 0, min(level, len(bases)))",
+        "range(level - 1, min(level, len(bases)))",
+    ),
+    Rule(
+        "§3 a tie group keeps the latest start",
+        "ordered.py",
+        "lowest = next((b for b in below if",
+        "lowest = next((b for b in reversed(below) if",
+    ),
+    Rule(
+        "§3 a tie group replaces no chain with as late a start",
+        "ordered.py",
+        "if level <= len(levels) and levels[level - 1][0] >= start:",
+        "if level <= len(levels) and levels[level - 1][0] > start:",
+    ),
+    Rule(
+        "§3 a tie group replaces a chain with an earlier start",
+        "ordered.py",
+        "if level <= len(levels) and levels[level - 1][0] >= start:",
+        "if level <= len(levels):",
+    ),
+    Rule(
+        "§3 of equal starts the earliest event of each step is reported, in a tie group",
+        "ordered.py",
+        "base = max(b for b in below if",
+        "base = min(b for b in below if",
+    ),
+    # The events of one instant
+    Rule(
+        "§3 events of equal time are folded as one group",
+        "state.py",
+        "        while end < len(entries) and entries[end][TIME] == time_ms:\n            end += 1\n        hits =",
+        "        hits =",
+    ),
+    Rule(
+        "§3 one event never serves two steps of one chain",
+        "ties.py",
+        "                left = others\n",
+        "",
+    ),
+    Rule(
+        "§3 the smallest ids are reported, whatever the order of arrival",
+        "ties.py",
+        "for hit in sorted(hits, key=lambda hit: hit[1]):",
+        "for hit in hits:",
+    ),
+    Rule(
+        "§3 of events that serve the same steps as many count as a chain can use",
+        "ties.py",
+        "if count <= step_count:",
+        "if count <= 1:",
+    ),
+    Rule(
+        "§3 ids are chosen from the last step backwards, of events that serve all steps",
+        "ties.py",
+        "return hits[count - 1 :: -1]",
+        "return hits[:count]",
+    ),
+    Rule(
+        "§3 the smallest ids are reported, of events that serve one step each",
+        "ties.py",
+        "first.setdefault(hit[2][0], hit)",
+        "first[hit[2][0]] = hit",
+    ),
+    Rule(
+        "§3 the smallest id is not taken where another step then has none",
+        "ties.py",
+        "if steps[place] in hit[2] and is_matchable(others, steps[:place]):",
+        "if steps[place] in hit[2]:",
+    ),
+    Rule(
+        "§3 steps inside a tie are assigned in whichever way there is",
+        "ties.py",
+        "if index not in holder or place(holder[index], tried):",
+        "if index not in holder:",
+    ),
+    # Attempts
+    Rule(
+        "§5 an attempt is dropped at t > t0 + window, not at t0 + window",
+        "attempts.py",
+        "if attempt is not None and time_ms - attempt[0] > funnel.window_ms:",
+        "if attempt is not None and time_ms - attempt[0] >= funnel.window_ms:",
+    ),
+    Rule(
+        "§5 an attempt ends with its window",
+        "attempts.py",
+        "if attempt is not None and time_ms - attempt[0] > funnel.window_ms:",
+        "if attempt is not None and time_ms - attempt[0] > 1 << 62:",
+    ),
+    Rule(
+        "§5 a conversion consumes everything up to its tie group",
+        "attempts.py",
+        "        attempt = None\n        new_levels = ()\n",
+        "        attempt = None\n",
+    ),
+    Rule(
+        "§5 time alone opens no attempt, nor an event that extends no chain",
+        "attempts.py",
+        "        if extends:\n",
+        "        if alive(new_levels, time_ms, funnel.window_ms):\n",
+    ),
+    Rule(
+        "§5 t0 is the earliest start of the chains alive",
+        "attempts.py",
+        "return path[0], len(levels), path, path[1], None, None",
+        "return levels[0][0], len(levels), path, path[1], None, None",
+    ),
+    Rule(
+        "§5 an attempt's best level starts at the deepest chain alive",
+        "attempts.py",
+        "    path = levels[-1]\n    return path[0], len(levels), path, path[1], None, None",
+        "    path = levels[0]\n    return levels[-1][0], 1, path, levels[-1][1], None, None",
+    ),
+    Rule(
+        "§5 an attempt enters at a chain that an event now could still extend",
+        "attempts.py",
+        "attempt = open_attempt(alive(new_levels, time_ms, funnel.window_ms))",
+        "attempt = open_attempt(new_levels)",
+    ),
+    Rule(
+        "§3 what reached the deepest level first is reported",
+        "attempts.py",
+        "    elif path is not None and top > attempt[1]:\n",
+        "    elif path is not None and top >= attempt[1]:\n",
+    ),
+    Rule(
+        "§5 an attempt first reached a step when it did, whichever chain is reported later",
+        "attempts.py",
+        "firsts = (*first_times(attempt), *[time_ms] * (top - attempt[1]))",
+        "firsts = path[::2]",
+    ),
+    Rule(
+        "§6 first touch is that of the entry event",
+        "attempts.py",
+        "return attempt[0], top, path, attempt[3], None if firsts == path[::2] else firsts, None",
+        "return attempt[0], top, path, path[1], None if firsts == path[::2] else firsts, None",
+    ),
+    # Periods
+    Rule(
+        "§5 a period's end is not in it",
+        "attempts.py",
+        "here = start_ms <= time_ms < end_ms",
+        "here = start_ms <= time_ms <= end_ms",
+    ),
+    Rule(
+        "§5 each period has a result of its own",
+        "attempts.py",
+        "here = start_ms <= time_ms < end_ms",
+        "here = start_ms <= time_ms",
+    ),
+    Rule(
+        "§5 in a period what reached the deepest level first is reported",
+        "attempts.py",
+        "if path is not None and top > best:",
+        "if path is not None and top >= best:",
+    ),
+    Rule(
+        "§5 later events count although the period is over",
+        "attempts.py",
+        "        if levels is DONE:\n",
+        "        if levels is DONE or not here:\n",
+    ),
+    Rule(
+        "§5 a first step deepens no earlier period's chain",
+        "attempts.py",
+        "if levels is SHARED and here:",
+        "if levels is SHARED:",
+    ),
+    Rule(
+        "§5 a period's chains do not start before it",
+        "attempts.py",
+        "levels, top, path, _ = extend(funnel, (), time_ms, hits, may_start=True)",
+        "levels, top, path, _ = extend(funnel, new_levels, time_ms, hits, may_start=True)",
+    ),
+    Rule(
+        "§5 a period shares the attempts' levels only where they are its own",
+        "attempts.py",
+        "SHARED if living == levels else levels, top, path",
+        "SHARED, top, path",
+    ),
+    # The fast path
+    Rule(
+        "§5 fast path: an attempt is dropped at t > t0 + window, not at t0 + window",
+        "in_order.py",
+        "if attempt is not None and time_ms - attempt[0] > window_ms:",
+        "if attempt is not None and time_ms - attempt[0] >= window_ms:",
+    ),
+    Rule(
+        "§5 fast path: an attempt ends with its window",
+        "in_order.py",
+        "        closed = (attempt,)\n        attempt = None\n",
+        "        pass\n",
+    ),
+    Rule(
+        "§3 fast path: an event that serves several steps is asked about in each",
+        "in_order.py",
+        "    if len(steps) > 1:\n        return None\n",
+        "",
+    ),
+    Rule(
+        "§3 fast path: a repeated first step does not delete the older chain",
+        "in_order.py",
+        "if len(levels) < 2 or time_ms - levels[1][0] > window_ms:",
+        "if True:",
+    ),
+    Rule(
+        "§3 fast path: the last instant of the window counts, behind a repeated first step",
+        "in_order.py",
+        "if len(levels) < 2 or time_ms - levels[1][0] > window_ms:",
+        "if len(levels) < 2 or time_ms - levels[1][0] >= window_ms:",
+    ),
+    Rule(
+        "§5 fast path: an attempt enters at the older, deeper chain that is alive",
+        "in_order.py",
+        "            if attempt is None:  # an older, deeper chain is alive: the attempt enters there\n"
+        "                attempt = open_attempt(alive(levels, time_ms, window_ms))",
+        "            if attempt is None:\n                attempt = (time_ms, 1, path, touch, None, None)",
+    ),
+    Rule(
+        "§5 fast path: a first step outside the newest period enters one of its own",
+        "in_order.py",
+        "if not start_ms <= time_ms < end_ms or (own is not SHARED and own is not DONE):",
+        "if own is not SHARED and own is not DONE:",
+    ),
+    Rule(
+        "§5 fast path: a period's end is not in it",
+        "in_order.py",
+        "if not start_ms <= time_ms < end_ms or (own is not SHARED and own is not DONE):",
+        "if not start_ms <= time_ms <= end_ms or (own is not SHARED and own is not DONE):",
+    ),
+    Rule(
+        "§5 fast path: a period with levels of its own has them advanced, by a first step",
+        "in_order.py",
+        "if not start_ms <= time_ms < end_ms or (own is not SHARED and own is not DONE):",
+        "if not start_ms <= time_ms < end_ms:",
+    ),
+    Rule(
+        "§5 fast path: every open period is advanced",
+        "in_order.py",
+        "if len(periods) > 1 or (own is not DONE and (own is not SHARED or not start_ms <= time_ms < end_ms)):",
+        "if own is not DONE and (own is not SHARED or not start_ms <= time_ms < end_ms):",
+    ),
+    Rule(
+        "§5 fast path: a period with levels of its own has them advanced, by a later step",
+        "in_order.py",
+        "if len(periods) > 1 or (own is not DONE and (own is not SHARED or not start_ms <= time_ms < end_ms)):",
+        "if len(periods) > 1 or (own is not DONE and not start_ms <= time_ms < end_ms):",
+    ),
+    Rule(
+        "§3 fast path: a chain fits into the window",
+        "in_order.py",
+        "if step > len(levels) or time_ms - levels[step - 1][0] > window_ms:",
+        "if step > len(levels):",
+    ),
+    Rule(
+        "§3 fast path: the last instant of the window counts",
+        "in_order.py",
+        "if step > len(levels) or time_ms - levels[step - 1][0] > window_ms:",
+        "if step > len(levels) or time_ms - levels[step - 1][0] >= window_ms:",
+    ),
+    Rule(
+        "§5 fast path: of a period's conversions the first is reported",
+        "in_order.py",
+        "        if own is not DONE:\n            periods = ((start_ms, end_ms, DONE, top, path),)",
+        "        if periods:\n            periods = ((*periods[0][:2], DONE, top, path),)",
+    ),
+    Rule(
+        "§5 fast path: a conversion by another chain leaves when steps were first reached",
+        "in_order.py",
+        "        elif attempt[2] is before and attempt[4] is None:\n            converted",
+        "        elif True:\n            converted",
+    ),
+    Rule(
+        "§5 fast path: a conversion consumes everything",
+        "in_order.py",
+        "return (time_ms, event_id, steps, touch, (), None, periods, (*closed, converted))",
+        "return (time_ms, event_id, steps, touch, levels, None, periods, (*closed, converted))",
+    ),
+    Rule(
+        "§3 fast path: per level the latest start is kept",
+        "in_order.py",
+        "if step == len(levels) or levels[step][0] < before[0]:",
+        "if step == len(levels):",
+    ),
+    Rule(
+        "§3 fast path: of equal starts the chain that reached its level first is reported",
+        "in_order.py",
+        "if step == len(levels) or levels[step][0] < before[0]:",
+        "if step == len(levels) or levels[step][0] <= before[0]:",
+    ),
+    Rule(
+        "§3 fast path: what reached the deepest level first is reported",
+        "in_order.py",
+        "if attempt is not None and top > attempt[1]:",
+        "if attempt is not None and top >= attempt[1]:",
+    ),
+    Rule(
+        "§5 fast path: in a period what reached the deepest level first is reported",
+        "in_order.py",
+        "if own is not DONE and top > best:",
+        "if own is not DONE and top >= best:",
+    ),
+    Rule(
+        "§5 fast path: a chain that outlived its attempt and goes on opens the next",
+        "in_order.py",
+        "if attempt is None:  # a chain has outlived its attempt and goes on: the next one enters at it",
+        "if False:",
+    ),
+)
