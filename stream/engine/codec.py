@@ -6,7 +6,7 @@ Out: chunks of bytes: a whole one, or one with what is new, to be appended to wh
 A chunk is its length (4 bytes, big-endian) and msgpack `[version, state, state, ...]`. A state is
 `[number, hits]`, or in a whole chunk `[number, hits, levels, attempt, periods]` where anything is sealed, and for a
 funnel with options `[number, hits, [], nil, [], fold]` or, where it counts units,
-`[number, [], [], nil, [], [[[unit, hits, fold], ...], shared]]`:
+`[number, [], [], nil, [], [[[unit, hits, fold], ...], shared]]`, where a unit's hits are those of its own:
 `number` names the funnel (`CompiledFunnel.number`), a hit is `[time_ms, id, steps, touch]`, and levels, attempt and
 periods are those of `attempts.Fold`. The hits of a funnel are those of all chunks together. An actor's bytes are
 a whole chunk and what was appended since, so that an actor with many events that may still change costs no more
@@ -22,6 +22,7 @@ more time, and an actor is written about once for every two events (`make bench`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -126,8 +127,14 @@ def _written_with_options(funnel: CompiledFunnel, entries: list[Entry]) -> tuple
 
 
 def _written_units(states: UnitStates) -> tuple[Any, ...]:
+    # What happened for all units of a session is written once.
+    shared = {hit[:4] for _, hit in states.shared}
     units = [
-        (unit, [entry[:4] for entry in entries[1:]], None if entries[0] is EMPTY_BASE else fold_of(entries[0]))
+        (
+            unit,
+            [entry[:4] for entry in entries[1:] if entry[:4] not in shared],
+            None if entries[0] is EMPTY_BASE else fold_of(entries[0]),
+        )
         for unit, entries in states.entries.items()
     ]
     return units, states.shared
@@ -191,7 +198,12 @@ def _version_of(chunk: bytes) -> object:
 
 def _units(funnel: CompiledFunnel, written: Any) -> UnitStates:
     units, shared = _tuples(written)
-    entries = {unit: _folded(funnel, EMPTY_BASE if fold is None else base_of(fold), hits) for unit, hits, fold in units}
+    entries = {}
+    for unit, own, fold in units:
+        known = {hit[:2] for hit in own}
+        others = [hit[:4] for of, hit in shared if unit[: len(of)] == of and hit[:2] not in known]
+        hits = sorted([*own, *others], key=itemgetter(0))
+        entries[unit] = _folded(funnel, EMPTY_BASE if fold is None else base_of(fold), hits)
     return UnitStates(entries, list(shared))
 
 
