@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from stream.analyze.show import safe
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     problems = list(dict.fromkeys(problems))  # a file that two paths lead to is reported once
     if problems:
         lines.append(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:")
-    sys.stdout.writelines(f"{line}\n" for line in [*lines, *problems])
+    sys.stdout.writelines(f"{safe(str(line))}\n" for line in [*lines, *problems])
     return 1 if problems else 0
 
 
@@ -65,7 +66,7 @@ def _check_tracker(path: Path) -> tuple[list[str], list[Problem]]:
 
 def _check_funnels(path: Path, tracker: TrackerSettings | None = None) -> tuple[list[str], list[Problem]]:
     try:
-        funnels = load_funnels(path, tracker.period if tracker else None)
+        funnels = load_funnels(path, tracker.period if tracker else None, is_live=tracker is not None)
     except SettingsError as error:
         return [], list(error.problems)
     rolling = tracker.rolling if tracker else DEFAULT_ROLLING
@@ -102,7 +103,7 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
     period = f"per {funnel.period.unit} ({funnel.period.zone})"
     lines = [
         f"{funnel.key}: {len(funnel.steps)} steps within {durations.to_text(funnel.window_ms)}, {period}",
-        "  steps    " + " > ".join(step.name for step in funnel.steps),
+        f"  steps    {_steps_text(funnel)}",
     ]
     options = list(_options_of(funnel))
     if options:
@@ -115,6 +116,12 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
             lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines
+
+
+def _steps_text(funnel: Funnel) -> str:
+    """Return the steps' names in their order; in any order what is reached is how many, whichever they are."""
+    names = [step.name for step in funnel.steps]
+    return f"any 1 to {len(names)} of {', '.join(names)}" if funnel.order is Order.ANY else " > ".join(names)
 
 
 def _breakdown_text(funnel: Funnel, breakdown: Breakdown) -> str:
