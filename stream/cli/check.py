@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stream.analyze.show import safe
+from stream.engine.periods import period_of
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
@@ -18,6 +19,8 @@ from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
 from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings
 from stream.settings.yaml_file import read_document
+
+_YEAR_MS = (1_767_225_600_000, 1_798_761_600_000)  # 2026: has each clock change that zones have
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -110,12 +113,25 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
         lines.append("  options  " + ", ".join(options))
     if funnel.breakdowns:
         lines.append("  split by " + ", ".join(_breakdown_text(funnel, each) for each in funnel.breakdowns))
+    if _floors_over_borders(funnel):
+        text = f"does not divide the periods, {funnel.period.unit} ({funnel.period.zone})"
+        how = "near a border, times are rounded down into the period before"
+        lines.append(f"  note     time_granularity {durations.to_text(funnel.granularity_ms)} {text}: {how}")
     for window in rolling:
         slots = window.matured_slots(funnel.window_ms)
         if slots > KEPT_SLOTS_LIMIT:
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
             lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines
+
+
+def _floors_over_borders(funnel: Funnel) -> bool:
+    """Tell whether a period of the year looked at begins between two instants of the granularity."""
+    find = period_of(funnel.period)
+    start_ms, end_ms = find(_YEAR_MS[0])
+    while start_ms < _YEAR_MS[1] and start_ms % funnel.granularity_ms == 0:
+        start_ms, end_ms = find(end_ms)
+    return start_ms < _YEAR_MS[1]
 
 
 def _steps_text(funnel: Funnel) -> str:

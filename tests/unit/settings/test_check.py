@@ -154,6 +154,28 @@ def test_a_period_too_fine_for_live_is_a_problem_of_a_tracker_only(funnel, proje
     )
 
 
+@pytest.mark.parametrize(
+    ("granularity", "period", "is_noted"),
+    [
+        ("1d", "{zone: Europe/Berlin}", True),
+        ("1d", "{zone: UTC}", False),
+        ("1h", "{zone: Europe/Berlin}", False),
+        ("1h", "{zone: Asia/Kolkata}", True),
+        ("1h", "{unit: hour, zone: Asia/Kolkata}", False),
+        ("2h", "{zone: Europe/Berlin}", True),
+        ("7h", "{zone: UTC}", True),
+        ("1d", "{unit: month}", False),
+    ],
+)
+def test_a_granularity_across_the_borders_of_periods_is_noted(funnel, project, granularity, period, is_noted):
+    more = f"time_granularity: {granularity}\nperiod: {period}\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="2d") + more)
+    lines = [line for line in funnel("check", "config/funnels")[1] if "granularity " in line]
+    assert len(lines) == is_noted
+    if is_noted:
+        assert lines[0].startswith(f"  note     time_granularity {granularity} does not divide the periods, ")
+
+
 def test_paths_may_be_trackers_funnels_and_folders(funnel):
     assert funnel("check", "config/funnels")[1][0] == "shop@1: 2 steps within 1h, per day (UTC)"
     assert funnel("check", "config/funnels/shop.yaml") == funnel("check", "config/funnels")
