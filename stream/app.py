@@ -42,7 +42,7 @@ def build(
     `with_payload` lets dead letters carry payloads. Raises `SettingsError`, also on unusable PEM files.
     """
     settings = load_tracker(config, env)
-    funnels = load_funnels(settings.funnels, settings.period)
+    funnels = load_funnels(settings.funnels, settings.period, is_live=True)
     connection = kafka_arguments(settings.kafka)
     instance_id = env.get(INSTANCE_VARIABLE, "")
     mapping, repartitioner = mapping_of(settings.sources[0]), None

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from stream.analyze.show import safe
+from stream.engine.periods import period_of
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
@@ -17,6 +19,8 @@ from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
 from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings
 from stream.settings.yaml_file import read_document
+
+_YEAR_MS = (1_767_225_600_000, 1_798_761_600_000)  # 2026: has each clock change that zones have
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     problems = list(dict.fromkeys(problems))  # a file that two paths lead to is reported once
     if problems:
         lines.append(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:")
-    sys.stdout.writelines(f"{line}\n" for line in [*lines, *problems])
+    sys.stdout.writelines(f"{safe(str(line))}\n" for line in [*lines, *problems])
     return 1 if problems else 0
 
 
@@ -65,7 +69,7 @@ def _check_tracker(path: Path) -> tuple[list[str], list[Problem]]:
 
 def _check_funnels(path: Path, tracker: TrackerSettings | None = None) -> tuple[list[str], list[Problem]]:
     try:
-        funnels = load_funnels(path, tracker.period if tracker else None)
+        funnels = load_funnels(path, tracker.period if tracker else None, is_live=tracker is not None)
     except SettingsError as error:
         return [], list(error.problems)
     rolling = tracker.rolling if tracker else DEFAULT_ROLLING
@@ -102,19 +106,38 @@ def _funnel_lines(funnel: Funnel, rolling: tuple[RollingWindow, ...]) -> list[st
     period = f"per {funnel.period.unit} ({funnel.period.zone})"
     lines = [
         f"{funnel.key}: {len(funnel.steps)} steps within {durations.to_text(funnel.window_ms)}, {period}",
-        "  steps    " + " > ".join(step.name for step in funnel.steps),
+        f"  steps    {_steps_text(funnel)}",
     ]
     options = list(_options_of(funnel))
     if options:
         lines.append("  options  " + ", ".join(options))
     if funnel.breakdowns:
         lines.append("  split by " + ", ".join(_breakdown_text(funnel, each) for each in funnel.breakdowns))
+    if _floors_over_borders(funnel):
+        text = f"does not divide the periods, {funnel.period.unit} ({funnel.period.zone})"
+        how = "near a border, times are rounded down into the period before"
+        lines.append(f"  note     time_granularity {durations.to_text(funnel.granularity_ms)} {text}: {how}")
     for window in rolling:
         slots = window.matured_slots(funnel.window_ms)
         if slots > KEPT_SLOTS_LIMIT:
             text = f"is not kept: it needs {slots} slots of {durations.to_text(window.slot_ms)}"
             lines.append(f"  note     the matured form of {window.name} {text}, at most {KEPT_SLOTS_LIMIT}")
     return lines
+
+
+def _floors_over_borders(funnel: Funnel) -> bool:
+    """Tell whether a period of the year looked at begins between two instants of the granularity."""
+    find = period_of(funnel.period)
+    start_ms, end_ms = find(_YEAR_MS[0])
+    while start_ms < _YEAR_MS[1] and start_ms % funnel.granularity_ms == 0:
+        start_ms, end_ms = find(end_ms)
+    return start_ms < _YEAR_MS[1]
+
+
+def _steps_text(funnel: Funnel) -> str:
+    """Return the steps' names in their order; in any order what is reached is how many, whichever they are."""
+    names = [step.name for step in funnel.steps]
+    return f"any 1 to {len(names)} of {', '.join(names)}" if funnel.order is Order.ANY else " > ".join(names)
 
 
 def _breakdown_text(funnel: Funnel, breakdown: Breakdown) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from stream.errors import Problem, SettingsError
 from stream.model.funnel import Funnel, Period
 from stream.settings.funnels import check_funnel, funnel_of
+from stream.settings.live import check_live
 from stream.settings.references import resolve_references
 from stream.settings.schema import FUNNEL_SCHEMA, TRACKER_SCHEMA
 from stream.settings.tracker import TrackerSettings
@@ -24,14 +25,18 @@ DEFAULT_FUNNELS = "funnels"
 _ENV_OVERRIDES = {"KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap"), "REDIS_URL": ("redis", "url")}
 
 
-def load_funnels(path: Path | str, period: Period | None = None) -> tuple[Funnel, ...]:
+def load_funnels(path: Path | str, period: Period | None = None, *, is_live: bool = False) -> tuple[Funnel, ...]:
     """Read one funnel file, or every `*.yaml` and `*.yml` of a folder, ordered by name and version.
 
-    `period` is the entry period of funnels that name none (default: days in UTC).
+    `period` is the entry period of funnels that name none (default: days in UTC). `is_live` refuses what a
+    worker cannot count, and `funnel analyze` can.
     Raises `SettingsError` with all problems of all files.
     """
     documents = [_read_funnel(file) for file in _funnel_files(Path(path))]
     _check_unique(documents)
+    if is_live:
+        for document in documents:
+            check_live(document, period or Period())
     _raise_problems(documents)
     funnels = [funnel_of(document.tree, period or Period()) for document in documents]
     return tuple(sorted(funnels, key=lambda funnel: (funnel.name, funnel.version)))

@@ -14,6 +14,8 @@ from stream.settings.matches import check_match, events_of, predicates_of, step_
 from stream.settings.parts import duration_ms, mappings
 from stream.settings.yaml_file import Document, KeyPath
 
+_LONGEST_WINDOW_MS = durations.to_ms("400d")
+
 
 def check_options(document: Document) -> None:
     """Report options that cannot be, alone or together; looks only at parts whose form is right."""
@@ -21,6 +23,8 @@ def check_options(document: Document) -> None:
     is_any, is_open = tree.get("order") == "any", tree.get("open") is True
     _check_optional(document, is_any=is_any)
     _check_gaps(document, is_any=is_any)
+    if not is_any and not is_open:
+        _check_all_gaps(document)
     for index, exclusion in mappings(tree.get("exclusions")):
         check_match(document, ("exclusions", index), exclusion)
         if is_any:
@@ -31,6 +35,8 @@ def check_options(document: Document) -> None:
     _check_breaking(document)
     _check_session(document)
     _check_granularity(document)
+    if document.tree.get("strict_time") is True:
+        _check_instants(document, is_any=is_any, is_open=is_open)
 
 
 def exclusions_of(tree: dict[str, Any]) -> tuple[Exclusion, ...]:
@@ -96,6 +102,19 @@ def _check_not_before(document: Document, index: int, step: dict[str, Any]) -> N
     if gap_ms > limit_ms:
         text = f'{texts.shown(step["not_before"])} is longer than {name}, {written} (try "{written}")'
         document.report(("steps", index, "not_before"), text)
+
+
+def _check_all_gaps(document: Document) -> None:
+    """Report a window that each single gap fits into, but not all those that no chain can do without."""
+    window = document.tree.get("window")
+    window_ms = duration_ms(window)
+    gaps_ms = [duration_ms(step.get("not_before")) or 0 for step in _required(document.tree)[1:]]
+    if window_ms is None or any(gap_ms > window_ms for gap_ms in gaps_ms) or sum(gaps_ms) <= window_ms:
+        return
+    together = durations.to_text(sum(gaps_ms))
+    hint = f'try "{together}"' if sum(gaps_ms) <= _LONGEST_WINDOW_MS else "make them shorter"
+    text = f"{texts.shown(window)} is shorter than not_before of the required steps together, {together} ({hint})"
+    document.report(("window",), text)
 
 
 def _check_whole_range(document: Document, index: int, exclusion: dict[str, Any]) -> None:
@@ -181,6 +200,40 @@ def _check_granularity(document: Document) -> None:
     if window_ms is not None and granularity_ms is not None and granularity_ms > window_ms:
         text = f'{texts.shown(granularity)} is longer than the window, {window} (try "{window}")'
         document.report(("time_granularity",), text)
+
+
+def _check_instants(document: Document, *, is_any: bool, is_open: bool) -> None:
+    """Report what cannot be where events of one chain are at least the granularity apart (`strict_time`)."""
+    window, granularity = document.tree.get("window"), document.tree.get("time_granularity")
+    window_ms, granularity_ms = duration_ms(window), duration_ms(granularity)
+    if granularity_ms is None:
+        return
+    for index, step in mappings(document.tree.get("steps")):
+        within_ms = duration_ms(step.get("within"))
+        if within_ms is not None and within_ms < granularity_ms and index > 0 and not is_any:
+            text = f"{texts.shown(step['within'])} is shorter than the time_granularity, {granularity}"
+            why = "and with strict_time no two steps are nearer"
+            document.report(("steps", index, "within"), f'{text}, {why} (try "{granularity}")')
+    gaps = len(_required(document.tree)) - 1
+    if window_ms is None or is_open or not granularity_ms <= window_ms < gaps * granularity_ms:
+        return
+    text = (
+        f"with strict_time the {gaps + 1} required steps are at least {durations.to_text(gaps * granularity_ms)} apart"
+    )
+    fitting = durations.to_text(_rounded(window_ms // gaps))
+    text = f'{texts.shown(granularity)} is too long: {text}, longer than the window, {window} (try "{fitting}")'
+    document.report(("time_granularity",), text)
+
+
+def _rounded(longest_ms: int) -> int:
+    """Round down to whole hours, minutes or seconds, whichever is the longest that is there; at least 1 ms."""
+    unit_ms = next((unit_ms for unit_ms in (3_600_000, 60_000, 1_000) if unit_ms <= longest_ms), 1)
+    return max(longest_ms - longest_ms % unit_ms, 1)
+
+
+def _required(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that no chain skips."""
+    return [step for _, step in mappings(tree.get("steps")) if step.get("optional") is not True]
 
 
 def step_names(tree: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ MS = 1_000
 
 SPOILS = (
     "order", "strict", "open", "first", "exclude", "range", "optional", "within", "not_before", "events", "hold",
-    "session", "gap", "granularity", "one step",
+    "session", "gap", "granularity", "instants", "gaps", "one step",
 )  # fmt: skip
 
 
@@ -49,9 +49,28 @@ def spoiled(rng: random.Random, defined: OptionFunnel, how: str) -> OptionFunnel
         "session": {"session": "sid"},
         "gap": {"session_gap": rng.randint(1, 6)},
         "granularity": {"granularity": rng.randint(1, 12)},
+        "instants": {"granularity": rng.randint(2, 6), "strict_time": True},
+        "gaps": {"steps": tuple(replace(each, not_before=rng.randint(0, 6)) for each in defined.steps)},
         "one step": {"steps": defined.steps[:1]},
     }[how]
     return replace(defined, **changed)
+
+
+def never_converts(defined: OptionFunnel) -> list[str]:
+    """Name why no chain of a funnel can do all its steps: the oracle counts such a funnel, a file is refused."""
+    required = [defined.steps[number - 1] for number in defined.required]
+    is_ordered = defined.order != "any"
+    coarse = defined.granularity if defined.granularity > 1 and defined.strict_time else 0
+    wrong = {
+        "an instant is longer than the window": defined.granularity > defined.window,
+        "all gaps are longer than the window": is_ordered
+        and not defined.is_open
+        and sum(step.not_before for step in required) > defined.window,
+        "all instants are longer than the window": not defined.is_open
+        and (len(required) - 1) * coarse > defined.window,
+        "within is shorter than an instant": is_ordered and any(step.within < coarse for step in defined.steps[1:]),
+    }
+    return [reason for reason, is_wrong in wrong.items() if is_wrong]
 
 
 def file_tree(defined: OptionFunnel) -> dict[str, Any]:

@@ -68,6 +68,23 @@ def test_the_options_of_a_funnel_are_named(funnel, project, added, steps, expect
     assert lines[2:] == [f"  options  {options}" for options in expected]
 
 
+def test_steps_in_any_order_are_not_shown_in_one(funnel, project):
+    text = "funnel: shop\nwindow: 1h\norder: any\nsteps: [{event: a}, {name: second, event: b}]\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(text)
+    assert funnel("check", "config/funnels")[1][1] == "  steps    any 1 to 2 of a, second"
+
+
+@pytest.mark.parametrize("more", ["", "breakdowns: [a, a]\n"], ids=["what-is-right", "what-is-wrong"])
+def test_names_do_not_steer_the_terminal(funnel, project, more):
+    name = '"\\e[2J\\nb\\u202e"'
+    text = f"funnel: shop\nwindow: 1h\n{more}steps: [{{event: a}}, {{event: {name}, within: 1 hour}}]\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(text if more else text.replace("1 hour", "1h"))
+    _, lines = funnel("check", "config/funnels")
+    assert all(line.isprintable() for line in lines)
+    if not more:
+        assert lines[1] == "  steps    a > \ufffd[2J\ufffdb\ufffd"
+
+
 def test_every_option_is_named_in_one_line(funnel):
     _, lines = funnel("check", str(FULL))
     assert lines[2] == (
@@ -125,6 +142,38 @@ def test_a_matured_form_that_is_not_kept_is_noted(funnel, project, window, note)
     (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window=window))
     code, lines = funnel("check")
     assert (code, [line for line in lines if "note" in line]) == (0, note)
+
+
+def test_a_period_too_fine_for_live_is_a_problem_of_a_tracker_only(funnel, project):
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="90d"))
+    assert funnel("check", "config/funnels")[0] == 0
+    code, lines = funnel("check")
+    assert (code, lines[-1].partition(": live")[0]) == (
+        1,
+        'config/funnels/shop.yaml:2: window: "90d" is too long for the tracker\'s period, day',
+    )
+
+
+@pytest.mark.parametrize(
+    ("granularity", "period", "is_noted"),
+    [
+        ("1d", "{zone: Europe/Berlin}", True),
+        ("1d", "{zone: UTC}", False),
+        ("1h", "{zone: Europe/Berlin}", False),
+        ("1h", "{zone: Asia/Kolkata}", True),
+        ("1h", "{unit: hour, zone: Asia/Kolkata}", False),
+        ("2h", "{zone: Europe/Berlin}", True),
+        ("7h", "{zone: UTC}", True),
+        ("1d", "{unit: month}", False),
+    ],
+)
+def test_a_granularity_across_the_borders_of_periods_is_noted(funnel, project, granularity, period, is_noted):
+    more = f"time_granularity: {granularity}\nperiod: {period}\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(FUNNEL.format(window="2d") + more)
+    lines = [line for line in funnel("check", "config/funnels")[1] if "granularity " in line]
+    assert len(lines) == is_noted
+    if is_noted:
+        assert lines[0].startswith(f"  note     time_granularity {granularity} does not divide the periods, ")
 
 
 def test_paths_may_be_trackers_funnels_and_folders(funnel):

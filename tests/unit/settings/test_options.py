@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stream.errors import SettingsError
 from stream.model.funnel import Effect, Exclusion, Funnel, Operator, Order, Predicate, Session
 from stream.settings.load import load_funnels
-from support.funnel_files import SPOILS, file_tree, in_seconds, read_back, spoiled
+from support.funnel_files import SPOILS, file_tree, in_seconds, never_converts, read_back, spoiled
 from support.options.cases import random_funnel
 from support.options.funnels import refusals
 
@@ -133,6 +133,30 @@ def test_properties_that_options_read_are_needed(load):
         pytest.param({"order": "strict", "open": True, "steps": steps({"optional": True})}, id="strict-and-open"),
         pytest.param({"open": True, "exclusions": []}, id="open-and-no-exclusion"),
         pytest.param({"strict_time": True, "steps": steps({"within": "0s"})}, id="strict-time-within-an-instant"),
+        pytest.param(
+            {"steps": steps({"not_before": "30m"}, c={"not_before": "30m"})}, id="gaps-together-as-long-as-the-window"
+        ),
+        pytest.param(
+            {"steps": steps({"not_before": "40m", "optional": True}, c={"not_before": "40m"})},
+            id="gaps-of-steps-that-a-chain-may-skip",
+        ),
+        pytest.param(
+            {"open": True, "steps": steps({"not_before": "40m"}, c={"not_before": "40m"})},
+            id="gaps-that-a-chain-may-start-behind",
+        ),
+        pytest.param(
+            {"strict_time": True, "time_granularity": "30m", "steps": steps({"within": "30m"})},
+            id="instants-as-long-as-window-and-within",
+        ),
+        pytest.param(
+            {"strict_time": True, "time_granularity": "1h", "steps": steps({"optional": True})},
+            id="an-instant-that-a-chain-may-skip",
+        ),
+        pytest.param(
+            {"strict_time": True, "time_granularity": "1h", "open": True, "steps": steps()},
+            id="instants-that-a-chain-may-start-behind",
+        ),
+        pytest.param({"time_granularity": "1h", "steps": steps({"within": "1m"})}, id="steps-of-one-instant"),
         pytest.param({"steps": steps({"optional": True}), "exclusions": [{"event": "x"}]}, id="over-an-optional-step"),
     ],
 )
@@ -207,6 +231,39 @@ ANYWHERE = "chains of an open funnel start anywhere"
         (
             {"steps": steps({"not_before": "3h", "within": "2h"})},
             'steps[1].not_before: "3h" is longer than the window, 1h (try "1h")',
+        ),
+        (
+            {"steps": steps({"not_before": "40m"}, c={"not_before": "30m"})},
+            'window: "1h" is shorter than not_before of the required steps together, 70m (try "70m")',
+        ),
+        (
+            {"window": "400d", "steps": steps({"not_before": "300d"}, c={"not_before": "101d"})},
+            'window: "400d" is shorter than not_before of the required steps together, 401d (make them shorter)',
+        ),
+        # Instants of a granularity
+        (
+            {"time_granularity": "31m", "strict_time": True, "steps": steps()},
+            ('time_granularity: "31m" is too long: with strict_time the 3 required steps are at least 62m apart, '
+             'longer than the window, 1h (try "30m")'),
+        ),
+        (
+            {"time_granularity": "30m", "strict_time": True, "steps": [{"event": each} for each in "abcdefgh"]},
+            ('time_granularity: "30m" is too long: with strict_time the 8 required steps are at least 210m apart, '
+             'longer than the window, 1h (try "8m")'),
+        ),
+        (
+            {"time_granularity": "31m", "strict_time": True, "order": "any", "steps": steps()},
+            ('time_granularity: "31m" is too long: with strict_time the 3 required steps are at least 62m apart, '
+             'longer than the window, 1h (try "30m")'),
+        ),
+        (
+            {"time_granularity": "1m", "strict_time": True, "steps": steps({"within": "59s"})},
+            ('steps[1].within: "59s" is shorter than the time_granularity, 1m, and with strict_time no two steps are '
+             'nearer (try "1m")'),
+        ),
+        (
+            {"time_granularity": "2h", "strict_time": True},
+            'time_granularity: "2h" is longer than the window, 1h (try "1h")',
         ),
         ({"time_granularity": "2h"}, 'time_granularity: "2h" is longer than the window, 1h (try "1h")'),
         # Order: any
@@ -315,9 +372,7 @@ def test_a_file_is_refused_exactly_if_the_oracle_refuses_its_funnel(tmp_path_fac
         defined = spoiled(rng, defined, spoil)
     path = tmp_path_factory.getbasetemp() / "drawn.yaml"
     path.write_text(json.dumps(file_tree(defined)))
-    # The oracle has no counterpart for one refusal: an instant longer than the window.
-    reasons = refusals(defined) + (["too coarse"] if defined.granularity > defined.window else [])
-    if reasons:
+    if refusals(defined) or never_converts(defined):
         with pytest.raises(SettingsError):
             load_funnels(path)
     else:
