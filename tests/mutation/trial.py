@@ -32,6 +32,8 @@ FIRST_CASES = 1_000
 SPLIT_EVERY = 3
 """Of so many cases one has breakdowns."""
 LOGS, ACTORS_OF_A_LOG = 40, 12
+CASES_UNDER_A_CAP = 60
+"""Of each option, and of any."""
 
 OPTIONS_FIRST, PLAIN_FIRST, FAST_PATH_FIRST, UNIT_TESTS_FIRST = range(4)
 FIRST = {
@@ -42,6 +44,8 @@ FIRST = {
     **dict.fromkeys(("match.py", "optioned.py", "predicates.py", "periods.py", "touches.py"), UNIT_TESTS_FIRST),
 }
 """Which tests come first where a file was changed; those of options for all others."""
+UNDER_A_CAP = {"advance.py", "option_fold.py", "optioned.py"}
+"""The files that say who is a bot: the tests of caps come last for them, and for others not at all."""
 
 
 def random_cases() -> list[Asked]:
@@ -73,7 +77,8 @@ def first_failure(changed: str, asked: Sequence[tuple[Asked, Answer]]) -> str:
     options = of_options(asked)
     tests = [islice(options, FIRST_CASES), of_plain_funnels(), of_the_fast_path(), of_unit_tests()]
     first = tests[FIRST.get(changed, OPTIONS_FIRST)]
-    return next((found for each in (first, *reversed(tests), options) for found in each if found), "")
+    last = [of_caps()] if changed in UNDER_A_CAP or not changed else []
+    return next((found for each in (first, *reversed(tests), options, *last) for found in each if found), "")
 
 
 def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
@@ -91,7 +96,7 @@ def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
 
 def of_plain_funnels() -> Iterator[str]:
     """Run random logs of plain funnels through what tests/property/test_engine.py does with them."""
-    tests = _engine_tests()
+    tests = _tests_of("test_engine")
     for number in range(LOGS):
         rng = random.Random(f"log {number}")
         with _failing(f"random log {number}") as failed:
@@ -102,8 +107,18 @@ def of_plain_funnels() -> Iterator[str]:
 def of_the_fast_path() -> Iterator[str]:
     """Compare the fast path with the clear fold."""
     with _failing("the fast path beside the clear fold") as failed:
-        _engine_tests().test_the_hot_path_says_what_the_clear_fold_says()
+        _tests_of("test_engine").test_the_hot_path_says_what_the_clear_fold_says()
     yield from failed
+
+
+def of_caps() -> Iterator[str]:
+    """Cut random logs in several ways, as tests/property/test_bot_cuts.py does, fewer of them."""
+    tests = _tests_of("test_bot_cuts")
+    tests.CASES = CASES_UNDER_A_CAP  # type: ignore[attr-defined]
+    for option in (None, *OPTIONS):
+        with _failing(f"cuts under a cap, {option or 'any option'}") as failed:
+            tests.test_neither_cuts_nor_sweeps_show(option)
+        yield from failed
 
 
 def of_unit_tests() -> Iterator[str]:
@@ -139,8 +154,8 @@ def _failing(name: str) -> Iterator[list[str]]:
         failed.append(f"{name}: {type(error).__name__}")
 
 
-def _engine_tests() -> ModuleType:
-    path = Path("tests/property/test_engine.py")
+def _tests_of(stem: str) -> ModuleType:
+    path = Path("tests/property", f"{stem}.py")
     if path.stem not in sys.modules:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
