@@ -32,8 +32,6 @@ FIRST_CASES = 1_000
 SPLIT_EVERY = 3
 """Of so many cases one has breakdowns."""
 LOGS, ACTORS_OF_A_LOG = 40, 12
-CASES_UNDER_A_CAP = 60
-"""Of each option, and of any."""
 
 OPTIONS_FIRST, PLAIN_FIRST, FAST_PATH_FIRST, UNIT_TESTS_FIRST = range(4)
 FIRST = {
@@ -45,7 +43,7 @@ FIRST = {
 }
 """Which tests come first where a file was changed; those of options for all others."""
 UNDER_A_CAP = {"advance.py", "option_fold.py", "optioned.py"}
-"""The files that say who is a bot: the tests of caps come last for them, and for others not at all."""
+"""The files that say who is a bot: the tests of caps come late for them, and for others not at all."""
 
 
 def random_cases() -> list[Asked]:
@@ -77,8 +75,8 @@ def first_failure(changed: str, asked: Sequence[tuple[Asked, Answer]]) -> str:
     options = of_options(asked)
     tests = [islice(options, FIRST_CASES), of_plain_funnels(), of_the_fast_path(), of_unit_tests()]
     first = tests[FIRST.get(changed, OPTIONS_FIRST)]
-    last = [of_caps()] if changed in UNDER_A_CAP or not changed else []
-    return next((found for each in (first, *reversed(tests), options, *last) for found in each if found), "")
+    caps = [of_caps()] if changed in UNDER_A_CAP or not changed else []
+    return next((found for each in (first, *reversed(tests), *caps, options) for found in each if found), "")
 
 
 def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
@@ -112,9 +110,8 @@ def of_the_fast_path() -> Iterator[str]:
 
 
 def of_caps() -> Iterator[str]:
-    """Cut random logs in several ways, as tests/property/test_bot_cuts.py does, fewer of them."""
+    """Cut random logs in several ways, as tests/property/test_bot_cuts.py does."""
     tests = _tests_of("test_bot_cuts")
-    tests.CASES = CASES_UNDER_A_CAP  # type: ignore[attr-defined]
     for option in (None, *OPTIONS):
         with _failing(f"cuts under a cap, {option or 'any option'}") as failed:
             tests.test_neither_cuts_nor_sweeps_show(option)
