@@ -72,18 +72,6 @@ RULES: Final = (
         "starts = len(self.shape.kept(standing[0], limit_ms))",
         "starts = len(standing[0])",
     ),
-    Rule(
-        "§7 results of sessions that can still change count for the cap",
-        "option_fold.py",
-        "self.may_hold_more = self._keeps_starts or self._gap_ms is not None",
-        "self.may_hold_more = self._keeps_starts",
-    ),
-    Rule(
-        "§7 results of sessions of a period that is over do not count for the cap",
-        "option_fold.py",
-        "sum(period[2] is DONE and not self.is_over(period, limit_ms) for period in periods)",
-        "sum(period[2] is DONE for period in periods)",
-    ),
     # Distinct actors over units
     Rule(
         "§4 distinct actors: an actor counts in a period with a unit that counts",

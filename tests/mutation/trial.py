@@ -42,8 +42,6 @@ FIRST = {
     **dict.fromkeys(("match.py", "optioned.py", "predicates.py", "periods.py", "touches.py"), UNIT_TESTS_FIRST),
 }
 """Which tests come first where a file was changed; those of options for all others."""
-UNDER_A_CAP = {"advance.py", "option_fold.py", "optioned.py"}
-"""The files that say who is a bot: the tests of caps come late for them, and for others not at all."""
 
 
 def random_cases() -> list[Asked]:
@@ -75,8 +73,7 @@ def first_failure(changed: str, asked: Sequence[tuple[Asked, Answer]]) -> str:
     options = of_options(asked)
     tests = [islice(options, FIRST_CASES), of_plain_funnels(), of_the_fast_path(), of_unit_tests()]
     first = tests[FIRST.get(changed, OPTIONS_FIRST)]
-    caps = [of_caps()] if changed in UNDER_A_CAP or not changed else []
-    return next((found for each in (first, *reversed(tests), *caps, options) for found in each if found), "")
+    return next((found for each in (first, *reversed(tests), options) for found in each if found), "")
 
 
 def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
@@ -94,7 +91,7 @@ def of_options(asked: Sequence[tuple[Asked, Answer]]) -> Iterator[str]:
 
 def of_plain_funnels() -> Iterator[str]:
     """Run random logs of plain funnels through what tests/property/test_engine.py does with them."""
-    tests = _tests_of("test_engine")
+    tests = _engine_tests()
     for number in range(LOGS):
         rng = random.Random(f"log {number}")
         with _failing(f"random log {number}") as failed:
@@ -105,17 +102,8 @@ def of_plain_funnels() -> Iterator[str]:
 def of_the_fast_path() -> Iterator[str]:
     """Compare the fast path with the clear fold."""
     with _failing("the fast path beside the clear fold") as failed:
-        _tests_of("test_engine").test_the_hot_path_says_what_the_clear_fold_says()
+        _engine_tests().test_the_hot_path_says_what_the_clear_fold_says()
     yield from failed
-
-
-def of_caps() -> Iterator[str]:
-    """Cut random logs in several ways, as tests/property/test_bot_cuts.py does."""
-    tests = _tests_of("test_bot_cuts")
-    for option in (None, *OPTIONS):
-        with _failing(f"cuts under a cap, {option or 'any option'}") as failed:
-            tests.test_neither_cuts_nor_sweeps_show(option)
-        yield from failed
 
 
 def of_unit_tests() -> Iterator[str]:
@@ -151,8 +139,8 @@ def _failing(name: str) -> Iterator[list[str]]:
         failed.append(f"{name}: {type(error).__name__}")
 
 
-def _tests_of(stem: str) -> ModuleType:
-    path = Path("tests/property", f"{stem}.py")
+def _engine_tests() -> ModuleType:
+    path = Path("tests/property/test_engine.py")
     if path.stem not in sys.modules:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
