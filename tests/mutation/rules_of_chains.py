@@ -151,14 +151,14 @@ RULES: Final = (
     Rule(
         "§4 open funnel: an event opens one chain only",
         "chains.py",
-        "if step in hit[2] and hit[1] not in opened and not self._waits(kept, openers, instant, step, hit)",
-        "if step in hit[2] and not self._waits(kept, openers, instant, step, hit)",
+        "if step not in hit[2] or hit[1] in opened:",
+        "if step not in hit[2]:",
     ),
     Rule(
         "§4 open funnel: an event that a live chain waits for opens none",
         "chains.py",
-        "if step in hit[2] and hit[1] not in opened and not self._waits(kept, openers, instant, step, hit)",
-        "if step in hit[2] and hit[1] not in opened",
+        "if not waits[hit[2]]:",
+        "if True:",
     ),
     Rule(
         "§4 open funnel: a chain of the same instant waits too",
@@ -286,20 +286,20 @@ RULES: Final = (
     Rule(
         "§5 with options: of the chains that come as far, one that reached its level first is kept for the report",
         "chains.py",
-        "if other[-2] > chain[-2] and theirs[0] == ours[0]",
-        "if False and theirs[0] == ours[0]",
+        "if other.last_ms > own.last_ms and theirs[:2]",
+        "if False and theirs[:2]",
     ),
     Rule(
         "§3 with options: a chain that would be reported is not replaced by one that would not",
         "chains.py",
-        "        return all(\n            self._rank(other, self._within[step] != FOREVER_MS) <=",
-        "        return True or all(\n            self._rank(other, self._within[step] != FOREVER_MS) <=",
+        "return all(their <= our for their, our in zip(other.ranks, own.ranks, strict=True))",
+        "return True",
     ),
     Rule(
         "§7 of the chains of a level only those are kept that can still matter",
         "chains.py",
-        "if any(self._replaces(other, chain, now_ms) for other in best):",
-        "if False:",
+        "    if not at_least(other.worth, own.worth):\n",
+        "    if True:\n",
     ),
     Rule(
         "§7 a chain that nothing can extend is not kept",

@@ -118,8 +118,8 @@ RULES: Final = (
     Rule(
         "§3 one event never serves two steps of one chain",
         "ties.py",
-        "                left = others\n",
-        "",
+        "if index not in self._holder or self._place(self._holder[index], tried):",
+        "if True:",
     ),
     Rule(
         "§3 the smallest ids are reported, whatever the order of arrival",
@@ -148,14 +148,14 @@ RULES: Final = (
     Rule(
         "§3 the smallest id is not taken where another step then has none",
         "ties.py",
-        "if steps[place] in hit[2] and is_matchable(others, steps[:place]):",
-        "if steps[place] in hit[2]:",
+        "        found = self._place(holder, set())\n",
+        "        found = self._place(holder, set()) or True\n",
     ),
     Rule(
         "§3 steps inside a tie are assigned in whichever way there is",
         "ties.py",
-        "if index not in holder or place(holder[index], tried):",
-        "if index not in holder:",
+        "if index not in self._holder or self._place(self._holder[index], tried):",
+        "if index not in self._holder:",
     ),
     # Attempts
     Rule(

@@ -314,19 +314,19 @@ RULES: Final = (
     Rule(
         "§7 units: beyond the cap an event is of a bot",
         "optioned.py",
-        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + kept > bot_cap else Verdict.ACCEPTED",
         "return Verdict.ACCEPTED",
     ),
     Rule(
         "§7 units: the cap is exceeded, not reached",
         "optioned.py",
-        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
-        "return Verdict.BOT if len(ids) + starts >= bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + kept > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + kept >= bot_cap else Verdict.ACCEPTED",
     ),
     Rule(
         "§7 units: an event of several units counts for the cap once",
         "optioned.py",
-        "return Verdict.BOT if len(ids) + starts > bot_cap else Verdict.ACCEPTED",
+        "return Verdict.BOT if len(ids) + kept > bot_cap else Verdict.ACCEPTED",
         "return Verdict.BOT",
     ),
     Rule(

@@ -89,6 +89,10 @@ def test_duplicates(text, events, expected):
                      id="kept-starts-over-all-units"),
         pytest.param("A>B not_before 9/20 hold p", 2, "A@0{p=a} A@1{p=b}", "A#c@5{p=a} 0", "accepted",
                      id="of-units-none-twice"),
+        pytest.param("A>B not_before 9/20", 1, "A@0 A@1 A@2", "A#c@15 12", "accepted", id="none-whose-gap-is-over"),
+        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=b}", "A#c@5{p=c} 4", "bot", id="each-sealed-unit-is-one"),
+        pytest.param("A>B/10 hold p", 1, "A@0{p=a} A@1{p=b}", "A#c@5000000000{p=c} 4000000000", "accepted",
+                     id="as-long-as-it-matters"),
     ],
 )  # fmt: skip
 def test_the_bot_cap(text, cap, events, last, expected):
