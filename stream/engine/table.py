@@ -124,18 +124,6 @@ class ActorTable:
             return None
         return encode_whole(self.funnels.funnels, self._record(key, states)) if left_out else blob
 
-    def items(self) -> Iterable[tuple[str, dict[int, FunnelState]]]:
-        """Yield each actor with its states by funnel number."""
-        for actor, record in self._actors.items():
-            yield (
-                actor,
-                {
-                    funnel.number: FunnelState(record[funnel.slot])
-                    for funnel in self.funnels.funnels
-                    if record[funnel.slot] is not None
-                },
-            )
-
     def apply(
         self,
         batch: ByActor,

@@ -15,6 +15,7 @@ from support.options.cases import Case
 from support.options.notation import funnel
 from support.options.segments import Split
 from support.product import product_breakdown, product_funnel
+from support.tables import states_in
 
 EVER = ((-1000, 1000),)
 FIRST_TOUCH = Split(("p",))
@@ -145,7 +146,7 @@ def test_what_is_remembered_of_events_is_no_more_than_what_kept_chains_could_ask
     batch = by_actor(events)
     table.missing(batch)
     table.apply(batch, None)
-    ((_, states),) = table.items()
+    ((_, states),) = states_in(table)
     notes = [len(Standing(*entry[4]).notes) for entry in states[0].entries[1:]]
     assert max(notes) == most
 
