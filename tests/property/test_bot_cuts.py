@@ -10,7 +10,7 @@ from stream.engine.optioned import says_nothing
 from support.option_engine import _Run
 from support.options.cases import OPTIONS, Case, random_case
 
-CASES = 250
+CASES = 100
 
 
 def counted(case: Case, log: Sequence, lateness_ms: int, cap: int, cuts: Iterable[int], *, sweeps: bool = False):

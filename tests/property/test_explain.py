@@ -2,7 +2,7 @@
 
 The oracle lists every chain there is, so that it can tell whether an event could have been part of one.
 
-`CASES` sets how many cases there are of each option (default 100).
+`CASES` sets how many cases there are of each option (default 40).
 """
 
 import os
@@ -24,7 +24,7 @@ from support.options.cases import OPTIONS, random_case
 from support.options.chains import Path, chains
 from support.options.units import units
 
-CASES = int(os.environ.get("CASES", "100"))
+CASES = int(os.environ.get("CASES", "40"))
 KINDS = [(option,) for option in OPTIONS] + [None, ()]
 NOTHING_MADE = {
     Why.TOO_SOON, Why.EXCLUDED, Why.BROKEN, Why.CONSUMED, Why.OUTSIDE_WINDOW, Why.OTHER_UNIT, Why.NOT_FIRST, Why.ORDER,

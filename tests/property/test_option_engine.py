@@ -69,15 +69,15 @@ def hold_by_split(attribution: Attribution | None, chosen: Collection[str] | Non
 
 @pytest.mark.parametrize("attribution", [each for each in ATTRIBUTIONS if each != "all_steps"])
 def test_an_attribution_alone(attribution):
-    hold_by_split(attribution, (), CASES or 2_000)
+    hold_by_split(attribution, (), CASES or 500)
 
 
 def test_the_value_that_all_steps_have():
-    hold_by_split("all_steps", ("hold",), CASES or 2_000)
+    hold_by_split("all_steps", ("hold",), CASES or 500)
 
 
 def test_attributions_and_options_drawn_at_random():
-    hold_by_split(None, None, CASES or 10_000)
+    hold_by_split(None, None, CASES or 3_000)
 
 
 @pytest.mark.parametrize("option", OPTIONS if CASES else [])

@@ -35,12 +35,12 @@ def test_every_system_of_a_quick_run_counts_rightly(stack, tmp_path):
     done = bench("--quick", "--json", str(rows), "--write-docs", str(page), **stack.environ)
 
     assert done.returncode == 0, done.stderr
-    machine, worker, agent, floor, latency = map(json.loads, rows.read_text().splitlines())
+    machine, worker, agent, floor, optioned, latency = map(json.loads, rows.read_text().splitlines())
     assert machine["machine"]["Python"]
-    assert [row["system"] for row in (worker, agent, floor)] == [
-        "one worker", "idiomatic Faust agent", "floor: read and decode",
+    assert [row["system"] for row in (worker, agent, floor, optioned)] == [
+        "one worker", "idiomatic Faust agent", "floor: read and decode", "one worker, many options",
     ]  # fmt: skip
-    assert not any(row.get("wrong") for row in (worker, agent, floor, latency)), done.stdout
+    assert not any(row.get("wrong") for row in (worker, agent, floor, optioned, latency)), done.stdout
     assert (worker["actors"], agent["actors"]) == (44_223, 996)
     assert latency["markers"] == 60
     assert "| one worker | 50,000 |" in page.read_text()
