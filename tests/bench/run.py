@@ -30,7 +30,7 @@ from .throughput import Throughput
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 OURS, TWO, AGENT = "one worker", "two workers", "idiomatic Faust agent"
 READ, DECODE = "floor: read", "floor: read and decode"
-MANY, OPTIONED = "one worker, 20 funnels", "one worker, many options"
+MANY, OPTIONED = "one worker with 20 funnels", "one worker with many options"
 SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED)
 LATENCY = "latency"
 

@@ -38,7 +38,7 @@ def test_every_system_of_a_quick_run_counts_rightly(stack, tmp_path):
     machine, worker, agent, floor, optioned, latency = map(json.loads, rows.read_text().splitlines())
     assert machine["machine"]["Python"]
     assert [row["system"] for row in (worker, agent, floor, optioned)] == [
-        "one worker", "idiomatic Faust agent", "floor: read and decode", "one worker, many options",
+        "one worker", "idiomatic Faust agent", "floor: read and decode", "one worker with many options",
     ]  # fmt: skip
     assert not any(row.get("wrong") for row in (worker, agent, floor, optioned, latency)), done.stdout
     assert (worker["actors"], agent["actors"]) == (44_223, 996)
