@@ -177,7 +177,7 @@ class FunnelTotals:
 
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
-        last = floored(self.funnel.definition, limit_ms)
+        last = self.funnel.definition.floor(limit_ms)
         last -= last % self._fine_ms
         if self._settled_below == last:
             return
@@ -278,14 +278,9 @@ class FunnelTotals:
             ring.forget_ages()
 
 
-def floored(funnel: Funnel, time_ms: int) -> int:
-    """Return an instant floored to the funnel's granularity, toward minus infinity."""
-    return time_ms - time_ms % funnel.granularity_ms
-
-
 def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
     """Return the earliest entry whose window has not run out at `as_of_ms`; what entered before is decided."""
-    return floored(funnel, as_of_ms) - funnel.window_ms
+    return funnel.floor(as_of_ms) - funnel.window_ms
 
 
 def splits_of(touch: Any) -> tuple[Split, ...]:

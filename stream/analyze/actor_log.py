@@ -6,11 +6,11 @@ Out: those of the actor, and the watermark of all.
 Admission is live's, over the records of all actors; only the actor's are kept.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
+from stream.ingest.admission import EVERY_KIND, NO_LIMIT_MS, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import fallback_id
 from stream.ingest.json_format import json_actor
@@ -45,13 +45,6 @@ class ActorPart:
     records: list[LoggedRecord] = field(default_factory=list)
 
 
-class _Everything(Container[Any]):
-    """Every event is admitted here, whether a funnel takes it or not: that is asked later, funnel by funnel."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
 class ActorLog:
     """Takes records in and keeps those of one actor."""
 
@@ -65,7 +58,6 @@ class ActorLog:
         self._quick = EventDecoder(mapping)
         self._decoder = EventDecoder(mapping, property_paths)
         self._actor_of = json_actor(mapping)
-        self._everything = _Everything()
 
     def take(  # noqa: PLR0913, PLR0917
         self,
@@ -83,7 +75,7 @@ class ActorLog:
             record_times,
             offsets,
             self._quick,
-            self._everything,
+            EVERY_KIND,  # whether a funnel takes it is asked later, funnel by funnel
             self._limits,
             part.watermark_ms,
             origin,

@@ -283,7 +283,7 @@ class LogCount:
 
 def _known_until(definition: Funnel, as_of_ms: int) -> int:
     """Return the last ms that a funnel knows as of an instant: an instant of floored times is known whole."""
-    return as_of_ms - as_of_ms % definition.granularity_ms + definition.granularity_ms - 1
+    return definition.floor(as_of_ms) + definition.granularity_ms - 1
 
 
 class _Counted:

@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
+from stream.aggregate.totals import undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold
 from stream.engine.attempts import Attempt
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.predicates import same_text
 from stream.engine.table import by_actor
-from stream.ingest.admission import Limits, admit_batch
+from stream.ingest.admission import EVERY_KIND, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
 from stream.model.event import AdmittedEvent
@@ -35,13 +36,6 @@ NO_SESSION = -1
 
 # per step 1..n-1: event name, or `NOTHING` -> attempts
 StepActions: TypeAlias = "tuple[Counter[str | None], ...]"
-
-
-class _EveryName:
-    """Serves every kind of event, so that admission lets all through that are neither future nor late."""
-
-    def __contains__(self, kind: object) -> bool:
-        return True
 
 
 class _Scope(NamedTuple):
@@ -157,10 +151,8 @@ class NextActions:
         log = self._logs.get(partition)
         if log is None:
             log = self._logs[partition] = NameLog(len(self._columns))
-        served = _EveryName()
-        log.take(
-            admit_batch(values, record_times, offsets, self._decoder, served, self._limits, watermark_ms, origin).events
-        )
+        columns = values, record_times, offsets
+        log.take(admit_batch(*columns, self._decoder, EVERY_KIND, self._limits, watermark_ms, origin).events)
 
     def count(self, partition: int, before: Ordered, as_of_ms: int, told: Callable[[int], Any]) -> None:
         """Count a partition, whose events up to `as_of_ms` are `before`. Ends it."""
@@ -239,8 +231,7 @@ def _add(attempts: dict[CompiledFunnel, Counter[Attempt]], part: Part) -> None:
 def _dropped_at(funnel: Funnel, attempt: Attempt, as_of_ms: int) -> int | None:
     """Return the required step at which an attempt was dropped; None if it converted, is pending or was excluded."""
     entry_ms, step, _, _, _, fate = attempt
-    floored_ms = as_of_ms - as_of_ms % funnel.granularity_ms
-    if step == len(funnel.steps) or fate is not None or entry_ms + funnel.window_ms >= floored_ms:
+    if step == len(funnel.steps) or fate is not None or entry_ms >= undecided_from_ms(funnel, as_of_ms):
         return None
     while funnel.steps[step - 1].optional:
         step -= 1

@@ -13,6 +13,7 @@ the one before it, and both are counted at `as_of`.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stream.aggregate.totals import undecided_from_ms
 from stream.analyze.forms import ActorsDoc, ActorStepDoc, ChangeDoc, OutcomeDoc, StepChangeDoc, StepDoc
 from stream.engine.periods import PeriodOf, period_of
 from stream.model.funnel import Funnel
@@ -28,8 +29,7 @@ class Previous(NamedTuple):
 
 def is_matured(funnel: Funnel, end_ms: int, as_of_ms: int) -> bool:
     """Whether nobody can enter a period that ends at `end_ms` any more, and nobody who did is pending."""
-    floored_ms = as_of_ms - as_of_ms % funnel.granularity_ms
-    return floored_ms > end_ms - 1 + funnel.window_ms
+    return end_ms <= undecided_from_ms(funnel, as_of_ms)
 
 
 def previous(funnel: Funnel, periods: PeriodOf, start_ms: int, as_of_ms: int) -> Previous | None:

@@ -646,7 +646,7 @@ class _Walk:
             return Tried(attempt, Outcome.REMOVED, attempt[5][1] if attempt[5] else None, exclusion, by)
         if fate is not None and fate[1] is not None:
             return Tried(attempt, Outcome.EXCLUDED, fate[1], exclusion, by)
-        if end_ms >= as_of_ms - as_of_ms % self._options.granularity_ms:
+        if end_ms >= self._definition.floor(as_of_ms):
             return Tried(attempt)
         if fate is None:
             return Tried(attempt, Outcome.DROPPED, end_ms)

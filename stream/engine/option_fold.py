@@ -123,8 +123,7 @@ class Options:
     ) -> Step:
         """Take an instant into what is kept; chains start before `until_ms`, if it is given."""
         arriving = self.shape.arriving(kept, instant, openers, until_ms)
-        # With removal a chain is asked once, when its time is over, whether it was clean.
-        if not (arriving or excluding or self.shape.changes_alone or self._removing):
+        if not (arriving or excluding or self.shape.changes_alone):
             return Step(kept, arriving, kept, openers)
         remaining: Sequence[Any] = self.shape.remaining(kept, instant, arriving, excluding)
         return Step(kept, arriving, self.shape.kept(remaining, instant.time_ms, until_ms), openers)

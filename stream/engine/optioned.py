@@ -185,7 +185,7 @@ def seal_units(funnel: CompiledFunnel, states: UnitStates, limit_ms: int) -> Non
     # The actor counts in a period by all its units.
     undecided = {start for own in states.entries.values() for start in undecided_in(funnel, own, floored_ms)}
     for unit, entries in list(states.entries.items()):
-        forget_periods(funnel, entries, floored_ms, undecided)
+        forget_periods(entries, undecided)
         end_ms = expires_ms(funnel, FunnelState(entries))
         if end_ms is not None and end_ms < limit_ms and undecided.isdisjoint(_counted_in(entries[-1])):
             del states.entries[unit]

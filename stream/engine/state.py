@@ -109,7 +109,7 @@ def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) ->
     fold_away(entries, limit_ms)
     periods = entries[0][PERIODS]
     if periods and periods[0][1] <= limit_ms:
-        forget_periods(funnel, entries, limit_ms, undecided_in(funnel, entries, limit_ms))
+        forget_periods(entries, undecided_in(funnel, entries, limit_ms))
 
 
 def fold_away(entries: list[Entry], limit_ms: int) -> None:
@@ -128,14 +128,13 @@ def undecided_in(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) ->
     return {period[0] for period in base[2] if not is_over(funnel, base, period, limit_ms)}
 
 
-def forget_periods(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int, undecided: set[int]) -> None:
-    """Drop the base's results that no event can change any more, but those of the undecided periods.
+def forget_periods(entries: list[Entry], undecided: set[int]) -> None:
+    """Drop the base's results but those of the undecided periods: no event can change them any more.
 
     Where an actor counts by several results of a period, it is the last of them that tells whether it still does.
     """
-    base = fold_of(entries[0])
     # A result that no event can change is the same in all entries.
-    gone = {_result(each) for each in base[2] if each[0] not in undecided and is_over(funnel, base, each, limit_ms)}
+    gone = {_result(each) for each in entries[0][PERIODS] if each[0] not in undecided}
     if gone:
         entries[:] = [
             (*entry[:PERIODS], tuple([each for each in entry[PERIODS] if _result(each) not in gone]), entry[CLOSED])

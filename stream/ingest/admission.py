@@ -30,6 +30,14 @@ class Limits:
     max_future_skew_ms: int = 300_000
 
 
+class _EveryKind(Container[Kind]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+EVERY_KIND: Container[Kind] = _EveryKind()
+"""Served where any event is asked for, whether a funnel knows it or not."""
+
 # A bare file has no log order to be late in: nothing is, and no actor is a bot.
 UNLIMITED = Limits(allowed_lateness_ms=1 << 62, max_future_skew_ms=1 << 62)
 

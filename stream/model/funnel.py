@@ -198,6 +198,10 @@ class Funnel:
         """`name@version`: the identity of the definition in state, series and files."""
         return f"{self.name}@{self.version}"
 
+    def floor(self, time_ms: int) -> int:
+        """Return an instant (ms) floored to the granularity, toward minus infinity."""
+        return time_ms - time_ms % self.granularity_ms
+
     @property
     def labels(self) -> tuple[str, ...]:
         """What is reached, by step: the steps' names; in any order how many of them, whichever they are."""

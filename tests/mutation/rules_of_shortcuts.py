@@ -65,8 +65,8 @@ RULES: Final = (
     Rule(
         "§4 lazy step: but an exclusion may",
         "option_fold.py",
-        "if not (arriving or excluding or self.shape.changes_alone or self._removing):",
-        "if not (arriving or self.shape.changes_alone or self._removing):",
+        "if not (arriving or excluding or self.shape.changes_alone):",
+        "if not (arriving or self.shape.changes_alone):",
     ),
     Rule(
         "§4 lazy step: but in strict order a foreign event may",

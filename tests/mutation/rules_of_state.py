@@ -125,14 +125,14 @@ RULES: Final = (
     Rule(
         "§7 a period that is over is forgotten",
         "state.py",
-        "        forget_periods(funnel, entries, limit_ms, undecided_in(funnel, entries, limit_ms))\n",
+        "        forget_periods(entries, undecided_in(funnel, entries, limit_ms))\n",
         "        pass\n",
     ),
     Rule(
         "§7 a period that is over is forgotten only when no event can deepen it",
         "state.py",
-        "if each[0] not in undecided and is_over(funnel, base, each, limit_ms)}",
-        "if each[1] <= limit_ms}",
+        "if not is_over(funnel, base, period, limit_ms)}",
+        "if period[1] > limit_ms}",
     ),
     Rule(
         "§7 an actor with unsealed events is not forgotten",

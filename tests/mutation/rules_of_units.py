@@ -106,14 +106,14 @@ RULES: Final = (
     Rule(
         "§4 distinct actors: a result stays while another of its period may change",
         "state.py",
-        "if each[0] not in undecided and is_over(funnel, base, each, limit_ms)}",
-        "if is_over(funnel, base, each, limit_ms)}",
+        "if each[0] not in undecided}",
+        "if each[0] not in undecided or each[2] is None}",
     ),
     Rule(
         "§4 distinct actors: units: a result stays while another unit's may change",
         "optioned.py",
-        "forget_periods(funnel, entries, floored_ms, undecided)",
-        "forget_periods(funnel, entries, floored_ms, undecided_in(funnel, entries, floored_ms))",
+        "forget_periods(entries, undecided)",
+        "forget_periods(entries, undecided_in(funnel, entries, floored_ms))",
     ),
     Rule(
         "§4 distinct actors: a unit stays while another's result of its period may change",
@@ -149,7 +149,7 @@ RULES: Final = (
     Rule(
         "§7 units: a period that is over is forgotten",
         "optioned.py",
-        "        forget_periods(funnel, entries, floored_ms, undecided)\n",
+        "        forget_periods(entries, undecided)\n",
         "",
     ),
 )
