@@ -23,16 +23,11 @@ from stream.engine.state import (
     TIME,
     Entry,
     FunnelState,
-    empty_state,
-    expires_ms,
     fold_of,
     refold,
-    seal,
     time_of,
 )
 from stream.model.verdict import Verdict
-
-__all__ = ["NO_CAP", "Change", "FunnelState", "advance", "change_of", "empty_state", "expires_ms", "progress", "seal"]
 
 NO_CAP = 1 << 62
 

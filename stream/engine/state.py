@@ -70,11 +70,6 @@ class FunnelState:
         return fold_of(self.entries[-1])
 
 
-def empty_state() -> FunnelState:
-    """Return the state of an actor that has done nothing."""
-    return FunnelState([EMPTY_BASE])
-
-
 def refold(funnel: CompiledFunnel, entries: list[Entry], start: int, changed: int) -> None:
     """Work out the folds of `entries` from position `start` on, in place.
 
@@ -97,13 +92,8 @@ def refold(funnel: CompiledFunnel, entries: list[Entry], start: int, changed: in
         start = end
 
 
-def seal(funnel: CompiledFunnel, state: FunnelState, limit_ms: int) -> None:
-    """Fold for good everything strictly below `limit_ms` (watermark - lateness), in place."""
-    seal_entries(funnel, state.entries, limit_ms)
-
-
 def seal_entries(funnel: CompiledFunnel, entries: list[Entry], limit_ms: int) -> None:
-    """Do what `seal` does to the entries of a state."""
+    """Fold for good everything strictly below `limit_ms` (watermark - lateness), in place."""
     if funnel.options is not None:
         limit_ms -= limit_ms % funnel.options.granularity_ms
     fold_away(entries, limit_ms)

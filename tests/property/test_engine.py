@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stream.engine.advance import NO_CAP, Change, advance, empty_state, expires_ms, seal
+from stream.engine.advance import NO_CAP, Change, advance
 from stream.engine.attempts import SHARED, first_times
 from stream.engine.codec import decode_states, encode_whole
 from stream.engine.fold import advance_fold
 from stream.engine.in_order import next_entry
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.ordered import alive
-from stream.engine.state import base_of, fold_of
+from stream.engine.state import EMPTY_BASE, FunnelState, base_of, expires_ms, fold_of, seal_entries
 from stream.engine.table import ActorTable, by_actor
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
 from stream.model.verdict import Verdict
@@ -223,11 +223,11 @@ def run_clear(case: Case, funnels: FunnelSet) -> tuple[list[Sums], Counter[Verdi
         own: list[Verdict] = []
         for funnel, steps in funnels.serving.get(arrival.name, ()):
             place_of = (arrival.actor, funnel.number)
-            state = states.setdefault(place_of, empty_state())
+            state = states.setdefault(place_of, FunnelState([EMPTY_BASE]))
             hit = (arrival.time, arrival.id, steps, funnel.touch(steps, properties), 0)
             sums[funnel.number].add(advance(funnel, state, [hit], own, case.bot_cap, [limit]))
             if place % 3 == 0:
-                seal(funnel, state, limit)
+                seal_entries(funnel, state.entries, limit)
             if place % 5 == 0:
                 blob = encode_whole([funnel], {funnel.slot: state.entries})
                 states[place_of] = decode_states(blob, funnels.by_number)[funnel.number]
@@ -428,7 +428,7 @@ def engine_depths(funnel: CompiledFunnel, actors: dict[str, list[OEvent]]) -> di
     depths = dict.fromkeys(actors, 0)
     for actor, events in actors.items():
         sums = Sums()
-        state = empty_state()
+        state = FunnelState([EMPTY_BASE])
         hits = [
             (event.time, event.id, steps_of(funnel)[event.name], None, 0)
             for event in events

@@ -16,6 +16,7 @@ from stream.engine.match import FunnelSet
 from stream.model.funnel import Breakdown, Exclusion, Funnel, Period, PeriodUnit, Step
 from stream.model.result import TOTAL_STEP, Counts
 from stream.model.window import Age, RollingWindow
+from support.kept import keep
 
 HOUR_MS = 3_600_000
 WINDOW_MS = 30_000
@@ -242,10 +243,7 @@ def test_what_the_store_holds_is_what_memory_holds_at_any_moment():
         now_ms += rng.choice([1_000, 7_000, 60_000])
         take(totals, random_change(rng, now_ms))
         totals.move_on(now_ms, now_ms - 20_000)
-        changed, deleted = totals.fields()
-        stored.update(changed)
-        for key in deleted:
-            stored.pop(key, None)
+        keep(stored, totals)
         if step % 20 == 0:
             restored = new_totals(EXCLUDING)
             assert restored.restore(stored.items()) == []

@@ -31,6 +31,7 @@ from stream.engine.match import FunnelSet
 from stream.model.funnel import Breakdown, Exclusion, Funnel, Step, ValueRule
 from stream.model.result import Counts, Rollup, Values
 from stream.model.window import RollingWindow
+from support.kept import keep
 
 WINDOW_MS = 30_000
 WINDOWS = (RollingWindow("1m", 60_000),)
@@ -277,10 +278,7 @@ def test_what_the_store_holds_is_what_memory_holds_at_any_moment(funnel):
         own = [random_attempt(rng, now_ms, plain=funnel is not EXCLUDING) for _ in range(rng.randrange(4))]
         take(totals, Change((), own))
         totals.move_on(now_ms, now_ms - 20_000)
-        changed, deleted = totals.fields()
-        stored.update(changed)
-        for key in deleted:
-            stored.pop(key, None)
+        keep(stored, totals)
         if step % 20 == 0:
             restored = new_totals(funnel)
             assert restored.restore(stored.items()) == []

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from stream.engine.advance import Change, advance, empty_state, seal
+from stream.engine.advance import Change, advance
 from stream.engine.attempts import first_times
 from stream.engine.match import CompiledFunnel
-from stream.engine.state import FunnelState
+from stream.engine.state import EMPTY_BASE, FunnelState, seal_entries
 from stream.model.funnel import Funnel, Step
 from support.notation import funnel as parse_funnel
 from support.notation import path as parse_path
@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, funnel: CompiledFunnel, bot_cap: int) -> None:
         self.funnel = funnel
-        self.state: FunnelState = empty_state()
+        self.state: FunnelState = FunnelState([EMPTY_BASE])
         self.bot_cap = bot_cap
         self.attempts: list[tuple] = []
         self.periods: list[tuple] = []
@@ -56,7 +56,7 @@ class Run:
         return change
 
     def seal(self, limit: int) -> None:
-        seal(self.funnel, self.state, limit)
+        seal_entries(self.funnel, self.state.entries, limit)
 
     @property
     def record(self) -> dict[int, list]:

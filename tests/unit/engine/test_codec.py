@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from stream.engine.advance import advance, empty_state, seal
+from stream.engine.advance import advance
 from stream.engine.codec import CODEC_VERSION, LENGTH_BYTES, decode_states, encode_new, encode_whole
 from stream.engine.match import FunnelSet
+from stream.engine.state import EMPTY_BASE, FunnelState, seal_entries
 from stream.errors import UnreadableState
 from stream.model.funnel import Breakdown, Funnel, Step, ValueRule
 from support.roles import steps_of
@@ -37,14 +38,14 @@ def test_touches_come_back_as_they_were():
     steps = (Step("a", ("A",)), Step("b", ("B",), value=ValueRule("total", None, "EUR")))
     funnels = FunnelSet([Funnel("f", 1, steps, 10, breakdowns=(Breakdown("by", ("utm",)),))])
     (funnel,) = funnels.funnels
-    state = empty_state()
+    state = FunnelState([EMPTY_BASE])
     hits = [
         (time, f"e{time}", steps_of(funnel)[name], funnel.touch(steps_of(funnel)[name], properties), 0)
         for time, name, properties in [(0, "A", (None, "mail")), (1, "B", ("9.90", None)), (20, "A", (None, "blog"))]
     ]
     advance(funnel, state, hits, [])
     for limit in (0, 1, 2, 21):
-        seal(funnel, state, limit)
+        seal_entries(funnel, state.entries, limit)
         read = decode_states(encode_whole([funnel], [b"", state.entries]), funnels.by_number)[0]
         assert read.fold == state.fold
         assert [entry[:4] for entry in read.entries[1:]] == [entry[:4] for entry in state.entries[1:]]

@@ -2,8 +2,7 @@
 
 import pytest
 
-from stream.engine.advance import empty_state, expires_ms
-from stream.engine.state import BEFORE_ALL_TIME
+from stream.engine.state import BEFORE_ALL_TIME, EMPTY_BASE, FunnelState, expires_ms
 
 
 def test_sealing_keeps_what_is_at_the_limit_or_above(run):
@@ -81,14 +80,14 @@ def test_a_state_whose_chain_outlives_its_attempt_and_its_periods_expires_with_t
 
 
 def test_an_empty_state_has_expired_long_ago(compile_funnel):
-    assert expires_ms(compile_funnel("A>B/10"), empty_state()) == BEFORE_ALL_TIME
+    assert expires_ms(compile_funnel("A>B/10"), FunnelState([EMPTY_BASE])) == BEFORE_ALL_TIME
 
 
 def test_starting_anew_after_expiry_gives_the_same_results(run):
     kept, dropped = run("A>B/10", "A@7", period_ms=5), run("A>B/10", "A@7", period_ms=5)
     dropped.seal(8)
     assert expires_ms(dropped.funnel, dropped.state) < 18
-    dropped.state = empty_state()
+    dropped.state = FunnelState([EMPTY_BASE])
     for actor in (kept, dropped):
         actor.seal(18)
         actor.take("B@18 A@19 B@20")
