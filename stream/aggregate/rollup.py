@@ -141,9 +141,7 @@ def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -
     return rows
 
 
-def _age_cells(
-    totals: FunnelTotals, ring: Ring, span: tuple[int, int], shown: Shown | None
-) -> dict[Split, list[Cell]]:
+def _age_cells(totals: FunnelTotals, ring: Ring, span: tuple[int, int], shown: Shown | None) -> dict[Split, list[Cell]]:
     """Return the cells of a span with counts by age, by split; only those of the whole where nothing is `shown`."""
     whole = 1 if totals.counted else 0  # the first breakdown's segments, see `FunnelTotals`
     found: dict[Split, list[Cell]] = {}

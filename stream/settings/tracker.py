@@ -158,7 +158,7 @@ DEFAULT_AGES = (Age("15m", 900_000), Age("1h", 3_600_000))
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """When a drop-off alert fires (docs/alerts.md); which windows it looks at, the rolling windows say.
+    """When alerts fire (docs/alerts.md); over which windows they count, the rolling windows say.
 
     false_alarms_per_week: how many all rules together may raise while nothing changes. min_drop: share of the expected
     conversion. job: of the workers' targets in Prometheus. runbooks: URL or path of the folder of runbooks.
@@ -168,6 +168,7 @@ class AlertSettings:
     min_reached: int = 30
     min_lost: int = 10
     min_drop: float = 0.2
+    max_gap_ms: int = 60_000
     job: str = "funnel"
     runbooks: str = "docs/runbooks"
 

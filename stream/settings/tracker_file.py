@@ -15,6 +15,7 @@ from stream.settings import durations, texts
 from stream.settings.alerts import check_alerts, with_alert_windows
 from stream.settings.funnels import check_zone, period_of
 from stream.settings.parts import duration_ms, mappings
+from stream.settings.targets import share_of
 from stream.settings.tracker import (
     DEFAULT_AGES,
     DEFAULT_ROLLING,
@@ -33,6 +34,7 @@ from stream.settings.yaml_file import Document, KeyPath
 
 _FILES = ("ca_file", "cert_file", "key_file")
 _ACTOR_SECRET_BYTES = 64  # the most that the keyed hash of actors takes
+_ALERT_WINDOWS = ("windows", "segment_windows")
 _OWN_TOPICS = {"dead_letter": "funnel-dead-letters", "repartition": "funnel-events"}
 
 
@@ -300,4 +302,9 @@ def _export(export: dict[str, Any]) -> ExportSettings:
 
 
 def _alerts(alerts: dict[str, Any]) -> AlertSettings:
-    return AlertSettings(**{key: value for key, value in alerts.items() if key not in {"windows", "segment_windows"}})
+    rest = {key: value for key, value in alerts.items() if key not in {*_ALERT_WINDOWS, "min_drop", "max_gap"}}
+    if "min_drop" in alerts:
+        rest["min_drop"] = share_of(alerts["min_drop"])
+    if "max_gap" in alerts:
+        rest["max_gap_ms"] = durations.to_ms(alerts["max_gap"])
+    return AlertSettings(**rest)

@@ -15,6 +15,7 @@ from stream.settings.schema_words import (
     path_text,
     period,
     setting,
+    share,
     text,
     topic,
 )
@@ -211,7 +212,8 @@ _ALERTS = mapping(
             default=["1m", "5m", "30m"],
         ),
         "segment_windows": list_of(
-            "those of them that are also counted by segment, at the shortest age; each costs two series a step and segment",
+            "those of them that are also counted by segment, at the shortest age; each costs two series a step and "
+            "segment",
             duration("window", "1s", "400d"),
             least=0,
             default=["5m", "30m"],
@@ -219,7 +221,7 @@ _ALERTS = mapping(
         "false_alarms_per_week": setting(
             "number",
             "how many drop-off alerts all funnels together may raise in a week in which nothing changes",
-            minimum=0.000001,
+            minimum=0.001,
             maximum=100,
             default=0.1,
         ),
@@ -233,12 +235,13 @@ _ALERTS = mapping(
             maximum=1_000_000_000,
             default=10,
         ),
-        "min_drop": setting(
-            "number",
-            "smallest drop that is worth an alert, as a share of the expected conversion",
-            minimum=0,
-            maximum=0.99,
-            default=0.2,
+        "min_drop": share("smallest drop that is worth an alert, as a share of the expected conversion", default="20%"),
+        "max_gap": duration(
+            "how long no record may come, unless that is usual, before drop-off is judged no more: whoever was about "
+            "to go on could not be seen",
+            "1s",
+            "1d",
+            default="1m",
         ),
         "job": name("job under which Prometheus scrapes the workers", default="funnel"),
         "runbooks": text("where alerts say their runbooks are: a URL or a path", default="docs/runbooks"),
