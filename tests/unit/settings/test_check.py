@@ -45,7 +45,7 @@ def test_what_is_right_is_summed_up(funnel):
             "  kafka    127.0.0.1:9092, plaintext, group funnel",
             "  redis    redis://127.0.0.1:6379/0, namespace live",
             "  source   clicks: clicks, preset flat, keyed by actor, late after 10m",
-            "  alerts   on drop-off over 1m, 5m, 30m; by segment over 5m, 30m",
+            "  alerts   on drop-off over 1m, 5m; by segment over 5m",
             "shop@1: 2 steps within 1h, per day (UTC)",
             "  steps    a > b",
             "  split by device",
@@ -55,7 +55,7 @@ def test_what_is_right_is_summed_up(funnel):
 
 
 def test_alert_windows_that_nothing_serves_are_not_among_those_named(funnel, project):
-    (project / "config" / "tracker.yaml").write_text(TRACKER + "rolling: [7d]\n")
+    (project / "config" / "tracker.yaml").write_text(TRACKER.replace("5m, 24h", "7d"))
     assert "  alerts   none on drop-off: they need rolling, age_matched and alerts.windows" in funnel("check")[1]
 
 
