@@ -35,7 +35,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"comma-separated, out of {', '.join(PORTS_NEEDED)} (default: {','.join(DEFAULT_SERVICES)})",
     )
     up.add_argument("--scrape", action="append", default=[], metavar="HOST:PORT", help="a target for Prometheus")
-    up.add_argument("--rules", action="append", default=[], type=Path, metavar="FILE", help="a rule file for Prometheus")
+    up.add_argument(
+        "--rules", action="append", default=[], type=Path, metavar="FILE", help="a rule file for Prometheus"
+    )
     up.add_argument(
         "--directory", type=Path, help="keep the data here (default: a temporary folder, removed by `down`)"
     )
