@@ -159,10 +159,11 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_tempte
     assert {name for case in CASES.values() for name in case.tempts} == alerts
 
 
-def test_promtool_finds_the_projects_own_rules_right():
-    file = ROOT / "config" / "prometheus" / "rules" / "funnel.yml"
-    done = subprocess.run(["promtool", "check", "rules", file], check=False, capture_output=True, text=True)
+def test_promtool_finds_the_projects_own_configuration_right_and_its_rules_in_it():
+    file = ROOT / "config" / "prometheus" / "prometheus.yml"
+    done = subprocess.run(["promtool", "check", "config", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "rules/funnel.yml" in done.stdout
 
 
 @pytest.mark.parametrize(
