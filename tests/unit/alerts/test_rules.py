@@ -43,7 +43,9 @@ def test_totals_have_an_alert_for_each_window_and_age_and_segments_for_each_of_t
 
 
 def test_where_no_breakdown_or_no_window_is_there_is_nothing_to_watch():
-    assert alerts(PART, [replace(FUNNEL, breakdowns=())]) == []
+    plain = replace(FUNNEL, breakdowns=())
+    assert alerts(PART, [plain]) == []
+    assert nats(alerts(SPIKE, [plain])[1]) == pytest.approx(nats(alerts(SPIKE)[1]) - 0.69, abs=0.02), "the whole budget"
     without = replace(SETTINGS, rolling=DEFAULT_ROLLING, age_matched=())
     assert alerts(SPIKE, [FUNNEL], without) == alerts(PART, [FUNNEL], without) == []
     assert alerts("FunnelTrafficStop", [FUNNEL], without)
