@@ -29,17 +29,17 @@ from stream.settings.load import load_funnels, load_tracker
 from stream.stack import Stack
 from stream.stack.ports import free_ports
 
+from .bench_alerts import AFTER, BEFORE, ENTRANTS_PER_MINUTE
 from .place import ROOT, BenchError, Place, page
 from .standard import PARTITIONS
 from .systems import start_workers
 
-ENTRANTS_PER_MINUTE = 100
-BEFORE, AFTER = 0.40, 0.25
 GO_ON_S = 10.0
 AGE = "15s"
 SCRAPE_S = 5
 OPTIMUM_S = 168
-"""The least mean delay that any test can have here, if it raises as few false alarms and knows both rates."""
+"""The least mean delay that a test can have which raises one false alarm in sixty weeks, knows both rates and sees each
+outcome at once. A budget of one in ten weeks leaves so much to one of six things that are watched."""
 START_S = 60.0
 ALERT = "FunnelDropOffSpike"
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from stream.settings.tracker import AlertSettings
+
 from .alerting import OPTIMUM_S, Alerted
+from .bench_alerts import optimum_s
 from .latency import Latency
 from .throughput import Throughput
 
@@ -90,8 +93,10 @@ def _latency(rows: Sequence[Latency]) -> str:
 
 
 def _alerted(rows: Sequence[Alerted]) -> str:
-    heads = ("falls", "s until the alert fired", "s until it was notified: median", "least to most", "optimum, s",
-             "windows", "false alarms")  # fmt: skip
+    heads = (
+        "falls", "s until the alert fired", "s until it was notified: median", "least to most", "optimum, s",
+        "at the rules' budget", "windows", "false alarms",
+    )  # fmt: skip
     told = [row.notified_s for row in rows]
     line = [
         str(len(rows)),
@@ -99,6 +104,7 @@ def _alerted(rows: Sequence[Alerted]) -> str:
         f"{median(told):.0f}",
         f"{min(told):.0f} to {max(told):.0f}",
         str(OPTIMUM_S),
+        f"{optimum_s(1 / AlertSettings().false_alarms_per_week):.0f}",
         ", ".join(sorted({row.window for row in rows})),
         str(sum(row.false_alarms for row in rows)),
     ]
