@@ -15,6 +15,7 @@ from stream.settings.tracker import TrackerSettings
 
 UNTRUSTED = "funnel:numbers:untrusted"
 LAG = "funnel:lag:seconds"
+ROLLUP_AGE = "funnel:rollup_age:seconds"
 MISSING = "funnel:events_missing:active"
 WATERMARK_AGE = "funnel:watermark_age:seconds"
 RATE = "funnel:records:rate_1h"
@@ -37,7 +38,7 @@ LATE_RECORDS = 20
 
 
 def most_lag_s(age_ms: int) -> int:
-    """Return the lag above which too many of those who went on within an age are not counted yet: a tenth of it."""
+    """Return how far behind a number may be, so that few who went on within an age are missing in it: a tenth of it."""
     return max(LEAST_LAG_S, min(MOST_LAG_S, age_ms // 10_000))
 
 
@@ -47,7 +48,7 @@ def trusted(age_ms: int, window_ms: int) -> str:
     remembered = over((age_ms + window_ms) // 1_000)
     return "\n".join(
         [
-            f"unless on () ({LAG} > {most_lag_s(age_ms)})",
+            f"unless on () ({LAG} > {most_lag_s(age_ms)} or {ROLLUP_AGE} > {most_lag_s(age_ms)})",
             f"unless on () max_over_time({UNTRUSTED}[{over(HOLD_S)}])",
             f"unless on () max_over_time({MISSING}[{remembered}])",
         ]
@@ -75,7 +76,7 @@ def gates(settings: TrackerSettings) -> list[Rule]:
     reasons = {
         "lag": f"{LAG} > bool {MOST_LAG_S} == 1",
         "source_lag": f"max({names.REPARTITION_GROUP_LAG.name}) > bool ({MOST_LAG_S} * {RATE} + 1000) == 1",
-        "stale": f"max(min by (partition) ({names.ROLLUP_AGE.name})) > bool {STALE_S} == 1",
+        "stale": f"{ROLLUP_AGE} > bool {STALE_S} == 1",
         "restart": f"time() - max({started}) < bool {YOUNG_S} == 1",
         "gap": f'max({MISSING}{{reason="gap"}})',
         "late": f'max({MISSING}{{reason="late"}})',
@@ -83,6 +84,7 @@ def gates(settings: TrackerSettings) -> list[Rule]:
     }
     return [
         record(LAG, f"max({names.LAG_SECONDS.name} or {names.REPARTITION_LAG_SECONDS.name})"),
+        record(ROLLUP_AGE, f"max(min by (partition) ({names.ROLLUP_AGE.name}))"),
         record(WATERMARK_AGE, f"time() - max({names.WATERMARK.name})"),
         record(LATE, f"{late} / ({seen} > 0) and {late} >= {LATE_RECORDS}"),
         record(MISSING, f"({gap}) > bool 0", reason="gap"),
