@@ -52,6 +52,13 @@ def test_every_series_that_is_asked_about_exists(rules):
         assert set(re.findall(r"\bfunnel_[a-z_]+[a-z]\b", text)) <= known, path
 
 
+def test_every_recorded_series_stands_in_its_table(rules):
+    table = PAGE.split("## Recorded series")[1].split("##")[0]
+    assert set(re.findall(r"`(funnel:[a-z_0-9]+:[a-z_0-9]+)`", table)) == {
+        rule["record"] for rule in rules if "record" in rule
+    }
+
+
 def test_every_reason_of_no_data_is_explained(rules):
     reasons = {rule["labels"]["reason"] for rule in rules if rule.get("record") == "funnel:numbers:untrusted"}
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == reasons
