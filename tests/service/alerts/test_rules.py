@@ -123,6 +123,10 @@ CASES = {
     "broken-while-all-is-well": Case(Story(SOON_END_S, BROKEN), fires=((SPIKE,),), tempts=(NO_DATA,)),
     "broken-while-a-worker-lags": Case(Story(SOON_END_S, BROKEN, lag=since(SOON_S, 120, 0)), fires=((LAG,), (NO_DATA,)),
                                        tempts=(SPIKE,)),
+    "broken-during-a-backlog": Case(
+        Story(2_300, BROKEN, lag=between(1_200, 1_740, 120, 0), moves=between(1_200, 1_740, 0, 1)),
+        fires=((LAG, ""), *[(SPIKE, window) for window in ("1m", "5m", "30m")]), by=("alertname", "window"),
+        tempts=(NO_DATA,)),
     "broken-while-workers-restart": Case(
         Story(SOON_END_S, BROKEN, started=lambda now_s: now_s - 30 if now_s >= SOON_S else 0), fires=((NO_DATA,),),
         tempts=(SPIKE, DOWN)),
