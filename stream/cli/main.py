@@ -25,6 +25,7 @@ COMMANDS = (
     "dashboards",
     "stack",
     "demo",
+    "top",
 )
 
 
