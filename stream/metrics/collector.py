@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 class PageLimits:
     """How much one page shows, and how old its rollups may be."""
 
-    max_series: int = 20_000
+    max_series: int = 5_000
     stale_after_ms: int = 10_000
 
 
@@ -115,6 +115,7 @@ class FunnelCollector:
                 *[window.name for window in self._windows],
                 *dict.fromkeys(row.window for row in rollup.windows),
                 *dict.fromkeys(row.window for row in rollup.ages),
+                str(funnel.period.unit),
             ]
             for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
                 rank = (block.breakdown != "", block.is_matured, windows.index(block.window))
