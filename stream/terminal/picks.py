@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from stream.errors import TopError
 from stream.web.forms import ChoiceDoc, FunnelInfoDoc, Unit
 
-KEYS = {"f": "funnel", "c": "attempts or people", "w": "window", "m": "form", "b": "breakdown", "q": "quit"}
+KEYS = {"f": "funnel", "c": "attempts/people", "w": "window", "m": "form", "b": "breakdown", "q": "quit"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from stream.analyze.forms import DurationDoc, OutcomeDoc, StepDoc
 from stream.analyze.show import duration, percent, safe
 from stream.terminal.client import Looked
 from stream.terminal.picks import KEYS
-from stream.web.forms import Form, FunnelInfoDoc, HealthDoc, State, Unit, ViewDoc
+from stream.web.forms import BottleneckDoc, Form, FunnelInfoDoc, HealthDoc, State, Unit, ViewDoc
 
 BAR = 16
 LINES_AROUND = 4
@@ -55,7 +55,7 @@ def fitting(views: Sequence[tuple[FunnelInfoDoc, ViewDoc]], lines: int) -> list[
     shown: list[tuple[FunnelInfoDoc, ViewDoc]] = []
     for info, view in views:
         segments = min(len(view.segments or ()), MOST_SEGMENTS)
-        lines -= len(info.steps) + LINES_AROUND + (segments + 2 if segments else 0)
+        lines -= len(info.steps) + LINES_AROUND + (view.bottleneck is not None) + (segments + 2 if segments else 0)
         if shown and lines < 0:
             break
         shown.append((info, view))
@@ -64,10 +64,12 @@ def fitting(views: Sequence[tuple[FunnelInfoDoc, ViewDoc]], lines: int) -> list[
 
 def funnel_parts(info: FunnelInfoDoc, view: ViewDoc) -> list[RenderableType]:
     """Return one funnel: its steps, its segments, and an empty line."""
-    title = Text(title_of(info, view), style="bold")
+    title = Text(title_of(info, view), style="bold", no_wrap=True, overflow="ellipsis")
     if view.outcome is None:
         return [title, Text(f" {_MISSING[view.state]}", style="dim"), Text()]
-    parts: list[RenderableType] = [_steps(title, info, view.outcome)]
+    parts: list[RenderableType] = [title, _steps(info, view.outcome)]
+    if view.bottleneck is not None:
+        parts.append(_bottleneck(view.bottleneck))
     if view.segments:
         parts += [Text(), _segments(info, view)]
     return [*parts, Text()]
@@ -78,12 +80,12 @@ def title_of(info: FunnelInfoDoc, view: ViewDoc) -> str:
     counted = "attempts" if view.choice.counts is Unit.ATTEMPTS else "units" if info.counts_units else "people"
     entered = _WHOLE[view.choice.form].format(window=view.choice.window)
     of_actors = "" if view.distinct is None else f" (of {view.distinct:,} people)"
-    old = f" - NOT LIVE, as of {view.as_of}" if view.state is State.STALE else ""
-    return f"{safe(info.title) or info.funnel}: {counted} that {entered}{of_actors}{old}"
+    old = f"NOT LIVE, as of {view.as_of} - " if view.state is State.STALE else ""
+    return f"{old}{safe(info.title) or info.funnel}: {counted} that {entered}{of_actors}"
 
 
-def _steps(title: Text, info: FunnelInfoDoc, outcome: OutcomeDoc) -> Table:
-    table = _table(title)
+def _steps(info: FunnelInfoDoc, outcome: OutcomeDoc) -> Table:
+    table = _table()
     table.add_column("step", no_wrap=True, overflow="ellipsis", max_width=30)
     table.add_column("", min_width=BAR, no_wrap=True)
     for name in ("reached", "conv.", "drop", "pending", "median"):
@@ -91,7 +93,7 @@ def _steps(title: Text, info: FunnelInfoDoc, outcome: OutcomeDoc) -> Table:
     for step, about in zip(outcome.steps, info.steps, strict=True):
         is_last = step.step == len(outcome.steps)
         table.add_row(
-            safe(f"[{step.name}]" if about.optional else step.name),
+            _name(f"[{step.name}]" if about.optional else step.name),
             _bar(step),
             f"{step.reached:,}",
             *(["", "", ""] if is_last or about.optional else [*_shares(step), f"{step.pending:,}"]),
@@ -119,24 +121,34 @@ def _median(times: DurationDoc | UnsetType | None) -> str:
     return duration(times.median_seconds_from_buckets)
 
 
+def _bottleneck(found: BottleneckDoc) -> Text:
+    lost = f": {found.lost:,} lost ({percent(found.share)})"
+    return Text.assemble(" most are lost from ", _name(found.name), " to ", _name(found.next_name), lost)
+
+
 def _segments(info: FunnelInfoDoc, view: ViewDoc) -> Table:
     """Return the segments side by side: how many entered, and the share that went on from each step."""
-    table = _table(None)
-    table.add_column(f"by {safe(view.choice.breakdown)}", no_wrap=True, overflow="ellipsis", max_width=24)
+    table = _table()
+    table.add_column(_name(f"by {view.choice.breakdown}"), no_wrap=True, overflow="ellipsis", max_width=24)
     steps = range(1, len(info.steps)) if len(info.steps) <= MOST_STEPS_ACROSS else range(0)
     for name in ("entered", *[f"{step}→{step + 1}" for step in steps], "overall"):
         table.add_column(name, justify="right", no_wrap=True)
     sides = view.segments or []
     for side in sides[:MOST_SEGMENTS]:
         went_on = [percent(side.step_conversion[step - 1]) for step in steps]
-        table.add_row(safe(side.segment), f"{side.entered:,}", *went_on, percent(side.conversion))
+        table.add_row(_name(side.segment), f"{side.entered:,}", *went_on, percent(side.conversion))
     if len(sides) > MOST_SEGMENTS:
         table.add_row(Text(f"and {len(sides) - MOST_SEGMENTS} more", style="dim"))
     return table
 
 
-def _table(title: Text | None) -> Table:
-    return Table(title=title, title_justify="left", box=None, padding=(0, 1))
+def _table() -> Table:
+    return Table(box=None, padding=(0, 1))
+
+
+def _name(text: str) -> Text:
+    """Return a name from outside, which is neither markup nor steers the terminal."""
+    return Text(safe(text))
 
 
 def grid(rows: Iterable[Row]) -> Table:
@@ -160,7 +172,7 @@ def health_rows(looked: Looked, before: Looked | None) -> list[Row]:
 
 def keys_row() -> Row:
     """Return what the keys do."""
-    return "", Text(" · ".join(f"{key} {does}" for key, does in KEYS.items()), style="dim")
+    return "", Text("  ".join(f"{key} {does}" for key, does in KEYS.items()), style="dim")
 
 
 def rate(looked: Looked, before: Looked | None) -> float:
