@@ -7,6 +7,7 @@ PYTEST := $(BIN)/pytest
 STAMP := $(VENV)/.installed
 SECONDS ?=
 SAMPLE ?=
+INCIDENT ?=
 
 .PHONY: help setup fmt check test test-unit test-service test-chaos fuzz mutants bench demo up down lock clean
 
@@ -53,7 +54,7 @@ bench: setup ## speed and latency on the real stack, beside an ordinary Faust ag
 	$(BIN)/python -m tests.bench.run
 
 demo: setup ## the whole thing live in the terminal; SECONDS=60 ends by itself and checks its numbers
-	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(INCIDENT),--incident $(INCIDENT))
 
 up: setup ## start Kafka, Redis and Prometheus and leave them running
 	$(BIN)/funnel stack up

@@ -25,6 +25,8 @@ from stream.settings.load import load_tracker
 from stream.settings.tracker import TrackerSettings
 
 PARTITIONS = 8
+AGES = ("15s", "15m")
+"""Visitors think for two seconds: 15 s tell soon who does not go on."""
 FUNNELS = Path("config/funnels")
 BROKER_DEFAULT = -1
 """Replication factor: as the broker is configured."""
@@ -64,6 +66,7 @@ def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
         "sources": [source],
         "funnels": str(FUNNELS.resolve()),
         "dead_letter": {"topic": f"{name}-dead-letters"},
+        "age_matched": list(AGES),
         "export": {"top_segments": 5},
         "metrics": {"max_series": 10_000},
     }
