@@ -24,13 +24,14 @@ fmt: setup ## format the code
 	$(BIN)/ruff format stream tests
 	$(BIN)/ruff check --fix-only stream tests
 
-check: setup ## lint, format, types, room imports, config, dashboards
+check: setup ## lint, format, types, room imports, config, dashboards, alert rules
 	$(BIN)/ruff check stream tests
 	$(BIN)/ruff format --check stream tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/funnel check
 	$(BIN)/funnel dashboards --check
+	$(BIN)/funnel rules --check
 
 test: setup ## every test; starts its own Kafka, Redis and Prometheus
 	$(PYTEST)

@@ -118,6 +118,10 @@ class DashboardError(FunnelError):
     """The dashboard files cannot be written or compared where the command was told to."""
 
 
+class RulesError(FunnelError):
+    """The rule file cannot be written."""
+
+
 class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the caller reads it)
     """Stored bytes are no actor state of a version that this release reads.
 

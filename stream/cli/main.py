@@ -23,6 +23,7 @@ COMMANDS = (
     "simulate",
     "resume",
     "dashboards",
+    "rules",
     "stack",
     "demo",
     "top",

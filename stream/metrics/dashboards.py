@@ -100,7 +100,7 @@ _OVER_TIME = Row("Over time", (
     Panel("Age-matched conversion by step", "Of the attempts that first reached the step in the window shifted back by "
           "the age, those that went on within the age. The newest, who had no time yet, do not pull it down.",
           "timeseries", "percentunit",
-          (Query(_named(f'max by (step, age) ({names.AGE_MATCHED.name}{{{_FUNNEL},window="$window",{_CHOSEN}}})'),
+          (Query(_named(f'max by (step, age) ({names.AGE_MATCHED.name}{{{_FUNNEL},window="$window",{_TOTAL}}})'),
                  "{{step}} {{step_name}} within {{age}}"),), width=24),
 ))  # fmt: skip
 
