@@ -1,10 +1,11 @@
 """Which alerts Prometheus has, as its page /alerts lists them.
 
 In:  Prometheus' URL.
-Out: its alerts, those that fire first.
+Out: its alerts, and the texts of those that fire.
 """
 
 import urllib.request
+from collections.abc import Iterable
 
 import msgspec
 
@@ -20,12 +21,9 @@ class Alert(msgspec.Struct, frozen=True):
     state: str
 
     @property
-    def name(self) -> str:
-        """The rule's name and what it is about."""
-        about = [f"{name}={self.labels[name]}" for name in ("funnel", "step_name") if self.labels.get(name)]
-        if self.labels.get("breakdown"):
-            about.append(f"{self.labels['breakdown']}={self.labels.get('segment', '')}")
-        return " ".join([self.labels.get("alertname", ""), *about])
+    def text(self) -> str:
+        """The rule's name, and what it says of itself."""
+        return f"{self.labels.get('alertname', '')}: {self.annotations.get('summary', '')}"
 
 
 class _Listed(msgspec.Struct):
@@ -40,7 +38,11 @@ def read_alerts(prometheus: str) -> list[Alert]:
     """Return the alerts; none while Prometheus does not answer."""
     try:
         with urllib.request.urlopen(f"{prometheus}/api/v1/alerts", timeout=TIMEOUT_S) as answer:  # noqa: S310
-            found = msgspec.json.decode(answer.read(), type=_Answer).data.alerts
+            return msgspec.json.decode(answer.read(), type=_Answer).data.alerts
     except OSError:
         return []
-    return sorted(found, key=lambda alert: (alert.state != FIRING, alert.name))
+
+
+def firing(alerts: Iterable[Alert]) -> list[str]:
+    """Return the texts of those that fire; one that fires for several windows is named once."""
+    return sorted({alert.text for alert in alerts if alert.state == FIRING})

@@ -25,7 +25,7 @@ READY = "ready"
 class Seen:
     """What there was at `at_s` (monotonic) and `now_ms`. looked: None while no worker answers; before: a moment ago.
 
-    workers: what each says of itself. alerts: those of Prometheus, firing ones first.
+    workers: what each says of itself. alerts: those of Prometheus.
     """
 
     at_s: float

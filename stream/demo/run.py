@@ -24,12 +24,12 @@ from urllib.parse import urlencode
 
 from rich.console import Console
 
-from stream.demo.alerts import FIRING
+from stream.demo.alerts import firing
 from stream.demo.checks import Finding, check
 from stream.demo.children import Child, stop_all
 from stream.demo.incident import Incident
 from stream.demo.look import Eyes, Seen
-from stream.demo.place import Place, make_place, make_topics, remove_state, remove_topics
+from stream.demo.place import Place, make_place, make_rules, make_topics, remove_state, remove_topics
 from stream.demo.scrape import read_pages
 from stream.demo.view import Frame, Link, draw, line, picture
 from stream.errors import DemoError, FunnelError
@@ -147,7 +147,10 @@ def _start_servers(
         say(console, text)
     say(console, "starting Kafka, Redis and Prometheus ...")
     targets = [f"{LOOPBACK}:{port}" for port in ports]
-    servers = stack.enter_context(Stack.running(options.name, scrape_targets=targets, directory=folder))
+    with tempfile.TemporaryDirectory() as scratch:  # the stack takes a copy
+        rules = [make_rules(Path(scratch))]
+        running = Stack.running(options.name, scrape_targets=targets, rule_files=rules, directory=folder)
+        servers = stack.enter_context(running)
     say(console, f"they are ready after {time.monotonic() - began:.1f} s; starting {options.workers} workers ...")
     return servers
 
@@ -258,9 +261,8 @@ class _Teller:
     def what_is_new(self, seen: Seen, incident: Incident | None) -> None:
         if incident is not None and incident.has_begun(seen.now_ms):
             self._tell(f"incident   {incident.text(seen.now_ms)}", "yellow")
-        for alert in seen.alerts:
-            if alert.state == FIRING:
-                self._tell(f"alert      {alert.name} fires", "bold red")
+        for text in firing(seen.alerts):
+            self._tell(f"alert      {text}", "bold red")
 
     def _tell(self, text: str, style: str) -> None:
         if text not in self._told:

@@ -15,7 +15,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from stream.demo.alerts import FIRING
+from stream.demo.alerts import firing
 from stream.demo.incident import Incident
 from stream.demo.look import Seen
 from stream.terminal.view import Row, grid, health_rows, live_view, plain_line
@@ -60,11 +60,11 @@ def _rows(seen: Seen, frame: Frame) -> Iterator[Row]:
 
 
 def _alerts(seen: Seen) -> Iterator[Row]:
-    firing = [alert for alert in seen.alerts if alert.state == FIRING]
-    for alert in firing[:SHOWN_ALERTS]:
-        yield "ALERT", Text(alert.name, style="bold red")
-    if len(firing) > SHOWN_ALERTS:
-        yield "", Text(f"and {len(firing) - SHOWN_ALERTS} more", style="red")
+    texts = firing(seen.alerts)
+    for text in texts[:SHOWN_ALERTS]:
+        yield "ALERT", Text(text, style="bold red")
+    if len(texts) > SHOWN_ALERTS:
+        yield "", Text(f"and {len(texts) - SHOWN_ALERTS} more", style="red")
 
 
 def _linked(link: Link, seen: Seen) -> Text:

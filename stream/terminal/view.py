@@ -166,7 +166,7 @@ def health_rows(looked: Looked, before: Looked | None) -> list[Row]:
     records = looked.health.records
     counts = {name: getattr(records, name) for name in reversed(records.__struct_fields__) if name != "consumed"}
     parts = " + ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    now = f"{rate(looked, before):,.0f} events/s, {lag(looked.health)}, {watermark_age(looked.health)}"
+    now = f"{speed(looked, before)}{lag(looked.health)}, {watermark_age(looked.health)}"
     return [("records", f"{records.consumed:,}{' = ' if parts else ''}{parts}"), ("now", now)]
 
 
@@ -175,12 +175,12 @@ def keys_row() -> Row:
     return "", Text("  ".join(f"{key} {does}" for key, does in KEYS.items()), style="dim")
 
 
-def rate(looked: Looked, before: Looked | None) -> float:
-    """Return records per second between two looks."""
+def speed(looked: Looked, before: Looked | None) -> str:
+    """Return records per second between two looks, nothing if there is only one."""
     if before is None or looked.at_s <= before.at_s:
-        return 0.0
+        return ""
     counted = looked.health.records.consumed - before.health.records.consumed
-    return max(0.0, counted / (looked.at_s - before.at_s))
+    return f"{max(0.0, counted / (looked.at_s - before.at_s)):,.0f} events/s, "
 
 
 def lag(health: HealthDoc) -> str:
@@ -207,5 +207,5 @@ def plain_line(looked: Looked, before: Looked | None) -> str:
     old = "" if view.state is State.LIVE else f"NOT LIVE as of {view.as_of} | "
     return (
         f"{info.funnel}: {steps} | conversion {percent(view.outcome.conversion)} | {old}"
-        f"{rate(looked, before):,.0f} events/s, {lag(looked.health)}"
+        f"{speed(looked, before)}{lag(looked.health)}"
     )

@@ -66,9 +66,9 @@ def test_without_any_number_it_ends_and_says_what_the_workers_wait_for(monkeypat
 def test_what_begins_is_told_once():
     paper = Console(file=io.StringIO())
     tell = run._Teller(paper)
-    fires = Alert({"alertname": "FunnelDropOff"}, {}, "firing")
+    fires = Alert({"alertname": "FunnelDropOffSpike"}, {}, "firing")
     waits = Alert({"alertname": "FunnelStale"}, {}, "pending")
     for now_ms in (9_000, 10_000, 11_000):
         tell.what_is_new(Seen(0.0, now_ms, alerts=(fires, waits)), Incident(10_000))
     told = [text.split()[:2] for text in paper.file.getvalue().splitlines()]
-    assert told == [["alert", "FunnelDropOff"], ["incident", "since"]]
+    assert told == [["alert", "FunnelDropOffSpike:"], ["incident", "since"]]

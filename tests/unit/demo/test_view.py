@@ -18,11 +18,11 @@ LINKS = [
 ]
 FRAME = Frame(PAGE, LINKS)
 NOW_MS = 1_767_225_600_000
-SEGMENT = {"alertname": "FunnelDropOff", "funnel": "checkout", "step_name": "begin_checkout", "breakdown": "device"}
 
 
-def alert(segment="mobile", state="firing"):
-    return Alert(SEGMENT | {"segment": segment}, {}, state)
+def alert(segment="mobile", state="firing", window="1m"):
+    labels = {"alertname": "FunnelSegmentDropOffSpike", "window": window, "segment": segment}
+    return Alert(labels, {"summary": f"checkout: fewer go on in device {segment}"}, state)
 
 
 def seen(*alerts, accepted=900, workers=(READY,)):
@@ -55,8 +55,12 @@ def test_before_any_worker_answers_there_are_the_links():
 
 def test_an_alert_that_fires_is_shown_with_what_it_is_about():
     text = drawn(seen(alert(), alert("social", "pending")))
-    assert "ALERT      FunnelDropOff funnel=checkout step_name=begin_checkout device=mobile" in text
+    assert "ALERT      FunnelSegmentDropOffSpike: checkout: fewer go on in device mobile" in text
     assert "social" not in text
+
+
+def test_an_alert_that_fires_for_two_windows_is_shown_once():
+    assert drawn(seen(alert(), alert(window="5m"))).count("ALERT") == 1
 
 
 def test_of_many_alerts_the_first_are_shown_and_how_many_more_there_are():

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from stream.aggregate.cells import empty_counts
-from stream.terminal.view import fitting, health_rows, keys_row, live_view, plain_line, rate, watermark_age
+from stream.terminal.view import fitting, health_rows, keys_row, live_view, plain_line, speed, watermark_age
 from stream.web.forms import BottleneckDoc, Form, State, Unit
 from support.looks import ANY_ORDER, SHOP, health, info, looked, side, view
 
@@ -156,11 +156,15 @@ def test_twenty_steps_with_long_names_stay_within_the_width():
 
 
 def test_events_per_second_come_from_two_looks():
-    assert rate(looked(at_s=12.0, accepted=400), looked(at_s=10.0, accepted=100)) == 150
+    assert speed(looked(at_s=12.0, accepted=400), looked(at_s=10.0, accepted=100)) == "150 events/s, "
+
+
+def test_one_look_has_no_speed():
+    assert "events/s" not in drawn(looked())
 
 
 def test_a_store_that_went_back_shows_no_negative_rate():
-    assert rate(looked(at_s=12.0, accepted=0), looked(at_s=10.0, accepted=400)) == 0
+    assert speed(looked(at_s=12.0, accepted=0), looked(at_s=10.0, accepted=400)) == "0 events/s, "
 
 
 def test_the_age_is_that_of_the_newest_watermark():
@@ -169,7 +173,7 @@ def test_the_age_is_that_of_the_newest_watermark():
 
 
 def test_without_a_terminal_one_line_says_it():
-    assert plain_line(looked(), None) == "shop: view 200 > buy 50 | conversion 25.0% | 0 events/s, lag 12 records"
+    assert plain_line(looked(), None) == "shop: view 200 > buy 50 | conversion 25.0% | lag 12 records"
 
 
 def test_in_any_order_steps_are_named_by_how_many_are_reached():
