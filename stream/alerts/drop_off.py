@@ -3,9 +3,9 @@
 In:  funnels, the tracker's settings.
 Out: recording rules of observed and expected age-matched conversion, and the alerts on their difference.
 
-Expected is the median of the same hour of the last four weeks, else the step's target within the age, else nothing:
-then the step is learning, and no alert fires. The statistic is n KL(p || p0) in nats, where n is what the attempts
-behind p and p0 are worth together, 1 / (1/n + 1/n0); a target is exact (docs/alerts.md).
+Expected is the median of the same hour of the last four weeks, else the step's target within the age, which holds for
+each segment too, else nothing: then the step is learning, and no alert fires. The statistic is n KL(p || p0) in nats,
+where n is what the attempts behind p and p0 are worth together, 1 / (1/n + 1/n0); a target is exact (docs/alerts.md).
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,10 @@ def step_rules() -> list[Rule]:
         record(WENT_ON, f"{every} ({names.AGE_WENT_ON.name})"),
         record(RATIO, f"{WENT_ON} / ({REACHED} > 0)"),
         # At most 99 %: of a step that nobody ever failed at, one failure would be infinitely surprising.
-        record(EXPECTED, f"0 * {REACHED} + {ON_STEP} clamp_max({BASELINE} or {target}, 0.99)"),
+        record(EXPECTED, f"""
+            0 * {REACHED} + {ON_STEP} clamp_max({BASELINE}, 0.99)
+              or 0 * {REACHED} + on (funnel, version, age, step) group_left () clamp_max({target}, 0.99)
+        """),
         record(LEARNING, f"0 * {REACHED} + 1 unless {EXPECTED}"),
         record(WORTH, f"{REACHED} / (1 + {REACHED} / {ON_STEP} {BEHIND_BASELINE}) or {REACHED}"),
         record(LOST, f"{REACHED} * {EXPECTED} - {WENT_ON}"),
