@@ -259,15 +259,17 @@ class _Teller:
         self._told: set[str] = set()
 
     def what_is_new(self, seen: Seen, incident: Incident | None) -> None:
+        after = ""
         if incident is not None and incident.has_begun(seen.now_ms):
             self._tell(f"incident   {incident.text(seen.now_ms)}", "yellow")
+            after = f", {(seen.now_ms - incident.begin_ms) / 1000:.0f} s after the incident began"
         for text in firing(seen.alerts):
-            self._tell(f"alert      {text}", "bold red")
+            self._tell(f"alert      {text}", "bold red", after)
 
-    def _tell(self, text: str, style: str) -> None:
+    def _tell(self, text: str, style: str, more: str = "") -> None:
         if text not in self._told:
             self._told.add(text)
-            say(self._console, text, style)
+            say(self._console, text + more, style)
 
 
 # -- end --------------------------------------------------------------------------------------

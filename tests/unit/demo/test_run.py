@@ -64,11 +64,12 @@ def test_without_any_number_it_ends_and_says_what_the_workers_wait_for(monkeypat
 
 
 def test_what_begins_is_told_once():
-    paper = Console(file=io.StringIO())
+    paper = Console(file=io.StringIO(), width=80)
     tell = run._Teller(paper)
-    fires = Alert({"alertname": "FunnelDropOffSpike"}, {}, "firing")
+    fires = Alert({"alertname": "FunnelDropOffSpike"}, {"summary": "fewer go on"}, "firing")
     waits = Alert({"alertname": "FunnelStale"}, {}, "pending")
-    for now_ms in (9_000, 10_000, 11_000):
-        tell.what_is_new(Seen(0.0, now_ms, alerts=(fires, waits)), Incident(10_000))
-    told = [text.split()[:2] for text in paper.file.getvalue().splitlines()]
-    assert told == [["alert", "FunnelDropOffSpike:"], ["incident", "since"]]
+    for now_ms, alerts in ((9_000, []), (10_000, [waits]), (61_000, [waits, fires]), (62_000, [fires])):
+        tell.what_is_new(Seen(0.0, now_ms, alerts=tuple(alerts)), Incident(10_000))
+    incident, alert = paper.file.getvalue().splitlines()
+    assert incident.startswith("incident   since ")
+    assert alert == "alert      FunnelDropOffSpike: fewer go on, 51 s after the incident began"

@@ -76,10 +76,10 @@ def terminal(api):
 
 def test_keys_switch_what_is_shown_until_q(terminal):
     terminal.wait_for("attempts that entered in the last 1h, so far")
-    terminal.press("c")
-    terminal.wait_for("people that entered in this day, so far")
     terminal.press("b")
     terminal.wait_for("by channel")
+    terminal.press("c")
+    terminal.wait_for("people that entered in this day, so far")
     terminal.press("q")
     assert terminal.end() == 0
 
@@ -100,7 +100,9 @@ def test_ctrl_c_ends_it(terminal):
 def test_without_a_terminal_there_are_lines(api):
     running = top(api, "--counts", "people", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
-        assert re.match(r"shop: Product seen \d+ > Cart filled \d+ > Paid \d+ \| conversion ", running.stdout.readline())
+        assert re.match(
+            r"shop: Product seen \d+ > Cart filled \d+ > Paid \d+ \| conversion ", running.stdout.readline()
+        )
         running.send_signal(signal.SIGINT)
         assert running.wait(DEADLINE_S) == 0
     finally:
