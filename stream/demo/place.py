@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -78,7 +79,8 @@ def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
 
 def make_rules(folder: Path) -> Path:
     """Write the alert rules of the demo's funnels, before there are any servers: no rule holds an address."""
-    settings = make_place(folder, "127.0.0.1:9092", "redis://127.0.0.1:6379/0").settings
+    with TemporaryDirectory() as scratch:
+        settings = make_place(Path(scratch), "127.0.0.1:9092", "redis://127.0.0.1:6379/0").settings
     path = folder / "funnel.yml"
     path.write_text(text(load_funnels(settings.funnels, settings.period), settings), encoding="utf-8")
     return path
