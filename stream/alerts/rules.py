@@ -15,7 +15,7 @@ import yaml
 from stream.alerts.drop_off import alert_windows, baseline_rules, drop_off_alerts, step_rules
 from stream.alerts.form import Alerts
 from stream.alerts.totals import target_alert, target_rules, traffic_alerts, traffic_rules
-from stream.alerts.trust import gates, pipeline_alerts
+from stream.alerts.trust import gates, pipeline_alerts, usual_rules
 from stream.model.funnel import Funnel
 from stream.settings.tracker import TrackerSettings
 
@@ -34,18 +34,21 @@ def text(funnels: Sequence[Funnel], settings: TrackerSettings) -> str:
 def document(funnels: Sequence[Funnel], settings: TrackerSettings) -> dict[str, Any]:
     """Return the rules as the file has them."""
     alerts = Alerts(settings.alerts.runbooks)
-    groups: list[dict[str, Any]] = []
     has_steps = bool(alert_windows(settings))
-    if has_steps:
-        groups.append({"name": "funnel-baseline", "interval": "1m", "rules": baseline_rules(settings)})
+    usual = [*usual_rules(), *(baseline_rules(settings) if has_steps else [])]
     rules = gates(settings)
     if has_steps:
         rules += [*step_rules(), *drop_off_alerts(alerts, funnels, settings)]
     if settings.rolling:
         rules += [*traffic_rules(settings), *traffic_alerts(alerts, funnels, settings)]
         rules += [*target_rules(settings), target_alert(alerts, funnels, settings)]
-    groups.append({"name": "funnel", "rules": [*rules, *pipeline_alerts(alerts, settings)]})
-    return {"groups": groups}
+    rules += pipeline_alerts(alerts, settings)
+    return {
+        "groups": [
+            {"name": "funnel-usual", "interval": "1m", "rules": usual},
+            {"name": "funnel", "rules": rules},
+        ]
+    }
 
 
 class _Dumper(yaml.SafeDumper):

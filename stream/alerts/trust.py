@@ -5,8 +5,8 @@ Out: recording rules `funnel:numbers:untrusted` (one series for each reason, abs
      conditions that other alerts add; alerts on the workers and on what they read.
 
 Drop-off is judged only from numbers that are whole: not while records wait, rollups are old or a worker has just
-started, not while nothing comes although much usually does, and not before that gap has left the attempts that are
-asked about. That state has an alert of its own.
+started; and not while nothing comes although much usually does, or much comes too late to count, until that has left
+the attempts that are asked about. That state has an alert of its own.
 """
 
 from stream.alerts.form import Alerts, Rule, over, record
@@ -15,9 +15,11 @@ from stream.settings.tracker import TrackerSettings
 
 UNTRUSTED = "funnel:numbers:untrusted"
 LAG = "funnel:lag:seconds"
-GAP = "funnel:records_gap:seconds"
+MISSING = "funnel:events_missing:active"
 WATERMARK_AGE = "funnel:watermark_age:seconds"
 RATE = "funnel:records:rate_1h"
+LATE = "funnel:late:ratio_10m"
+USUALLY_LATE = "funnel:late:ratio_1d"
 
 MOST_LAG_S = 30
 LEAST_LAG_S = 5
@@ -27,6 +29,11 @@ YOUNG_S = 60
 HOLD_S = 60
 GAP_RECORDS = 20
 """So many records in a row missing by chance has a probability of exp(-20)."""
+LATE_RECORD = 'verdict="late"'
+LATE_SHARE = 0.01
+LATE_TIMES = 3
+LATE_RECORDS = 20
+"""A surge: so much of ten minutes' records is late, so many times the day's share, and so many records."""
 
 
 def most_lag_s(age_ms: int) -> int:
@@ -36,34 +43,50 @@ def most_lag_s(age_ms: int) -> int:
 
 def trusted(age_ms: int, window_ms: int) -> str:
     """Return the conditions under which conversion within an age can be judged over a window."""
+    # What did not come is missing until all attempts that waited for it have left the window.
     remembered = over((age_ms + window_ms) // 1_000)
     return "\n".join(
         [
             f"unless on () ({LAG} > {most_lag_s(age_ms)})",
             f"unless on () max_over_time({UNTRUSTED}[{over(HOLD_S)}])",
-            f"unless on () max_over_time({GAP}[{remembered}])",
+            f"unless on () max_over_time({MISSING}[{remembered}])",
         ]
     )
 
 
+def usual_rules() -> list[Rule]:
+    """Return what is usual, for `gates`; it changes slowly."""
+    valid = 'verdict=~"unmatched|duplicate|bot|accepted"'
+    before = "3h"  # what is late now does not become usual at once
+    return [
+        record(RATE, f"sum({_counted(3_600, valid)}) / 3600"),
+        record(
+            USUALLY_LATE, f"sum({_counted(86_400, LATE_RECORD, before)}) / (sum({_counted(86_400, back=before)}) > 0)"
+        ),
+    ]
+
+
 def gates(settings: TrackerSettings) -> list[Rule]:
     """Return the recording rules on which `trusted` looks."""
-    valid = f'{names.RECORDS.name}{{verdict=~"unmatched|duplicate|bot|accepted"}}'
     started = f"{names.PROCESS_START.name} and on (instance) {names.WORKER_PARTITIONS.name}"
-    longest_s = settings.alerts.max_gap_ms / 1000
+    late, seen = f"sum({_counted(600, LATE_RECORD)})", f"sum({_counted(600)})"
+    gap = f"{WATERMARK_AGE} > {settings.alerts.max_gap_ms / 1000:g} and {WATERMARK_AGE} * {RATE} > {GAP_RECORDS}"
+    surge = f"{LATE} > {LATE_SHARE} unless {LATE} <= {LATE_TIMES} * {USUALLY_LATE}"
     reasons = {
         "lag": f"{LAG} > bool {MOST_LAG_S} == 1",
         "source_lag": f"max({names.REPARTITION_GROUP_LAG.name}) > bool ({MOST_LAG_S} * {RATE} + 1000) == 1",
         "stale": f"max(min by (partition) ({names.ROLLUP_AGE.name})) > bool {STALE_S} == 1",
         "restart": f"time() - max({started}) < bool {YOUNG_S} == 1",
-        "gap": f"{GAP} > bool 0",
+        "gap": f'max({MISSING}{{reason="gap"}})',
+        "late": f'max({MISSING}{{reason="late"}})',
         "no_series": f"absent({names.AS_OF.name})",
     }
     return [
-        record(RATE, f"sum(max by (verdict) (rate({valid}[{over(3600)}])))"),
         record(LAG, f"max({names.LAG_SECONDS.name} or {names.REPARTITION_LAG_SECONDS.name})"),
         record(WATERMARK_AGE, f"time() - max({names.WATERMARK.name})"),
-        record(GAP, f"{WATERMARK_AGE} > {longest_s:g} and {WATERMARK_AGE} * {RATE} > {GAP_RECORDS}"),
+        record(LATE, f"{late} / ({seen} > 0) and {late} >= {LATE_RECORDS}"),
+        record(MISSING, f"({gap}) > bool 0", reason="gap"),
+        record(MISSING, f"({surge}) > bool 0", reason="late"),
         *[record(UNTRUSTED, expr, reason=reason) for reason, expr in reasons.items()],
     ]
 
@@ -71,7 +94,7 @@ def gates(settings: TrackerSettings) -> list[Rule]:
 def pipeline_alerts(alerts: Alerts, settings: TrackerSettings) -> list[Rule]:
     """Return the alerts on workers and records."""
     up = f'up{{job="{settings.alerts.job}"}}'
-    late, dead, seen = _in_10m('verdict="late"'), _in_10m('verdict=~"invalid|future"'), f"sum({_in_10m('')})"
+    dead, seen = _counted(600, 'verdict=~"invalid|future"'), f"sum({_counted(600)})"
     return [
         alerts.alert(
             "FunnelNoData",
@@ -121,7 +144,7 @@ def pipeline_alerts(alerts: Alerts, settings: TrackerSettings) -> list[Rule]:
         ),
         alerts.alert(
             "FunnelLateSurge",
-            f"sum({late}) / {seen} > 0.05 and sum({late}) >= 20",
+            f'{LATE} and on () {MISSING}{{reason="late"}}',
             "{{ $value | humanizePercentage }} of the records are late",
             "Within ten minutes {{ $value | humanizePercentage }} of all records were too far behind the watermark "
             "to count. A source is late, or sends old events again.",
@@ -140,6 +163,7 @@ def pipeline_alerts(alerts: Alerts, settings: TrackerSettings) -> list[Rule]:
     ]
 
 
-def _in_10m(selector: str) -> str:
-    """Return how many records of each verdict came in ten minutes; every worker says the same."""
-    return f"max by (verdict) (increase({names.RECORDS.name}{{{selector}}}[{over(600)}]))"
+def _counted(seconds: int, selector: str = "", back: str = "") -> str:
+    """Return how many records of each verdict were counted in the last seconds; every worker says the same."""
+    which, offset = f"{{{selector}}}" if selector else "", f" offset {back}" if back else ""
+    return f"max by (verdict) (increase({names.RECORDS.name}{which}[{over(seconds)}]{offset}))"
