@@ -4,14 +4,15 @@ In:  funnels, the tracker's settings.
 Out: recording rules of observed and expected age-matched conversion, and the alerts on their difference.
 
 Expected is the median of the same hour of the last four weeks, else the step's target within the age, which holds for
-each segment too, else nothing: then the step is learning, and no alert fires. The statistic is n KL(p || p0) in nats,
-where n is what the attempts behind p and p0 are worth together, 1 / (1/n + 1/n0); a target is exact (docs/alerts.md).
+each segment too, else nothing: then the step is learning, and no alert fires. The statistic is the logarithm of a
+likelihood ratio, in nats: of n attempts the share p went on, of n0 in past weeks p0, and of all together q; then it is
+n KL(p || q) + n0 KL(p0 || q). A target is exact: then q is p0, and the second part 0 (docs/alerts.md).
 """
 
 from collections.abc import Sequence
 
 from stream.aggregate.outcomes import optional_steps
-from stream.alerts.form import Alerts, Rule, compound, record
+from stream.alerts.form import Alerts, Rule, compound, divergence, record
 from stream.alerts.thresholds import threshold_nats
 from stream.alerts.trust import trusted
 from stream.metrics import names
@@ -33,7 +34,8 @@ PAST_WENT_ON = "funnel:age_matched_went_on:same_hour"
 BASELINE = "funnel:age_matched_conversion:median_4w"
 BEHIND_BASELINE = "funnel:age_matched_reached:behind_median_4w"
 EXPECTED = "funnel:age_matched_conversion:expected"
-WORTH = "funnel:age_matched_reached:worth"
+BEHIND = "funnel:age_matched_reached:behind_expected"
+POOLED = "funnel:age_matched_conversion:pooled"
 NATS = "funnel:age_matched_conversion:drop_nats"
 LOST = "funnel:age_matched_conversion:lost"
 LEARNING = "funnel:age_matched_conversion:learning"
@@ -87,21 +89,20 @@ def step_rules() -> list[Rule]:
         record(REACHED, f"{every} ({names.AGE_REACHED.name})"),
         record(WENT_ON, f"{every} ({names.AGE_WENT_ON.name})"),
         record(RATIO, f"{WENT_ON} / ({REACHED} > 0)"),
-        # At most 99 %: of a step that nobody ever failed at, one failure would be infinitely surprising.
         record(EXPECTED, f"""
-            0 * {REACHED} + {ON_STEP} clamp_max({BASELINE}, 0.99)
-              or 0 * {REACHED} + on (funnel, version, age, step) group_left () clamp_max({target}, 0.99)
+            0 * {REACHED} + {ON_STEP} {BASELINE}
+              or 0 * {REACHED} + on (funnel, version, age, step) group_left () clamp_max({target}, 0.999)
         """),
         record(LEARNING, f"0 * {REACHED} + 1 unless {EXPECTED}"),
-        record(WORTH, f"{REACHED} / (1 + {REACHED} / {ON_STEP} {BEHIND_BASELINE}) or {REACHED}"),
         record(LOST, f"{REACHED} * {EXPECTED} - {WENT_ON}"),
-        # 0 * ln(0) is NaN, hence the clamp.
+        record(BEHIND, f"0 * {REACHED} + {ON_STEP} {BEHIND_BASELINE}"),
+        record(POOLED, f"({WENT_ON} + {BEHIND} * {EXPECTED}) / ({REACHED} + {BEHIND})\nor\n{EXPECTED}"),
         record(NATS, f"""
-            {WORTH} * (
-                {RATIO} * ln(clamp_min({RATIO}, 1e-9) / {EXPECTED})
-                + (1 - {RATIO}) * ln((1 - {RATIO}) / (1 - {EXPECTED}))
-              )
-              and {RATIO} < {EXPECTED}
+            (
+              {REACHED} * {divergence(RATIO, POOLED)}
+              + ({BEHIND} * {divergence(EXPECTED, POOLED)} or 0 * {POOLED})
+            )
+            and {RATIO} < {EXPECTED}
         """),
     ]  # fmt: skip
 

@@ -63,3 +63,10 @@ def compound(duration_ms: int) -> str:
         count, duration_ms = divmod(duration_ms, unit_ms)
         text += f"{count}{unit}" if count else ""
     return text
+
+
+def divergence(share: str, expected: str) -> str:
+    """Write Kullback and Leibler's divergence of one share from another, in nats; 0 * ln(0) would be NaN."""
+    yes = f"{share} * ln(clamp_min({share}, 1e-9) / {expected})"
+    no = f"(1 - {share}) * ln(clamp_min(1 - {share}, 1e-9) / (1 - {expected}))"
+    return f"({yes} + {no})"

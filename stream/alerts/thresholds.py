@@ -3,9 +3,9 @@
 In:  a budget of false alarms a week, how many things are watched, how often each is looked at anew.
 Out: a threshold in nats.
 
-The statistic of a drop is n KL(p || p0): n attempts of which the share p went on, where p0 is expected and p < p0.
-By Chernoff's bound chance reaches L nats at one look with a probability of at most exp(-L), whatever n and p0 are.
-docs/alerts.md says how the bound is spent, and where it is measured.
+Chance reaches a likelihood ratio of L nats at one look with a probability of at most exp(-L): by Chernoff's bound where
+the expectation is exact, and as measured, half of it, where it is learned from other attempts. docs/alerts.md says how
+the budget is spent; tests/property/test_alarms.py measures each step.
 """
 
 from math import log

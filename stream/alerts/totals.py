@@ -10,7 +10,7 @@ exp(-(y - x + x ln(x / y))). So low hours cannot fire: where five are expected, 
 
 from collections.abc import Sequence
 
-from stream.alerts.form import Alerts, Rule, record
+from stream.alerts.form import Alerts, Rule, divergence, record
 from stream.alerts.thresholds import threshold_nats
 from stream.alerts.trust import UNTRUSTED
 from stream.metrics import names
@@ -130,10 +130,7 @@ def target_alert(alerts: Alerts, funnels: Sequence[Funnel], settings: TrackerSet
         {ratio} < {target}
           and {MATURED_ATTEMPTS} >= {settings.alerts.min_reached}
           and {MATURED_ATTEMPTS} * ({target} - {ratio}) >= {settings.alerts.min_lost}
-          and {MATURED_ATTEMPTS} * (
-            {ratio} * ln(clamp_min({ratio}, 1e-9) / {target})
-            + (1 - {ratio}) * ln((1 - {ratio}) / (1 - clamp_max({target}, 0.99)))
-          ) > {nats:.2f}
+          and {MATURED_ATTEMPTS} * {divergence(ratio, f"clamp_max({target}, 0.999)")} > {nats:.2f}
           unless on () {UNTRUSTED}
         """,
         "{{ $labels.funnel }}: the target{{ with $labels.step }} of step {{ . }}{{ end }} is missed",

@@ -218,22 +218,46 @@ def rules_of(story: Story) -> str:
 
 def fired(folder: Path, story: Story, expected: Collection[Mapping[str, str]], *labels: str) -> str:
     """Have promtool hold what fired in a story, by `labels`, against what is expected; returns what it says if not."""
-    by, judged = ", ".join(labels), f"{story.judged_s or story.seconds}s"
-    inputs = [
-        {"series": series, "values": " ".join("_" if value is None else f"{value:.10g}" for value in values)}
+    judged = f"{story.judged_s or story.seconds}s"
+    expr = f'group by ({", ".join(labels)}) (count_over_time(ALERTS{{alertstate="firing"}}[{judged}]))'
+    series = {
+        series: " ".join("_" if value is None else f"{value:.10g}" for value in values)
         for series, values in series_of(story)
-    ]
-    expr = f'group by ({by}) (count_over_time(ALERTS{{alertstate="firing"}}[{judged}]))'
-    samples = [
-        {"labels": "{" + ", ".join(f'{k}="{v}"' for k, v in each.items()) + "}", "value": 1} for each in expected
-    ]
-    test = {
-        "interval": f"{story.tick_s}s",
-        "input_series": inputs,
-        "promql_expr_test": [{"expr": expr, "eval_time": f"{story.seconds}s", "exp_samples": samples}],
     }
-    file = {"rule_files": ["rules.yml"], "evaluation_interval": f"{story.look_s}s", "tests": [test]}
-    (folder / "rules.yml").write_text(rules_of(story))
+    return promtool(folder, rules_of(story), series, (story.tick_s, story.look_s, story.seconds), expr, expected)
+
+
+def selector(labels: Mapping[str, str]) -> str:
+    """Write labels as PromQL does."""
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
+
+
+def promtool(  # noqa: PLR0917
+    folder: Path,
+    rules: str,
+    series: Mapping[str, str],
+    times_s: tuple[int, int, int],
+    expr: str,
+    expected: Collection[Mapping[str, str]],
+) -> str:
+    """Have promtool look whether `expr` is 1 for exactly these label sets; returns what it says if not.
+
+    times_s: of a tick, between two evaluations of the rules, and at which to look.
+    """
+    tick_s, look_s, at_s = times_s
+    samples = [{"labels": selector(each), "value": 1} for each in expected]
+    test = {
+        "interval": f"{tick_s}s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": expr, "eval_time": f"{at_s}s", "exp_samples": samples}],
+    }
+    file = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": f"{look_s}s",
+        "group_eval_order": [group["name"] for group in yaml.load(rules, yaml.CSafeLoader)["groups"]],  # else random
+        "tests": [test],
+    }
+    (folder / "rules.yml").write_text(rules)
     (folder / "test.yml").write_text(yaml.dump(file, Dumper=yaml.CSafeDumper))
     command = ["promtool", "test", "rules", "test.yml"]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
