@@ -3,10 +3,10 @@
 In:  funnels, the tracker's settings.
 Out: recording rules of observed and expected age-matched conversion, and the alerts on their difference.
 
-Expected is the median of the same hour of the last four weeks, else the step's target within the age, which holds for
-each segment too, else nothing: then the step is learning, and no alert fires. The statistic is the logarithm of a
-likelihood ratio, in nats: of n attempts the share p went on, of n0 in past weeks p0, and of all together q; then it is
-n KL(p || q) + n0 KL(p0 || q). A target is exact: then q is p0, and the second part 0 (docs/alerts.md).
+Expected is the median of the same hour of the last four weeks, else the step's target within the age, else nothing:
+then the step is learning, and no alert fires. The statistic is the logarithm of a likelihood ratio, in nats: of n
+attempts the share p went on, of n0 in past weeks p0, and of all together q; then it is n KL(p || q) + n0 KL(p0 || q). A
+target is exact: then q is p0, and the second part 0 (docs/alerts.md).
 """
 
 from collections.abc import Sequence
@@ -81,18 +81,17 @@ def _around(series: str, alert: AlertWindow, splits: str, week: int) -> str:
     )
 
 
-def step_rules() -> list[Rule]:
+def step_rules(settings: TrackerSettings) -> list[Rule]:
     """Return what is observed and expected at each step, and how far they lie apart."""
-    target = f'max by (funnel, version, age, step) ({names.STEP_TARGET.name}{{age!=""}})'
+    target = f'clamp_max(max by (funnel, version, age, step) ({names.STEP_TARGET.name}{{age!=""}}), 0.999)'
+    if settings.alerts.segment_targets:
+        target = f"max by ({STEP}) (0 * {REACHED}) + on (funnel, version, age, step) group_left () {target}"
     every = f"max by (window, {STEP})"
     return [
         record(REACHED, f"{every} ({names.AGE_REACHED.name})"),
         record(WENT_ON, f"{every} ({names.AGE_WENT_ON.name})"),
         record(RATIO, f"{WENT_ON} / ({REACHED} > 0)"),
-        record(EXPECTED, f"""
-            0 * {REACHED} + {ON_STEP} {BASELINE}
-              or 0 * {REACHED} + on (funnel, version, age, step) group_left () clamp_max({target}, 0.999)
-        """),
+        record(EXPECTED, f"0 * {REACHED} + {ON_STEP} ({BASELINE} or {target})"),
         record(LEARNING, f"0 * {REACHED} + 1 unless {EXPECTED}"),
         record(LOST, f"{REACHED} * {EXPECTED} - {WENT_ON}"),
         record(BEHIND, f"0 * {REACHED} + {ON_STEP} {BEHIND_BASELINE}"),

@@ -71,7 +71,7 @@ def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
         "funnels": str(FUNNELS.resolve()),
         "dead_letter": {"topic": f"{name}-dead-letters"},
         "age_matched": list(AGES),
-        "alerts": {"segment_windows": list(SEGMENT_WINDOWS)},
+        "alerts": {"segment_windows": list(SEGMENT_WINDOWS), "segment_targets": True},
         "export": {"top_segments": 5},
         "metrics": {"max_series": 10_000},
     }

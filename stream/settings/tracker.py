@@ -195,6 +195,7 @@ class AlertSettings:
     max_gap_ms: int = 60_000
     job: str = "funnel"
     runbooks: str = "docs/runbooks"
+    segment_targets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,12 @@ _ALERTS = mapping(
             default=10,
         ),
         "min_drop": share("smallest drop that is worth an alert, as a share of the expected conversion", default="20%"),
+        "segment_targets": setting(
+            "boolean",
+            "whether a step's `target_within` is expected of each segment too, until past weeks say more; for segments "
+            "that do not differ much",
+            default=False,
+        ),
         "max_gap": duration(
             "how long no record may come, unless that is usual, before drop-off is judged no more: whoever was about "
             "to go on could not be seen",
