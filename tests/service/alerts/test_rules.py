@@ -31,11 +31,12 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[3]
 END_S, THEN_S = 5_400, 2_400
+SOON_END_S, SOON_S = 3_600, 1_500
 AFTER_WEEKS_S = 3 * WEEK_S + 14 * HOUR_S
 SPIKE, PART, STOP, MISSED = "FunnelDropOffSpike", "FunnelSegmentDropOffSpike", "FunnelTrafficStop", "FunnelTargetMissed"
 NO_DATA, LATE, STALL, STALE = "FunnelNoData", "FunnelLateSurge", "FunnelWatermarkStall", "FunnelRollupStale"
 LAG, LETTERS, DOWN = "FunnelLag", "FunnelDeadLetters", "FunnelWorkerDown"
-BROKEN = {"shop": Shop(share=since(THEN_S, 0.1, 0.4))}
+BROKEN = {"shop": Shop(share=since(SOON_S, 0.1, 0.4))}
 
 
 def daily(now_s: float) -> float:
@@ -84,7 +85,7 @@ CASES = {
     ),
     "weeks-to-learn-from": Case(
         Story(
-            AFTER_WEEKS_S + 3 * HOUR_S,
+            AFTER_WEEKS_S + 4 * HOUR_S,
             {
                 "as usual": Shop(daily, target=None),
                 "halved": Shop(lambda now_s: daily(now_s) * (0.5 if now_s >= AFTER_WEEKS_S else 1), target=None),
@@ -98,7 +99,7 @@ CASES = {
                 "nobody": Shop(lambda now_s: daily(now_s) * (now_s < AFTER_WEEKS_S), target=None),
             },
             tick_s=900,
-            look_s=HOUR_S,
+            look_s=2 * HOUR_S,
             judged_s=2 * WEEK_S,
         ),
         fires=(
@@ -112,27 +113,29 @@ CASES = {
         tempts=(SPIKE, PART, STOP),
     ),
     "a-gap-of-five-minutes": Case(
-        Story(END_S, closed=between(THEN_S, THEN_S + 300, 1, 0)),
+        Story(SOON_END_S, closed=between(SOON_S, SOON_S + 300, 1, 0)),
         tempts=(SPIKE, PART, STOP, NO_DATA, STALL, LAG, DOWN, STALE, LATE, LETTERS),
     ),
-    "nobody-any-more": Case(Story(END_S, closed=since(THEN_S, 1, 0)), fires=((STOP,), (NO_DATA,)),
+    "nobody-any-more": Case(Story(SOON_END_S, closed=since(SOON_S, 1, 0)), fires=((STOP,), (NO_DATA,)),
                             tempts=(SPIKE, STALL)),
-    "a-late-source": Case(Story(END_S, BROKEN, late=since(THEN_S - 300, 0.05, 0.001)), fires=((LATE,), (NO_DATA,)),
+    "a-late-source": Case(Story(SOON_END_S, BROKEN, late=since(SOON_S - 300, 0.05, 0.001)), fires=((LATE,), (NO_DATA,)),
                           tempts=(SPIKE, LETTERS)),
-    "broken-while-a-worker-lags": Case(Story(END_S, BROKEN, lag=since(THEN_S, 120, 0)), fires=((LAG,), (NO_DATA,)),
+    "broken-while-all-is-well": Case(Story(SOON_END_S, BROKEN), fires=((SPIKE,),), tempts=(NO_DATA,)),
+    "broken-while-a-worker-lags": Case(Story(SOON_END_S, BROKEN, lag=since(SOON_S, 120, 0)), fires=((LAG,), (NO_DATA,)),
                                        tempts=(SPIKE,)),
     "broken-while-workers-restart": Case(
-        Story(END_S, BROKEN, started=lambda now_s: now_s - 30 if now_s >= THEN_S else 0), fires=((NO_DATA,),),
+        Story(SOON_END_S, BROKEN, started=lambda now_s: now_s - 30 if now_s >= SOON_S else 0), fires=((NO_DATA,),),
         tempts=(SPIKE, DOWN)),
-    "broken-while-a-rollup-is-stale": Case(Story(END_S, BROKEN, stale=since(THEN_S, 60, 0.2)),
+    "broken-while-a-rollup-is-stale": Case(Story(SOON_END_S, BROKEN, stale=since(SOON_S, 60, 0.2)),
                                            fires=((STALE,), (NO_DATA,)), tempts=(SPIKE,)),
     "a-moment-behind": Case(
-        Story(END_S, lag=between(THEN_S, THEN_S + 60, 90, 0), stale=between(THEN_S, THEN_S + 30, 40, 0.2),
-              up=between(THEN_S + 600, THEN_S + 660, 0, 1)), tempts=(LAG, STALE, DOWN, NO_DATA)),
-    "no-worker": Case(Story(END_S, up=since(THEN_S, 0, 1)), fires=((DOWN,), (NO_DATA,)), tempts=(STOP, SPIKE)),
-    "only-old-events": Case(Story(END_S, moves=since(THEN_S, 0, 1)), fires=((STALL,), (NO_DATA,)), tempts=(STOP,)),
-    "invalid-records": Case(Story(END_S, invalid=since(THEN_S, 0.05, 0)), fires=((LETTERS,),), tempts=(LATE, MISSED)),
-    "a-few-late-and-invalid-ones": Case(Story(END_S, invalid=always(0.005), late=always(0.005)),
+        Story(SOON_END_S, lag=between(SOON_S, SOON_S + 60, 90, 0), stale=between(SOON_S, SOON_S + 30, 40, 0.2),
+              up=between(SOON_S + 600, SOON_S + 660, 0, 1)), tempts=(LAG, STALE, DOWN, NO_DATA)),
+    "no-worker": Case(Story(SOON_END_S, up=since(SOON_S, 0, 1)), fires=((DOWN,), (NO_DATA,)), tempts=(STOP, SPIKE)),
+    "only-old-events": Case(Story(SOON_END_S, moves=since(SOON_S, 0, 1)), fires=((STALL,), (NO_DATA,)), tempts=(STOP,)),
+    "invalid-records": Case(Story(SOON_END_S, invalid=since(SOON_S, 0.05, 0)), fires=((LETTERS,),),
+                            tempts=(LATE, MISSED)),
+    "a-few-late-and-invalid-ones": Case(Story(SOON_END_S, invalid=always(0.005), late=always(0.005)),
                                         tempts=(LATE, LETTERS)),
 }  # fmt: skip
 
