@@ -77,5 +77,5 @@ def test_what_is_meant_for_the_users_own_worker_is_not_given_to_children(tmp_pat
         environ = Path(f"/proc/{child.pid}/environ").read_bytes()
     finally:
         stop_all([child])
-    assert name.encode() not in environ
+    assert f"{name}=".encode() not in environ
     assert b"PATH=" in environ
