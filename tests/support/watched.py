@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -237,10 +238,12 @@ def promtool(  # noqa: PLR0917
     rules: str,
     series: Mapping[str, str],
     times_s: tuple[int, int, int],
-    expr: str,
-    expected: Collection[Mapping[str, str]],
+    expr: str = "",
+    expected: Collection[Mapping[str, str]] = (),
+    *,
+    alerts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Have promtool look whether `expr` is 1 for exactly these label sets; returns what it says if not.
+    """Have promtool look whether `expr` is 1 for exactly these labels, or these are the alerts; returns its complaint.
 
     times_s: of a tick, between two evaluations of the rules, and at which to look.
     """
@@ -249,7 +252,8 @@ def promtool(  # noqa: PLR0917
     test = {
         "interval": f"{tick_s}s",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [{"expr": expr, "eval_time": f"{at_s}s", "exp_samples": samples}],
+        "promql_expr_test": [{"expr": expr, "eval_time": f"{at_s}s", "exp_samples": samples}] if expr else [],
+        "alert_rule_test": list(alerts),
     }
     file = {
         "rule_files": ["rules.yml"],

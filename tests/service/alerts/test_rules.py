@@ -159,10 +159,11 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_tempte
     assert {name for case in CASES.values() for name in case.tempts} == alerts
 
 
-def test_promtool_finds_the_projects_own_rules_right():
-    file = ROOT / "config" / "prometheus" / "rules" / "funnel.yml"
-    done = subprocess.run(["promtool", "check", "rules", file], check=False, capture_output=True, text=True)
+def test_promtool_finds_the_projects_own_configuration_right_and_its_rules_in_it():
+    file = ROOT / "config" / "prometheus" / "prometheus.yml"
+    done = subprocess.run(["promtool", "check", "config", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "rules/funnel.yml" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -185,3 +186,30 @@ def test_the_statistic_is_the_one_whose_chances_are_known(tmp_path, reached, wen
     expr = f"abs(funnel:age_matched_conversion:drop_nats - {nats!r}) < bool 1e-6"
     rules = rules_of(Story(END_S))
     assert promtool(tmp_path, rules, series, (1_800, WEEK_S, WEEK_S), expr, [step | counts]) == ""
+
+
+def test_an_alert_says_in_words_what_was_seen_expected_and_lost(tmp_path):
+    step, counts = {"funnel": "shop", "version": "1", "step": "1"}, {"window": "5m", "age": "5m"}
+    series = {
+        f"funnel_age_matched_reached{selector(step | counts)}": "400x5",
+        f"funnel_age_matched_went_on{selector(step | counts)}": "100x5",
+        f"funnel_step_target_ratio{selector(step | {'age': '5m'})}": "0.4x5",
+        f"funnel_step_info{selector(step | {'step_name': 'cart'})}": "1x5",
+        "funnel_as_of_seconds": "0+60x5",
+    }
+    expected = {
+        "alertname": SPIKE,
+        "eval_time": "2m",
+        "exp_alerts": [
+            {
+                "exp_labels": {**step, **counts, "step_name": "cart", "severity": "critical", "layer": "funnel"},
+                "exp_annotations": {
+                    "summary": "shop: fewer go on from step 1 (cart)",
+                    "description": "Of those who reached cart in the 5m that have had 5m to go on, 25% did, expected "
+                    "were 40%. That is 60 lost in that window.",
+                    "runbook_url": "docs/runbooks/FunnelDropOffSpike.md",
+                },
+            }
+        ],
+    }
+    assert promtool(tmp_path, rules_of(Story(END_S)), series, (60, 60, 120), alerts=[expected]) == ""
