@@ -7,6 +7,7 @@ Out: something rich can draw; and one plain line for output that is no terminal.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import UNSET, UnsetType
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -51,15 +52,20 @@ def live_view(looked: Looked, rows: Sequence[Row], height: int | None = None) ->
 
 
 def fitting(views: Sequence[tuple[FunnelInfoDoc, ViewDoc]], lines: int) -> list[tuple[FunnelInfoDoc, ViewDoc]]:
-    """Return the funnels, from the first on, that fit into so many lines; at least one."""
+    """Return the funnels, from the first on, that fit into so many lines; the first always, if need be unsplit."""
     shown: list[tuple[FunnelInfoDoc, ViewDoc]] = []
     for info, view in views:
-        segments = min(len(view.segments or ()), MOST_SEGMENTS)
-        lines -= len(info.steps) + LINES_AROUND + (view.bottleneck is not None) + (segments + 2 if segments else 0)
-        if shown and lines < 0:
+        needed = _lines(info, view)
+        if shown and needed > lines:
             break
-        shown.append((info, view))
+        shown.append((info, view if needed <= lines else msgspec.structs.replace(view, segments=None)))
+        lines -= needed
     return shown
+
+
+def _lines(info: FunnelInfoDoc, view: ViewDoc) -> int:
+    segments = min(len(view.segments or ()), MOST_SEGMENTS)
+    return len(info.steps) + LINES_AROUND + (view.bottleneck is not None) + (segments + 2 if segments else 0)
 
 
 def funnel_parts(info: FunnelInfoDoc, view: ViewDoc) -> list[RenderableType]:

@@ -21,4 +21,4 @@ def test_from_its_moment_on_it_says_what_to_watch():
     assert INCIDENT.has_begun(INCIDENT.begin_ms)
     text = INCIDENT.text(INCIDENT.begin_ms)
     assert text.startswith("since ")
-    assert "90% of the purchases on phones fail: watch mobile go from begin_checkout to purchase" in text
+    assert "90% of the purchases on phones fail: watch mobile, and the alerts" in text

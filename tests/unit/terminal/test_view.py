@@ -145,6 +145,13 @@ def test_as_many_funnels_as_fit_and_always_one(lines, expected):
     assert len(fitting(THREE, lines)) == expected
 
 
+@pytest.mark.parametrize(("lines", "segments"), [(9, False), (10, True)])
+def test_the_first_funnel_goes_without_its_segments_where_there_is_no_room(lines, segments):
+    split = view(choice={"breakdown": "device"}, segments=[side("mobile", 1, [0.5]), side("desktop", 2, [0.5])])
+    ((_, shown),) = fitting([(info(), split)], lines)
+    assert bool(shown.segments) == segments
+
+
 def test_twenty_steps_with_long_names_stay_within_the_width():
     steps = tuple(replace(SHOP.steps[0], name=f"a step with a very long name indeed, number {n}") for n in range(20))
     funnel = replace(SHOP, steps=steps)
