@@ -12,17 +12,14 @@ target is exact: then q is p0, and the second part 0 (docs/alerts.md).
 from collections.abc import Sequence
 
 from stream.aggregate.outcomes import optional_steps
-from stream.alerts.form import Alerts, Rule, compound, divergence, record
-from stream.alerts.thresholds import threshold_nats
+from stream.alerts.form import WEEKS, Alerts, Rule, compound, divergence, record
+from stream.alerts.thresholds import WEEK_MS, threshold_nats
 from stream.alerts.trust import trusted
 from stream.metrics import names
 from stream.metrics.budget import UNNAMED
 from stream.model.funnel import Funnel
 from stream.model.window import Age, AlertWindow
 from stream.settings.tracker import TrackerSettings
-
-WEEKS = 4
-WEEK_MS = 604_800_000
 
 STEP = "funnel, version, age, breakdown, segment, step"
 ON_STEP = f"on ({STEP}) group_left ()"
@@ -109,7 +106,8 @@ def step_rules(settings: TrackerSettings) -> list[Rule]:
 def drop_off_alerts(alerts: Alerts, funnels: Sequence[Funnel], settings: TrackerSettings) -> list[Rule]:
     """Return an alert for each window and age of totals, and for each window of segments.
 
-    Totals and segments have half of the budget of false alarms each; all that one half watches share it equally.
+    Totals and segments, where there are some, have half of the budget of false alarms each; all that one half watches
+    share it equally.
     """
     windows, ages = alert_windows(settings), list(settings.age_matched)
     steps = [len(funnel.steps) - 1 - len(optional_steps(funnel)) for funnel in funnels]
@@ -118,13 +116,13 @@ def drop_off_alerts(alerts: Alerts, funnels: Sequence[Funnel], settings: Tracker
     segments = [sum(settings.export.most(each) + UNNAMED for each in funnel.breakdowns) for funnel in funnels]
     watched_totals = len(totals) * sum(steps)
     watched_segments = len(parts) * sum(count * each for count, each in zip(steps, segments, strict=True))
-    half = settings.alerts.false_alarms_per_week / 2
-    rules = []
-    for pairs, watched, is_total in ((totals, watched_totals, True), (parts, watched_segments, False)):
-        for alert, age in pairs if watched else ():
-            nats = threshold_nats(half, watched, alert.window_ms)
-            rules.append(_drop_off(alerts, settings, alert, age, nats, is_total=is_total))
-    return rules
+    both = [each for each in ((totals, watched_totals, True), (parts, watched_segments, False)) if each[1]]
+    budget = settings.alerts.false_alarms_per_week / max(1, len(both))
+    return [
+        _drop_off(alerts, settings, alert, age, threshold_nats(budget, watched, alert.window_ms), is_total=is_total)
+        for pairs, watched, is_total in both
+        for alert, age in pairs
+    ]
 
 
 def _has(settings: TrackerSettings, alert: AlertWindow, age: Age) -> bool:

@@ -10,6 +10,9 @@ from typing import Any
 
 Rule = dict[str, Any]
 
+WEEKS = 4
+"""How many past weeks are learned from."""
+
 
 def record(name: str, expr: str, **labels: str) -> Rule:
     """Return a recording rule; its name is `level:metric:operation`."""

@@ -10,7 +10,7 @@ exp(-(y - x + x ln(x / y))). So low hours cannot fire: where five are expected, 
 
 from collections.abc import Sequence
 
-from stream.alerts.form import Alerts, Rule, divergence, record
+from stream.alerts.form import WEEKS, Alerts, Rule, divergence, record
 from stream.alerts.thresholds import threshold_nats
 from stream.alerts.trust import UNTRUSTED
 from stream.metrics import names
@@ -19,8 +19,6 @@ from stream.model.window import RollingWindow
 from stream.settings.durations import to_text
 from stream.settings.tracker import TrackerSettings
 
-WEEKS = 4
-WEEK_MS = 604_800_000
 HOUR_MS = 3_600_000
 STOPPED = 0.1
 """Share of the expected entrants below which traffic has stopped; half or a fifth of them has other reasons."""
@@ -51,7 +49,7 @@ def traffic_rules(settings: TrackerSettings) -> list[Rule]:
     entered = f'{names.ENTERED.name}{{window=~"{each}",{ROLLING}}}'
     rules = [record(ENTERED, f"max by ({BY}) ({entered})")]
     rules += [
-        record(PAST_ENTERED, f"max by ({BY}) ({entered} offset {to_text(week * WEEK_MS)})", week=str(week))
+        record(PAST_ENTERED, f"max by ({BY}) ({entered} offset {week}w)", week=str(week))
         for week in range(1, WEEKS + 1)
     ]
     before = "\nor\n".join(_least_before(window) for window in windows)

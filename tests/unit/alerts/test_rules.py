@@ -51,7 +51,9 @@ def test_segments_have_the_target_of_their_step_only_where_settings_say_so(is_sh
 
 
 def test_where_no_breakdown_or_no_window_is_there_is_nothing_to_watch():
-    assert alerts(PART, [replace(FUNNEL, breakdowns=())]) == []
+    plain = replace(FUNNEL, breakdowns=())
+    assert alerts(PART, [plain]) == []
+    assert nats(alerts(SPIKE, [plain])[1]) == pytest.approx(nats(alerts(SPIKE)[1]) - 0.69, abs=0.02), "the whole budget"
     without = replace(SETTINGS, rolling=DEFAULT_ROLLING, age_matched=())
     assert alerts(SPIKE, [FUNNEL], without) == alerts(PART, [FUNNEL], without) == []
     assert alerts("FunnelTrafficStop", [FUNNEL], without)
