@@ -7,12 +7,13 @@ Out: one line per problem (exit code 1), or a summary of each file.
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stream.analyze.show import safe
 from stream.engine.periods import period_of
 from stream.errors import Problem, SettingsError
+from stream.metrics.budget import LOG_WIDE, most_series
 from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
@@ -64,6 +65,14 @@ def _check_tracker(path: Path) -> tuple[list[str], list[Problem]]:
         lines, problems = _check_funnels(folder) if folder is not None and folder.exists() else ([], [])
         return lines, [*error.problems, *problems]
     lines, problems = _check_funnels(tracker.funnels, tracker)
+    if not problems:
+        funnels = load_funnels(tracker.funnels, tracker.period)
+        lines += _age_notes(funnels, tracker)
+        series = most_series(funnels, tracker.rolling, tracker.age_matched, tracker.export.most)
+        total, most = sum(series.values()) + LOG_WIDE, tracker.metrics.max_series
+        lines.append(f"series: {total:,} at most on /metrics, of {most:,} that it shows")
+        if total > most:
+            problems = [Problem(str(path), None, "", _over_budget(series, total, most))]
     return [*_tracker_lines(path, tracker), *lines], problems
 
 
@@ -74,6 +83,25 @@ def _check_funnels(path: Path, tracker: TrackerSettings | None = None) -> tuple[
         return [], list(error.problems)
     rolling = tracker.rolling if tracker else DEFAULT_ROLLING
     return [line for funnel in funnels for line in _funnel_lines(funnel, rolling)], []
+
+
+def _age_notes(funnels: Sequence[Funnel], tracker: TrackerSettings) -> Iterator[str]:
+    """Say which targets are for an age that nothing is counted at."""
+    known = [age.name for age in tracker.age_matched]
+    for funnel in funnels:
+        for step in funnel.steps:
+            for age in [age.name for age, _ in step.target_within if age.name not in known]:
+                text = f"{age} is no age of age_matched ({', '.join(known) or 'none'}): nothing is compared with it"
+                yield f"  note     target_within of {step.name} in {funnel.key}: {text}"
+
+
+def _over_budget(series: Mapping[str, int], total: int, most: int) -> str:
+    parts = ", ".join(f"{key} {count:,}" for key, count in series.items())
+    enough = -(-total // 1_000) * 1_000
+    return (
+        f"the page can come to {total:,} series ({parts}), at most {most:,} are shown: export fewer values "
+        f"(export.top_segments), use fewer windows or breakdowns, or set metrics.max_series: {enough}"
+    )
 
 
 def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:

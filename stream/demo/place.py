@@ -64,6 +64,8 @@ def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
         "sources": [source],
         "funnels": str(FUNNELS.resolve()),
         "dead_letter": {"topic": f"{name}-dead-letters"},
+        "export": {"top_segments": 5},
+        "metrics": {"max_series": 10_000},
     }
 
 

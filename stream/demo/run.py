@@ -42,7 +42,7 @@ from stream.stack.state import cache_folder
 LOOK_S = 0.5
 FIRST_NUMBER_S = 120.0  # some 15 s on a machine that does nothing else
 THINK_SECONDS = 2  # so that somebody who watches sees the first conversions after a few seconds
-GRAPH = 'max by (step) (funnel_reached{funnel="%s",window="1h",form="rolling",breakdown=""})'
+GRAPH = 'max by (step) (funnel_reached{funnel="%s",counts="attempts",window="1h",form="rolling",breakdown=""})'
 INTERRUPTED = 130
 
 

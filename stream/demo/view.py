@@ -100,6 +100,7 @@ def _labels(funnel: Funnel) -> dict[str, str]:
     return {
         "funnel": funnel.name,
         "version": str(funnel.version),
+        "counts": "attempts",
         "window": WINDOW,
         "form": "rolling",
         "breakdown": "",
@@ -109,8 +110,8 @@ def _labels(funnel: Funnel) -> dict[str, str]:
 
 def _people(funnel: Funnel, seen: Seen) -> str:
     """Return how many different actors entered in the current period, if the workers say so."""
-    own = {"funnel": funnel.name, "version": str(funnel.version), "period": "current", "segment": "", "step": "1"}
-    people = seen.largest(names.ACTORS, **own)
+    own = {"funnel": funnel.name, "version": str(funnel.version), "counts": "people", "form": "current"}
+    people = seen.largest(names.ENTERED, **own, breakdown="", segment="")
     return "" if people is None else f" ({people:,.0f} people)"
 
 

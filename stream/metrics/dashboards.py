@@ -17,7 +17,9 @@ from stream.metrics.names import Series
 DATASOURCE_UID = "funnel-prometheus"
 
 _FUNNEL = 'funnel="$funnel",version="$version"'
-_WINDOW = f'{_FUNNEL},window="$window",form="$form"'
+_ATTEMPTS = f'{_FUNNEL},counts="attempts"'
+_PEOPLE = f'{_FUNNEL},counts="people"'
+_WINDOW = f'{_ATTEMPTS},window="$window",form="$form"'
 # The segment "All" is the pattern ^$, which only the total matches; a chosen segment lies in the chosen breakdown.
 _CHOSEN = 'breakdown=~"|$breakdown",segment=~"$segment"'
 _TOTAL = 'breakdown="",segment=""'
@@ -91,7 +93,7 @@ _OVER_TIME = Row("Over time", (
           (Query(_named(_chosen(names.STEP_DROPOFF, "step")), "{{step}} {{step_name}}"),)),
     Panel("Conversion, rolling and matured", "Rolling: the newest entries, some still pending. Matured: the same "
           "length of window shifted back until every attempt is decided.", "timeseries", "percentunit",
-          (Query(f'max by (form) ({names.CONVERSION.name}{{{_FUNNEL},window="$window",{_CHOSEN}}})', "{{form}}"),)),
+          (Query(f'max by (form) ({names.CONVERSION.name}{{{_ATTEMPTS},window="$window",{_CHOSEN}}})', "{{form}}"),)),
     Panel("Attempts in the window", "Entered, converted and pending attempts.", "timeseries", "short",
           (Query(_chosen(names.ENTERED), "entered"), Query(_chosen(names.CONVERTED), "converted"),
            Query(f"sum({_chosen(names.PENDING, 'step')})", "pending"))),
@@ -144,7 +146,7 @@ _VALUE_AND_PEOPLE = Row("Value, stages and people", (
           label_columns={"step": "Step", "step_name": "Name"}),
     Panel("Unique actors", "People that entered in the current and in the previous period, by step reached. Never add "
           "periods: a person may be in both.", "table", "short",
-          tuple(Query(_named(f'max by (step) ({names.ACTORS.name}{{{_FUNNEL},period="{period}",{_CHOSEN}}})'),
+          tuple(Query(_named(f'max by (step) ({names.REACHED.name}{{{_PEOPLE},form="{period}",{_CHOSEN}}})'),
                       column=f"{period.capitalize()} period") for period in ("current", "previous")),
           label_columns={"step": "Step", "step_name": "Name"}),
 ))  # fmt: skip
@@ -219,7 +221,7 @@ OVERVIEW = Dashboard(
         Variable("funnel", "Funnel", f"label_values({names.STEP_INFO.name}, funnel)"),
         # 4: numbers, largest first, so that the newest version is the default.
         Variable("version", "Version", f'label_values({names.STEP_INFO.name}{{funnel="$funnel"}}, version)', sort=4),
-        Variable("window", "Window", f"label_values({_ENTERED}{{{_FUNNEL}}}, window)"),
+        Variable("window", "Window", f"label_values({_ENTERED}{{{_ATTEMPTS}}}, window)"),
         Variable("form", "Form", options=("rolling", "matured")),
         Variable("breakdown", "Breakdown", f'label_values({_ENTERED}{{{_FUNNEL},breakdown!=""}}, breakdown)'),
         Variable("segment", "Segment", f"label_values({_ENTERED}{{{_FUNNEL},{_SIDE_BY_SIDE}}}, segment)",

@@ -41,8 +41,8 @@ class Series:
 
 FUNNEL = ("funnel", "version")
 SEGMENT = (*FUNNEL, "breakdown", "segment")
-WINDOW = (*FUNNEL, "window", "form", "breakdown", "segment")
-PERIOD = (*FUNNEL, "period", "unit", "breakdown", "segment")
+WINDOW = (*FUNNEL, "counts", "window", "form", "breakdown", "segment")
+PERIOD = (*FUNNEL, "window", "form")
 PARTITION = ("partition",)
 
 # What exists.
@@ -62,25 +62,43 @@ AS_OF = Series(
     "funnel_as_of_seconds", Kind.GAUGE, "Unix time (event time) all funnel numbers are made as of", "seconds"
 )
 
-# Attempts by entry time.
-ENTERED = Series("funnel_entered", Kind.GAUGE, "Attempts that entered in the window", "attempts", WINDOW)
-REACHED = Series("funnel_reached", Kind.GAUGE, "Of those, how many reached the step", "attempts", (*WINDOW, "step"))
+TARGET = Series(
+    "funnel_target_ratio",
+    Kind.GAUGE,
+    "Share of those that enter which should convert, 0..1, as configured",
+    "1",
+    FUNNEL,
+)
+STEP_TARGET = Series(
+    "funnel_step_target_ratio", Kind.GAUGE,
+    "Share of those that reach the step which should go on, 0..1, as configured: within the age, or at all where the "
+    "age is empty", "1", (*FUNNEL, "step", "age"),
+)  # fmt: skip
+BENCHMARK = Series(
+    "funnel_benchmark_ratio", Kind.GAUGE, "A conversion to compare with, 0..1, as configured", "1",
+    (*FUNNEL, "benchmark"),
+)  # fmt: skip
+
+# Attempts by entry time in rolling windows, and people by entry period.
+ENTERED = Series("funnel_entered", Kind.GAUGE, "Attempts (or people) that entered in the window", "entrants", WINDOW)
+REACHED = Series("funnel_reached", Kind.GAUGE, "Of those, how many reached the step", "entrants", (*WINDOW, "step"))
 ENTERED_AT = Series(
     "funnel_entered_at", Kind.GAUGE,
-    "Of those, how many entered at the step; only of open funnels", "attempts", (*WINDOW, "step"),
+    "Of those, how many entered at the step; only of open funnels", "entrants", (*WINDOW, "step"),
 )  # fmt: skip
-CONVERTED = Series("funnel_converted", Kind.GAUGE, "Of those, how many reached the last step", "attempts", WINDOW)
+CONVERTED = Series("funnel_converted", Kind.GAUGE, "Of those, how many reached the last step", "entrants", WINDOW)
 DROPPED = Series(
     "funnel_dropped", Kind.GAUGE,
-    "Of those, how many ran out of time with this step as the furthest", "attempts", (*WINDOW, "step"),
+    "Of those, how many ran out of time with this step as the furthest", "entrants", (*WINDOW, "step"),
 )  # fmt: skip
 EXCLUDED = Series(
     "funnel_excluded", Kind.GAUGE,
-    "Of those, how many an exclusion ended with this step as the furthest", "attempts", (*WINDOW, "step"),
+    "Of those, how many an exclusion ended with this step as the furthest; only of funnels with exclusions",
+    "entrants", (*WINDOW, "step"),
 )  # fmt: skip
 PENDING = Series(
     "funnel_pending", Kind.GAUGE,
-    "Of those, how many still have time, with this step as the furthest so far", "attempts", (*WINDOW, "step"),
+    "Of those, how many still have time, with this step as the furthest so far", "entrants", (*WINDOW, "step"),
 )  # fmt: skip
 STEP_CONVERSION = Series(
     "funnel_step_conversion_ratio", Kind.GAUGE,
@@ -112,7 +130,7 @@ DROPOFF = Series(
 )  # fmt: skip
 VALUE = Series(
     "funnel_value", Kind.GAUGE,
-    "Sum of the step's value over the attempts that entered in the window", "currency", (*WINDOW, "step", "currency"),
+    "Sum of the step's value over those that entered in the window", "currency", (*WINDOW, "step", "currency"),
 )  # fmt: skip
 VALUE_EVENTS = Series(
     "funnel_value_events", Kind.GAUGE, "How many events carried that value", "events", (*WINDOW, "step", "currency")
@@ -141,18 +159,13 @@ WINDOW_STEP_TIME = Series(
 STAGE_ACTORS = Series(
     "funnel_stage_actors", Kind.GAUGE, "Actors standing at the step's stage now", "actors", (*SEGMENT, "step")
 )
-ACTORS = Series(
-    "funnel_actors", Kind.GAUGE,
-    "Unique actors that entered in the period and reached the step", "actors", (*PERIOD, "step"),
-)  # fmt: skip
 DISTINCT_ACTORS = Series(
     "funnel_distinct_actors", Kind.GAUGE,
-    "Actors that entered in the period, where sessions or held values are counted", "actors",
-    (*FUNNEL, "period", "unit"),
+    "Actors that entered in the period, where sessions or held values are counted", "actors", PERIOD,
 )  # fmt: skip
 PERIOD_START = Series(
     "funnel_period_start_seconds", Kind.GAUGE,
-    "Unix time at which the period began", "seconds", (*FUNNEL, "period", "unit"),
+    "Unix time at which the period began", "seconds", PERIOD,
 )  # fmt: skip
 
 # Outcomes that no later event can change.
@@ -262,11 +275,11 @@ PROCESS_FILES = Series("process_open_fds", Kind.GAUGE, "Open file descriptors", 
 PROCESS_FILES_LIMIT = Series("process_max_fds", Kind.GAUGE, "Most file descriptors it may open", "files")
 
 ABOUT_FUNNELS: tuple[Series, ...] = (
-    STEP_INFO, CONVERSION_WINDOW, SINCE, AS_OF,
+    STEP_INFO, CONVERSION_WINDOW, TARGET, STEP_TARGET, BENCHMARK, SINCE, AS_OF,
     ENTERED, REACHED, ENTERED_AT, CONVERTED, DROPPED, EXCLUDED, PENDING,
     CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE, AGE_MATCHED, VALUE, VALUE_EVENTS,
     VALUE_LOST, VALUE_AT_STAKE, WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
-    STAGE_ACTORS, ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
+    STAGE_ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,
 )  # fmt: skip
 ABOUT_PROCESS: tuple[Series, ...] = (

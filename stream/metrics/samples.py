@@ -52,7 +52,7 @@ class Floor:
 
 
 class Block(NamedTuple):
-    """Lines of a `breakdown` ("" is the total) in a `window` ("": what has no window), rolling or matured."""
+    """Lines of a `breakdown` ("" is the total) in a `window` ("": what has no window), matured or not."""
 
     breakdown: str
     window: str
@@ -103,9 +103,11 @@ def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Fl
     optional = optional_steps(funnel)
     found = _Blocks()
     _definition(found.total, funnel, rollup, identity)
+    _targets(found.total, funnel, identity)
     for window in rollup.windows:
         lines = found.of(window.breakdown, window.window, is_matured=window.matured)
-        _window(lines, window, identity, optional, is_open=funnel.is_open)
+        place = labels(counts="attempts", window=window.window, form="matured" if window.matured else "rolling")
+        _entrants(lines, funnel, window, f"{identity},{place}")
     for age in rollup.ages:
         _age(found.of(age.breakdown, age.window), age, identity)
     for standing in rollup.occupancy:
@@ -130,19 +132,31 @@ def _definition(lines: Lines, funnel: Funnel, rollup: FunnelRollup, identity: st
         lines[name].append(f"{name}{{{identity}}} {seconds(rollup.since_ms)}")
 
 
-def _window(lines: Lines, row: WindowRow, identity: str, optional: Collection[int], *, is_open: bool) -> None:
-    form = "matured" if row.matured else "rolling"
-    base = f"{identity},{labels(window=row.window, form=form, breakdown=row.breakdown, segment=row.segment)}"
+def _targets(lines: Lines, funnel: Funnel, identity: str) -> None:
+    _one(lines, names.TARGET.name, identity, funnel.target)
+    for number, step in enumerate(funnel.steps, start=1):
+        shares = [("", step.target), *[(age.name, share) for age, share in step.target_within]]
+        for age, share in shares:
+            _one(lines, names.STEP_TARGET.name, f"{identity},{labels(step=str(number), age=age)}", share)
+    for benchmark, share in funnel.benchmarks:
+        _one(lines, names.BENCHMARK.name, f"{identity},{labels(benchmark=benchmark)}", share)
+
+
+def _entrants(lines: Lines, funnel: Funnel, row: WindowRow | PeriodRow, place: str) -> None:
+    """Add everything about those that entered in a window or period; `place` says which, and what is counted."""
+    base = f"{place},{labels(breakdown=row.breakdown, segment=row.segment)}"
+    optional = optional_steps(funnel)
     counts = row.counts
     outcomes = outcomes_of(counts, optional)
     reached = outcomes.reached
     _one(lines, names.ENTERED.name, base, counts.entered)
     _one(lines, names.CONVERTED.name, base, counts.converted)
     per_step(lines, names.REACHED.name, base, reached)
-    if is_open:
+    if funnel.is_open:
         per_step(lines, names.ENTERED_AT.name, base, outcomes.entered_at, optional)
     per_step(lines, names.DROPPED.name, base, outcomes.dropped, optional)
-    per_step(lines, names.EXCLUDED.name, base, outcomes.excluded, optional)
+    if funnel.exclusions:
+        per_step(lines, names.EXCLUDED.name, base, outcomes.excluded, optional)
     per_step(lines, names.PENDING.name, base, outcomes.pending, optional)
     _one(lines, names.CONVERSION.name, base, conversion(counts))
     _one(lines, names.DROPOFF.name, base, dropoff(counts))
@@ -188,22 +202,24 @@ def _percentiles(lines: Lines, base: str, counts: Counts, steps: int) -> None:
 
 
 def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int, identity: str) -> None:
+    """Add the people of the current and the previous entry period; of the previous one no segments."""
     calendar = period_of(funnel.period)
     current_ms = calendar(as_of_ms)[0]
-    starts = {current_ms: "current", calendar(current_ms - 1)[0]: "previous"}
     nobody = [0] * (rollup.steps - 1)
-    for start_ms, period in starts.items():
+    for start_ms, form in ((current_ms, "current"), (calendar(current_ms - 1)[0], "previous")):
         rows = [row for row in rollup.periods if row.start_ms == start_ms]
-        began = rollup.since_ms is not None and (period == "current" or rollup.since_ms < current_ms)
+        began = rollup.since_ms is not None and (form == "current" or rollup.since_ms < current_ms)
         if began and not any(row.breakdown == "" for row in rows):
             rows.append(PeriodRow(start_ms, "", "", Counts(nobody, nobody, nobody)))
         if not rows:
             continue
-        at = f"{identity},{labels(period=period, unit=funnel.period.unit)}"
+        unit = str(funnel.period.unit)
+        at = f"{identity},{labels(window=unit, form=form)}"
         _one(found.total, names.PERIOD_START.name, at, seconds(start_ms))
+        place = f"{identity},{labels(counts='people', window=unit, form=form)}"
         for row in rows:
-            base = f"{at},{labels(breakdown=row.breakdown, segment=row.segment)}"
-            per_step(found.of(row.breakdown), names.ACTORS.name, base, row.counts.reached)
+            if row.breakdown == "" or form == "current":
+                _entrants(found.of(row.breakdown, unit), funnel, row, place)
             if funnel.counts_units and not row.breakdown:
                 _one(found.total, names.DISTINCT_ACTORS.name, at, row.counts.actors)
 

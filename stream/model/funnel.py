@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from stream.model.window import Age
+
 Scalar: TypeAlias = str | int | float | bool
 
 
@@ -108,13 +110,18 @@ class Session:
     gap_ms: int | None = None
 
 
+EXPORT_ONLY: Final = {"is_export_only": True}
+"""Metadata of a field that says how counts are shown or judged, not what is counted: changing it is no new version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One numbered part of a funnel; any of `events` (event names) serves it if all of `where` holds.
 
     `stage` and `group` place it in the funnel's stage model (`intent`, `middle`); empty where it names none.
     `optional`: a chain may skip it. `within_ms`, `not_before_ms`: how long after the chain's previous event it may
-    be at most and must be at least; both inclusive.
+    be at most and must be at least; both inclusive. `target`: share (0..1) of those that reach it which should go on
+    to the next required step; `target_within`: the same within an age.
     """
 
     name: str
@@ -126,6 +133,8 @@ class Step:
     optional: bool = False
     within_ms: int | None = None
     not_before_ms: int = 0
+    target: float | None = field(default=None, metadata=EXPORT_ONLY)
+    target_within: tuple[tuple[Age, float], ...] = field(default=(), metadata=EXPORT_ONLY)
 
 
 class Attribution(StrEnum):
@@ -136,10 +145,6 @@ class Attribution(StrEnum):
     LAST_TOUCH = "last_touch"
     STEP = "step"
     ALL_STEPS = "all_steps"
-
-
-EXPORT_ONLY: Final = {"is_export_only": True}
-"""Metadata of a field that says how counts are exported, not what is counted: a change of it is no new definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,8 @@ class Funnel:
     `is_open`: whether an event that no chain waits for may start one at its own step. `breaking`: in strict order, the
     events that break a chain besides those of the steps; None for all. `hold`: properties whose values are the same
     in all events of a chain. `entry_first`: whether only the first step-1 event of a period starts a chain.
-    `granularity_ms`: times are floored to it before steps are matched.
+    `granularity_ms`: times are floored to it before steps are matched. `target`: share (0..1) of those that enter which
+    should convert; `benchmarks`: (name, share) pairs to compare that with.
     """
 
     name: str
@@ -192,6 +198,8 @@ class Funnel:
     entry_first: bool = False
     session: Session | None = None
     granularity_ms: int = 1
+    target: float | None = field(default=None, metadata=EXPORT_ONLY)
+    benchmarks: tuple[tuple[str, float], ...] = field(default=(), metadata=EXPORT_ONLY)
 
     @property
     def key(self) -> str:

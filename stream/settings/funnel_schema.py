@@ -16,6 +16,7 @@ from stream.settings.schema_words import (
     path_text,
     period,
     setting,
+    share,
     text,
 )
 from stream.settings.stages import GROUPS, STAGE_MODELS
@@ -80,6 +81,13 @@ _STEP = mapping(
         "optional": setting("boolean", "whether a chain may skip the step; not the first or the last", default=False),
         "within": duration("longest time after the chain's previous event, included", "0s", "400d"),
         "not_before": duration("shortest time after the chain's previous event, included", "0s", "400d", default="0s"),
+        "target": share("share of those that reach this step which should go on to the next required one"),
+        "target_within": {
+            "type": "object",
+            "description": "per age of the tracker's `age_matched`: share of those that reach this step which should "
+            "go on within that age; what alerts compare with until there is a week to learn from",
+            "additionalProperties": share("share"),
+        },
     },
     later=("predicates", "match"),
 )
@@ -230,6 +238,18 @@ FUNNEL_SCHEMA: Schema = {
             "steps": list_of("the steps, first to last", _STEP, least=2),
             "exclusions": list_of("what must not happen on the way", _EXCLUSION, least=0, default=[]),
             "breakdowns": list_of("what the numbers are split by", _BREAKDOWN, least=0, default=[]),
+            "target": share("share of those that enter which should convert; for dashboards and the alert on it"),
+            "benchmarks": list_of(
+                "shares to compare conversion with, the lowest first; a landing page has 2.35% on average, 5.31% in "
+                "the top quarter",
+                mapping(
+                    "a share and its name",
+                    {"name": text("name in series and dashboards", maxLength=100), "conversion": share("the share")},
+                    ("name", "conversion"),
+                ),
+                least=0,
+                default=[],
+            ),
             "period": period("entry period for unique actors; the tracker's `period` if absent"),
         },
         ("funnel", "window", "steps"),

@@ -14,6 +14,7 @@ from stream.settings.matches import check_match, events_of, predicates_of, step_
 from stream.settings.options import check_options, exclusions_of, session_of
 from stream.settings.parts import mappings
 from stream.settings.stages import STAGE_MODELS
+from stream.settings.targets import benchmarks_of, check_targets, share_of, target_within_of
 from stream.settings.yaml_file import Document
 
 CUSTOM_STAGES = "custom"
@@ -27,6 +28,7 @@ def check_funnel(document: Document) -> None:
     check_options(document)
     _check_stages(document)
     check_breakdowns(document)
+    check_targets(document)
     check_zone(document)
 
 
@@ -64,6 +66,8 @@ def funnel_of(tree: dict[str, Any], default_period: Period) -> Funnel:
         entry_first=tree.get("entry") == "first",
         session=session_of(tree),
         granularity_ms=durations.to_ms(tree.get("time_granularity", "1ms")),
+        target=share_of(tree.get("target")),
+        benchmarks=benchmarks_of(tree),
     )
 
 
@@ -141,4 +145,6 @@ def _step(step: dict[str, Any], stages: dict[str, str]) -> Step:
         optional=step.get("optional", False),
         within_ms=durations.to_ms(step["within"]) if "within" in step else None,
         not_before_ms=durations.to_ms(step.get("not_before", "0s")),
+        target=share_of(step.get("target")),
+        target_within=target_within_of(step),
     )

@@ -18,6 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PATH = r'^(|([^."\\\u0000-\u001f]|\\\.)+(\.([^."\\\u0000-\u001f]|\\\.)+)*)$'
 _TOPIC = r"^[A-Za-z0-9._-]{1,249}$"  # Kafka's own rule
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_SHARE = r"^(?!0+(\.0+)?%)([0-9]{1,2}(\.[0-9]+)?|100)%$"  # above 0 %
 
 
 def setting(kind: str, meaning: str, later: tuple[str, ...] = (), **more: Any) -> Schema:
@@ -52,6 +53,11 @@ def duration(meaning: str, least: str, most: str, **more: Any) -> Schema:
     return setting(
         "string", meaning, **{"pattern": durations.PATTERN, "x-kind": "duration", "x-bounds": bounds, **more}
     )
+
+
+def share(meaning: str, **more: Any) -> Schema:
+    """Describe a share of all, as text in percent."""
+    return setting("string", meaning, **{"pattern": _SHARE, "x-kind": "share", **more})
 
 
 def list_of(meaning: str, items: Schema, least: int = 1, **more: Any) -> Schema:

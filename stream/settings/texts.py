@@ -26,6 +26,7 @@ _TYPE_NOUNS = {
 }
 _KIND_NOUNS = {
     "duration": "a duration",
+    "share": "a share",
     "path": "a property path",
     "topic": "a topic name",
     "name": "a name",
@@ -38,6 +39,7 @@ _KIND_NOUNS = {
 _BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _EXAMPLES = {
     "duration": 'such as "15m"',
+    "share": 'above 0 % and at most 100 %, such as "2.35%"',
     "path": "keys joined by dots, no quotes, as in page.url",
     "topic": 'letters, digits, ".", "_", "-"',
     "name": 'letters, digits, "_", ".", "-", at most 64',
@@ -157,6 +159,8 @@ def _type_hint(value: Any, schema: Schema) -> str:
         hint = "quotes around it" if isinstance(value, int | float) else ""
     elif schema.get("x-kind") == "duration":
         hint = f'"{durations.suggest(value)}"'
+    elif schema.get("x-kind") == "share" and isinstance(value, int | float):
+        hint = f'"{100 * value if value <= 1 else value:g}%"'
     elif wanted == "string" and isinstance(value, int | float):
         hint = f'"{shown(value)}"'
     elif wanted == "integer" and re.fullmatch(r"[+-]?[0-9_]*[0-9]", str(value)):

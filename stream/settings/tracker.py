@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stream.model.funnel import Period
+from stream.model.funnel import Breakdown, Period
 from stream.model.window import Age, RollingWindow
 
 
@@ -119,10 +119,11 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Where /metrics listens; port 0 takes a free one."""
+    """Where /metrics listens (port 0 takes a free one), and how many series it shows at most."""
 
     host: str = "127.0.0.1"
     port: int = 9108
+    max_series: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,18 @@ class ExportSettings:
 
     top_segments: int = 20
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def always(self, breakdown: Breakdown) -> frozenset[str]:
+        """Return the values of a breakdown that are exported whatever their size."""
+        return frozenset([*self.allow.get(breakdown.name, ()), *breakdown.allow])
+
+    def limit(self, breakdown: Breakdown) -> int:
+        """Return how many values of a breakdown are exported, unless those exported always are more."""
+        return self.top_segments if breakdown.top_segments is None else breakdown.top_segments
+
+    def most(self, breakdown: Breakdown) -> int:
+        """Return how many values of a breakdown are exported at most."""
+        return max(self.limit(breakdown), len(self.always(breakdown)))
 
 
 _DAYS = Period()

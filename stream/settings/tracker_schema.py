@@ -172,6 +172,13 @@ _METRICS = mapping(
     {
         "host": text("address to listen on", default="127.0.0.1"),
         "port": setting("integer", "port to listen on; 0 takes a free one", minimum=0, maximum=65_535, default=9108),
+        "max_series": setting(
+            "integer",
+            "most funnel series on the page; `funnel check` refuses settings that can come to more",
+            minimum=100,
+            maximum=1_000_000,
+            default=5_000,
+        ),
     },
 )
 

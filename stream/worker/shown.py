@@ -48,11 +48,10 @@ def _chosen(  # noqa: PLR0913, PLR0917
 ) -> frozenset[str]:
     today_ms = as_of_ms - as_of_ms % DAY_MS
     before, today = days.get(today_ms - DAY_MS, {}), days.get(today_ms, {})
-    kept = frozenset([*export.allow.get(breakdown.name, ()), *breakdown.allow])
+    kept = export.always(breakdown)
     if chosen_ms is not None and not is_over(chosen_ms, as_of_ms, DAY_MS if before else HOUR_MS):
         kept |= frozenset(old)
-    limit = export.top_segments if breakdown.top_segments is None else breakdown.top_segments
-    return choose_shown((before, today), limit, kept)
+    return choose_shown((before, today), export.limit(breakdown), kept)
 
 
 def is_over(chosen_ms: int, as_of_ms: int, period_ms: int) -> bool:

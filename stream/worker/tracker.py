@@ -90,7 +90,7 @@ class Tracker:
         self.stats = ProcessStats()
         self.collector = FunnelCollector(
             self._funnels,
-            PageLimits(),
+            PageLimits(settings.metrics.max_series),
             self.stats,
             settings.rolling,
         )

@@ -29,8 +29,8 @@ START_SECONDS = 60.0
 PATIENCE_SECONDS = 30.0
 
 _ENTERED = re.compile(
-    rb'^funnel_entered\{funnel="%b",version="1",window="24h",form="rolling",breakdown="",segment=""\} (\d+)$'
-    % MARKER.encode(),
+    rb'^funnel_entered\{funnel="%b",version="1",counts="attempts",window="24h",form="rolling",'
+    rb'breakdown="",segment=""\} (\d+)$' % MARKER.encode(),
     re.MULTILINE,
 )
 _ACCEPTED = re.compile(rb'^funnel_records_total\{verdict="accepted"\} (\d+)$', re.MULTILINE)

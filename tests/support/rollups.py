@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from stream.model.funnel import Breakdown, Funnel, Period, Session, Step, ValueRule
+from stream.model.funnel import Breakdown, Exclusion, Funnel, Period, Session, Step, ValueRule
 from stream.model.result import (
     BUCKETS,
     DURATION_BOUNDS_S,
@@ -20,6 +20,7 @@ from stream.model.result import (
     SplitRow,
     WindowRow,
 )
+from stream.model.window import Age
 
 DAY_MS = 86_400_000
 AS_OF_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -29,7 +30,14 @@ SHOP = Funnel(
     name="shop",
     version=2,
     steps=(
-        Step("Product seen", ("product_viewed",), stage="interest", group="middle"),
+        Step(
+            "Product seen",
+            ("product_viewed",),
+            stage="interest",
+            group="middle",
+            target=0.5,
+            target_within=((Age("15m", 900_000), 0.3),),
+        ),
         Step("Cart filled", ("cart_filled",), stage="intent", group="middle"),
         Step("Paid", ("paid",), stage="action", group="bottom", value=ValueRule("total", currency="EUR")),
     ),
@@ -37,6 +45,9 @@ SHOP = Funnel(
     title="Shop",
     breakdowns=(Breakdown("channel", ("channel",)),),
     period=Period(),
+    exclusions=(Exclusion(("log_out",), 1, 3),),
+    target=0.25,
+    benchmarks=(("average", 0.0235), ("top quarter", 0.0531)),
 )
 
 

@@ -11,7 +11,9 @@ from stream.model.funnel import Funnel, Step
 
 SHOP = Funnel("shop", 1, (Step("view", ("view",)), Step("buy", ("buy",))), 60_000, title="The shop")
 LINKS = [Link("Prometheus", "http://127.0.0.1:9090")]
-PAGE = 'funnel_entered{funnel="shop",version="1",window="1h",form="rolling",breakdown="",segment=""} 5\n'
+PAGE = (
+    'funnel_entered{funnel="shop",version="1",counts="attempts",window="1h",form="rolling",breakdown="",segment=""} 5\n'
+)
 
 
 def seen(at_s):

@@ -12,7 +12,8 @@ from stream.model.funnel import Funnel, Order, Step
 
 SHOP = Funnel("shop", 1, (Step("view", ("view",)), Step("buy", ("buy",))), 60_000, title="The shop")
 OTHERS = [Funnel(name, 1, SHOP.steps, 60_000) for name in ("second", "third")]
-LABELS = 'funnel="shop",version="1",window="1h",form="rolling",breakdown="",segment=""'
+LABELS = 'funnel="shop",version="1",counts="attempts",window="1h",form="rolling",breakdown="",segment=""'
+PEOPLE = 'funnel="shop",version="1",counts="people",window="day",form="current",breakdown="",segment=""'
 LINKS = [
     Link("worker 1", "http://127.0.0.1:20000/metrics"),
     Link("Prometheus", "http://127.0.0.1:9090", "graph", "http://127.0.0.1:9090/graph?g0.expr=max%28x%29"),
@@ -30,7 +31,7 @@ def page(entered=200, bought=50, records=0):
         f"funnel_converted{{{LABELS}}} {bought}\n"
         f"funnel_conversion_ratio{{{LABELS}}} {bought / entered}\n"
         f'funnel_window_time_to_step_seconds{{{LABELS},step="2",quantile="0.5"}} 7.25\n'
-        f'funnel_actors{{funnel="shop",version="1",period="current",unit="day",breakdown="",segment="",step="1"}} 180\n'
+        f"funnel_entered{{{PEOPLE}}} 180\n"
         f"funnel_worker_partitions 4\n"
         f'funnel_worker_lag_records{{partition="3"}} 12\n'
         f'funnel_worker_watermark_seconds{{partition="3"}} 1000.5\n'

@@ -2,6 +2,8 @@
 
 import logging
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream.metrics import names
 from stream.metrics.collector import FunnelCollector, PageLimits
+from stream.metrics.exposition import page
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
 from stream.model.result import FunnelRollup, Money, PeriodRow, Rollup, SplitRow, WindowRow
@@ -27,9 +30,12 @@ from support.rollups import (
     tour_rollup,
 )
 
-WINDOW = {"funnel": "shop", "version": "2", "window": "1h", "form": "rolling", "breakdown": "", "segment": ""}
-SEGMENT = {"funnel": "shop", "version": "2", "breakdown": "", "segment": ""}
 FUNNEL = {"funnel": "shop", "version": "2"}
+SEGMENT = FUNNEL | {"breakdown": "", "segment": ""}
+WINDOW = SEGMENT | {"counts": "attempts", "window": "1h", "form": "rolling"}
+TODAY = {"window": "day", "form": "current"}
+PEOPLE = SEGMENT | TODAY | {"counts": "people"}
+YESTERDAY = PEOPLE | {"form": "previous"}
 
 
 def read(page: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -107,7 +113,6 @@ def test_an_optional_step_has_how_many_reached_it_and_their_share_and_no_outcome
     assert by_step(all_shown, "funnel_optional_step_ratio", **tour) == {2: pytest.approx(4 / 17)}
     assert by_step(all_shown, "funnel_dropped", **tour) == {1: 2, 3: 2}
     assert by_step(all_shown, "funnel_pending", **tour) == {1: 3, 3: 1}
-    assert by_step(all_shown, "funnel_excluded", **tour) == {1: 0, 3: 0}
     assert by_step(all_shown, "funnel_step_dropoff_ratio", **tour) == pytest.approx({1: 2 / 12, 3: 2 / 11})
     own = {"funnel": "tour", "version": "1", "breakdown": "", "segment": ""}
     assert by_step(all_shown, "funnel_stage_actors", **own) == {1: 3, 3: 1, 4: 9}
@@ -124,16 +129,16 @@ def test_of_an_open_funnel_those_that_entered_at_a_step_did_not_go_on_to_it(all_
 
 
 def test_where_visits_are_counted_the_actors_stand_beside(all_shown):
-    today = {"period": "current", "unit": "day"}
-    tour = {"funnel": "tour", "version": "1"} | today
-    assert all_shown("funnel_distinct_actors", **tour) == 6
-    assert by_step(all_shown, "funnel_actors", **tour, breakdown="", segment="") == {1: 12, 2: 4, 3: 11, 4: 9}
-    assert all_shown("funnel_distinct_actors", **FUNNEL | today) is None
+    tour = {"funnel": "tour", "version": "1"}
+    assert all_shown("funnel_distinct_actors", **tour | TODAY) == 6
+    assert by_step(all_shown, "funnel_reached", **PEOPLE | tour) == {1: 12, 2: 4, 3: 11, 4: 9}
+    assert all_shown("funnel_distinct_actors", **FUNNEL | TODAY) is None
 
 
-def test_a_plain_funnel_has_neither(all_shown):
+def test_a_funnel_has_only_the_series_of_its_options(all_shown):
     assert not by_step(all_shown, "funnel_entered_at", **WINDOW)
     assert not by_step(all_shown, "funnel_optional_step_ratio", **WINDOW)
+    assert not by_step(all_shown, "funnel_excluded", **WINDOW | {"funnel": "tour", "version": "1"})
 
 
 def test_the_matured_form_is_a_series_of_its_own(shown):
@@ -179,7 +184,7 @@ def test_a_ratio_is_absent_while_nothing_is_decided(counts, ratios):
 
 
 def test_age_matched_conversion_is_a_share_of_those_that_reached_the_step(shown):
-    at = {label: value for label, value in WINDOW.items() if label != "form"}
+    at = SEGMENT | {"window": "1h"}
     name = "funnel_age_matched_conversion_ratio"
     assert shown.steps(name, **at, age="15m") == [0.25, 0.2]
     assert shown.steps(name, **at, age="1h") == [0.5], "absent where nobody reached the step"
@@ -188,7 +193,7 @@ def test_age_matched_conversion_is_a_share_of_those_that_reached_the_step(shown)
 
 def test_age_matched_conversion_is_shown_although_nobody_entered_the_window():
     rollup = msgspec.structs.replace(shop_rollup(), windows=[])
-    at = {label: value for label, value in WINDOW.items() if label != "form"}
+    at = SEGMENT | {"window": "1h"}
     shown = Shown(shop_source(rollup))
     found = shown(
         "funnel_age_matched_conversion_ratio", **at | {"breakdown": "channel", "segment": "ads"}, age="15m", step="1"
@@ -268,10 +273,38 @@ def test_stages_people_and_times_of_the_funnel(shown):
 
 
 def test_actors_of_this_period_and_the_one_before(shown):
-    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [64, 26, 12]
-    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == [100, 50, 30]
-    assert shown("funnel_period_start_seconds", **FUNNEL, period="current", unit="day") == TODAY_MS / 1000
-    assert shown("funnel_period_start_seconds", **FUNNEL, period="previous", unit="day") == TODAY_MS / 1000 - 86400
+    assert shown.steps("funnel_reached", **PEOPLE) == [64, 26, 12]
+    assert shown.steps("funnel_reached", **YESTERDAY) == [100, 50, 30]
+    assert shown("funnel_period_start_seconds", **FUNNEL | TODAY) == TODAY_MS / 1000
+    assert shown("funnel_period_start_seconds", **FUNNEL, window="day", form="previous") == TODAY_MS / 1000 - 86400
+
+
+def test_people_have_all_that_attempts_have(shown):
+    assert shown("funnel_entered", **PEOPLE) == 64
+    assert shown("funnel_converted", **PEOPLE) == 12
+    assert shown.steps("funnel_pending", **PEOPLE) == [8, 4]
+    assert shown.steps("funnel_dropped", **PEOPLE) == [30, 10]
+    assert shown("funnel_conversion_ratio", **YESTERDAY) == 0.3
+    assert shown.steps("funnel_step_dropoff_ratio", **YESTERDAY) == [0.5, 0.4]
+
+
+def test_segments_of_people_are_shown_for_the_current_period_only():
+    rollup = shop_rollup()
+    mail = make_counts([0, 0], [1, 0], 1)
+    rollup.periods += [PeriodRow(start, "channel", "mail", mail) for start in (TODAY_MS, TODAY_MS - DAY_MS)]
+    shown = Shown(shop_source(rollup))
+    at = {"breakdown": "channel", "segment": "mail"}
+    assert shown.steps("funnel_reached", **PEOPLE | at) == [2, 1, 1]
+    assert shown.steps("funnel_reached", **YESTERDAY | at) == []
+
+
+def test_targets_and_benchmarks_are_as_configured(shown):
+    assert shown("funnel_target_ratio", **FUNNEL) == 0.25
+    assert shown("funnel_step_target_ratio", **FUNNEL, step="1", age="") == 0.5
+    assert shown("funnel_step_target_ratio", **FUNNEL, step="1", age="15m") == 0.3
+    assert shown("funnel_step_target_ratio", **FUNNEL, step="2", age="") is None
+    found = {name: shown("funnel_benchmark_ratio", **FUNNEL, benchmark=name) for name in ("average", "top quarter")}
+    assert found == {"average": 0.0235, "top quarter": 0.0531}
 
 
 def test_a_period_nobody_entered_is_zero_and_not_the_one_before():
@@ -279,15 +312,15 @@ def test_a_period_nobody_entered_is_zero_and_not_the_one_before():
         shop_rollup(), periods=[PeriodRow(TODAY_MS - DAY_MS, "", "", make_counts([0, 0], [1, 0], 1))]
     )
     shown = Shown(shop_source(rollup, as_of_ms=TODAY_MS + DAY_MS))
-    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [0, 0, 0]
-    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == [0, 0, 0]
+    assert shown.steps("funnel_reached", **PEOPLE) == [0, 0, 0]
+    assert shown.steps("funnel_reached", **YESTERDAY) == [0, 0, 0]
 
 
 def test_a_funnel_that_began_in_this_period_has_no_previous_one():
     rollup = msgspec.structs.replace(shop_rollup(), since_ms=TODAY_MS + 1, periods=[])
     shown = Shown(shop_source(rollup))
-    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [0, 0, 0]
-    assert shown.steps("funnel_actors", **SEGMENT, period="previous", unit="day") == []
+    assert shown.steps("funnel_reached", **PEOPLE) == [0, 0, 0]
+    assert shown.steps("funnel_reached", **YESTERDAY) == []
 
 
 def test_periods_follow_the_time_zone_of_the_definition():
@@ -299,7 +332,7 @@ def test_periods_follow_the_time_zone_of_the_definition():
         SHOP.name, SHOP.version, SHOP.steps, SHOP.window_ms, period=Period(PeriodUnit.DAY, "Europe/Helsinki")
     )
     shown = Shown(shop_source(helsinki), funnel)
-    assert shown.steps("funnel_actors", **SEGMENT, period="current", unit="day") == [7, 7, 7]
+    assert shown.steps("funnel_reached", **PEOPLE) == [7, 7, 7]
 
 
 def test_records_are_counted_by_verdict_for_the_whole_log(shown):
@@ -354,6 +387,29 @@ def test_the_text_is_made_once_per_refresh():
     collector.update(shop_source(), refreshed_ms=AS_OF_MS)
     assert collector.render(AS_OF_MS) != b""
     assert collector.render(AS_OF_MS + 1) is collector.render(AS_OF_MS + 2)
+
+
+def test_who_asks_while_the_text_is_made_waits_for_that_text(monkeypatch):
+    collector, made, begun, go_on = FunnelCollector([SHOP]), [], threading.Event(), threading.Event()
+
+    def slowly(table, lines):
+        made.append(page(table, lines))
+        begun.set()
+        assert go_on.wait(10)
+        return made[-1]
+
+    monkeypatch.setattr("stream.metrics.collector.page", slowly)
+    collector.update(shop_source(accepted=1), AS_OF_MS)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(collector.funnel_text, AS_OF_MS)
+        assert begun.wait(10)
+        second = pool.submit(collector.funnel_text, AS_OF_MS)
+        collector.update(shop_source(accepted=2), AS_OF_MS)
+        go_on.set()
+        assert first.result(10) == made[0]
+        assert second.result(10) in made
+    assert collector.funnel_text(AS_OF_MS) == made[1], "never an older text for newer numbers"
+    assert len(made) == 2
 
 
 def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():

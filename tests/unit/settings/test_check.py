@@ -48,8 +48,30 @@ def test_what_is_right_is_summed_up(funnel):
             "shop@1: 2 steps within 1h, per day (UTC)",
             "  steps    a > b",
             "  split by device",
+            "series: 1,467 at most on /metrics, of 5,000 that it shows",
         ],
     )
+
+
+def test_more_series_than_the_page_shows_are_refused_with_what_would_be_enough(funnel, project):
+    (project / "config" / "tracker.yaml").write_text(TRACKER + "metrics: {max_series: 1400}\n")
+    status, lines = funnel("check")
+    assert status == 1
+    assert lines[-1].startswith(
+        "config/tracker.yaml: the page can come to 1,467 series (shop@1 1,455), at most 1,400 are shown: "
+    )
+    assert lines[-1].endswith("set metrics.max_series: 2000")
+
+
+def test_a_target_for_an_age_that_is_not_counted_is_told(funnel, project):
+    text = FUNNEL.format(window="1h").replace("{event: a}", "{event: a, target_within: {10m: 5%}}")
+    (project / "config" / "funnels" / "shop.yaml").write_text(text)
+    status, lines = funnel("check")
+    assert status == 0
+    note = (
+        "  note     target_within of a in shop@1: 10m is no age of age_matched (15m, 1h): nothing is compared with it"
+    )
+    assert note in lines
 
 
 @pytest.mark.parametrize(

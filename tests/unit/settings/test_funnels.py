@@ -14,7 +14,8 @@ def steps(*changes):
     return [{"event": "a"}, {"event": "b"}, *changes]
 
 
-STEP_WORDS = "name, event, events, stage, value, where, optional, within, not_before"
+STEP_WORDS = "name, event, events, stage, value, where, optional, within, not_before, target, target_within"
+NO_CONVERSION = "has no conversion of its own (give the target to a required step before it)"
 STAGES = "awareness, interest, consideration, intent, evaluation, action"
 
 
@@ -23,6 +24,32 @@ STAGES = "awareness, interest, consideration, intent, evaluation, action"
     [
         ({"window": "3 dys"}, 'window: "3 dys" is not a duration (try "3d")'),
         ({"window": "1h\n"}, 'window: "1h\\n" is not a duration (try "1h")'),
+        ({"target": "5"}, 'target: "5" is not a share (above 0 % and at most 100 %, such as "2.35%")'),
+        ({"target": "0.0%"}, 'target: "0.0%" is not a share (above 0 % and at most 100 %, such as "2.35%")'),
+        ({"target": "101%"}, 'target: "101%" is not a share (above 0 % and at most 100 %, such as "2.35%")'),
+        ({"target": 0.05}, 'target: 0.05 is a number, not a share (try "5%")'),
+        (
+            {"benchmarks": [{"name": "x", "conversion": "1%"}, {"name": "x", "conversion": "2%"}]},
+            'benchmarks: names "x" twice (keep one)',
+        ),
+        (
+            {"steps": steps({"event": "c", "target": "5%"})},
+            f"steps[2].target: the last step {NO_CONVERSION}",
+        ),
+        (
+            {
+                "steps": [
+                    {"event": "a"},
+                    {"event": "x", "optional": True, "target_within": {"1m": "5%"}},
+                    {"event": "b"},
+                ]
+            },
+            f"steps[1].target_within: an optional step {NO_CONVERSION}",
+        ),
+        (
+            {"steps": [{"event": "a", "target_within": {"a minute": "5%"}}, {"event": "b"}]},
+            'steps[0].target_within.a minute: "a minute" is not an age (try "15m")',
+        ),
         ({"window": 90}, 'window: 90 is not a duration (try "90s")'),
         ({"window": "500ms"}, 'window: "500ms" is too short, at least 1s (try "1s")'),
         ({"window": "401d"}, 'window: "401d" is too long, at most 400d (try "400d")'),
