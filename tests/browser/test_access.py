@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.service, pytest.mark.browser]
 TOKEN = "a-token-for-this-test"  # noqa: S105
 
 
-def test_a_token_is_asked_for_once_and_a_wrong_one_again(open_page, serve):
+def test_a_token_is_asked_for_once_and_a_wrong_one_again(serve, open_page):
     server = serve(FUNNEL_WEB_TOKEN=TOKEN)
     page = open_page("funnel=checkout&version=1", url=server.url)
     box = page.get_by_role("textbox", name="Token")
@@ -30,7 +30,7 @@ def test_a_token_is_asked_for_once_and_a_wrong_one_again(open_page, serve):
     open_page.complaints.clear()  # the browser itself notes each 401 in its console
 
 
-def test_a_stopped_worker_makes_the_page_say_that_it_is_not_live(open_page, serve, site):
+def test_a_stopped_worker_makes_the_page_say_that_it_is_not_live(serve, open_page, site):
     server = serve()
     page = open_page("funnel=checkout&version=1", url=server.url)
     expect(page.locator("#state")).to_contain_text("Live")
@@ -45,10 +45,11 @@ def test_a_stopped_worker_makes_the_page_say_that_it_is_not_live(open_page, serv
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_a_server_that_ends_lets_go_at_once_and_the_page_says_so(open_page, serve):
+def test_a_server_that_ends_lets_go_at_once_and_the_page_says_so(serve, open_page):
     server = serve()
     page = open_page("funnel=checkout&version=1", url=server.url)
     expect(page.locator("#state")).to_contain_text("Live")
     assert server.stop() == 0
     expect(page.locator("#notice")).to_contain_text("The connection is lost, and is tried again.")
+    page.close()
     open_page.complaints.clear()  # the browser itself notes that nobody answers

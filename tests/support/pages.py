@@ -42,8 +42,12 @@ def shown(name, count):
 
 FUNNELS = [
     {"funnel": "checkout", "title": "Web shop checkout", "window": "30m", "breakdowns": ["device", "channel"],
-     "steps": [
-        step("view_page", name="View a page"), step("view_product", name="View a product"),
+     "target": "20%", "benchmarks": [
+         {"name": "landing pages, average", "conversion": "2.35%"},
+         {"name": "landing pages, best quarter", "conversion": "5.31%"},
+     ], "steps": [
+        step("view_page", name="View a page"),
+        step("view_product", name="View a product", target="55%", target_within={"15m": "50%"}),
         in_euro("add_to_cart", "cart"), step("begin_checkout", name="Begin checkout"), in_euro("purchase", "revenue"),
     ]},
     {"funnel": "checkout", "version": 2, "title": "Web shop checkout", "window": "30m", "steps": [
