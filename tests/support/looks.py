@@ -26,13 +26,21 @@ SHOP = Funnel("shop", 1, (Step("view", ("view",)), Step("buy", ("buy",))), 60_00
 ANY_ORDER = replace(SHOP, order=Order.ANY)
 COUNTS = Counts([33], [100], [17], converted=50)  # 200 entered
 READ = "2026-01-01T00:00:10.000Z"
-NO_TIMES = {"as_of": READ, "since": None, "period_start": None, "standing": None, "bottleneck": None}
+NOTHING = {
+    "as_of": READ,
+    "since": None,
+    "period_start": None,
+    "distinct": None,
+    "standing": None,
+    "age_matched": [],
+    "bottleneck": None,
+}
 
 
 def info(funnel=SHOP, **more):
     """Return the definition as the API lists it."""
     steps = [
-        StepInfoDoc(step=number, name=name, stage="", group="", optional=step.optional)
+        StepInfoDoc(step=number, name=name, stage="", group="", optional=step.optional, target=None, target_within=[])
         for number, (name, step) in enumerate(zip(funnel.labels, funnel.steps, strict=True), start=1)
     ]
     forms = [Form.ROLLING, Form.MATURED]
@@ -46,6 +54,8 @@ def info(funnel=SHOP, **more):
         "attempts": [WindowChoiceDoc(window="5m", forms=forms), WindowChoiceDoc(window="1h", forms=[Form.ROLLING])],
         "people": PeriodChoiceDoc(unit="day", zone="UTC", forms=[Form.CURRENT, Form.PREVIOUS]),
         "counts_units": False,
+        "target": None,
+        "benchmarks": [],
     }
     return FunnelInfoDoc(**(known | more))
 
@@ -54,15 +64,9 @@ def view(funnel=SHOP, counts=COUNTS, choice=(), segments=None, **more):
     """Return a view; `counts` None is one without numbers."""
     own = {"counts": Unit.ATTEMPTS, "window": "1h", "form": Form.ROLLING, "breakdown": "", "segment": None}
     numbers = None if counts is None else outcome(counts, funnel)
-    known = {
-        "funnel": funnel.name,
-        "version": funnel.version,
-        "state": State.LIVE,
-        "outcome": numbers,
-        "distinct": None,
-    }
+    known = {"funnel": funnel.name, "version": funnel.version, "state": State.LIVE, "outcome": numbers}
     asked = ChoiceDoc(**(own | dict(choice)))
-    return ViewDoc(**(known | NO_TIMES | {"choice": asked, "segments": segments} | more))
+    return ViewDoc(**(known | NOTHING | {"choice": asked, "segments": segments} | more))
 
 
 def side(segment, entered, shares):
