@@ -77,7 +77,6 @@ class _Running:
 
     place: Place
     funnels: tuple[Funnel, ...]
-    ports: tuple[int, ...]
     children: list[Child]
     kafka: str
     eyes: Eyes
@@ -186,7 +185,7 @@ def _start(ports: tuple[int, ...], servers: Stack, folder: Path, stack: ExitStac
     for link in (*links, Link("live page", pages[0])):
         say(console, f"{link.name:<10} {link.url or link.text}")
     eyes = Eyes([Client(url) for url in pages], prometheus)
-    return _Running(place, funnels, ports, children, servers.kafka, eyes, Frame(pages[0], links))
+    return _Running(place, funnels, children, servers.kafka, eyes, Frame(pages[0], links))
 
 
 def _links(servers: Stack, place: Place, pages: list[str], prometheus: str | None, funnel: Funnel) -> Iterator[Link]:

@@ -31,7 +31,8 @@ def keys() -> Iterator[Callable[[float], str]]:
 
 def _key(number: int, seconds: float) -> str:
     ready, _, _ = select.select([number], [], [], seconds)
-    return os.read(number, 1).decode("ascii", "replace") if ready else ""
+    # At its end a terminal is always ready and gives nothing: then the view ends too.
+    return (os.read(number, 1) or b"q").decode("ascii", "replace") if ready else ""
 
 
 def _no_key(seconds: float) -> str:
