@@ -115,11 +115,14 @@ class Worker:
         answer = await self._ask("/metrics")
         return "" if answer is None else answer[1]
 
+    @property
+    def url(self):
+        """Where it serves, with a slash at the end; None until it does."""
+        lines = [line for line in self.said().splitlines() if "metrics at http://" in line]
+        return lines[-1].split("metrics at ")[1].removesuffix("metrics") if lines else None
+
     async def _ask(self, path):
-        for line in self.said().splitlines():
-            if "metrics at http://" in line:
-                return await asyncio.to_thread(_fetch, line.split("metrics at ")[1].split("/metrics")[0] + path)
-        return None
+        return None if self.url is None else await asyncio.to_thread(_fetch, self.url + path.removeprefix("/"))
 
 
 def _fetch(url):
