@@ -23,7 +23,7 @@ from . import latency, machine, throughput
 from .latency import Latency
 from .place import MANY_OPTIONS, TWENTY, BenchError, Place, place
 from .standard import PARTITIONS, fill
-from .systems import Agent, Expected, Floor, System, Topic, Worker
+from .systems import PAGES, Agent, Expected, Floor, System, Topic, Watched, Worker
 from .table import Row, tables, write_docs
 from .throughput import Throughput
 
@@ -31,8 +31,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 OURS, TWO, AGENT = "one worker", "two workers", "idiomatic Faust agent"
 READ, DECODE = "floor: read", "floor: read and decode"
 MANY, OPTIONED = "one worker with 20 funnels", "one worker with many options"
-SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED)
-LATENCY = "latency"
+WATCHED = f"one worker with {PAGES} pages open"
+SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED, WATCHED)
+LATENCY, PAGE_LATENCY = "latency", "page latency"
 
 
 class Machine(msgspec.Struct, tag_field="kind", tag="machine"):
@@ -54,8 +55,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "(default 5000,50000)")  # fmt: skip
     add("--seconds", type=float, default=30.0, help="of a latency run (default %(default)g)")
     add("--warmup", type=float, default=10.0, help="seconds of the same load before it (default %(default)g)")
-    add("--only", type=_names, default=(*SYSTEMS, LATENCY), metavar="NAME,NAME",
-        help=f"of: {', '.join((*SYSTEMS, LATENCY))}")  # fmt: skip
+    add("--only", type=_names, default=(*SYSTEMS, LATENCY, PAGE_LATENCY), metavar="NAME,NAME",
+        help=f"of: {', '.join((*SYSTEMS, LATENCY, PAGE_LATENCY))}")  # fmt: skip
     add("--quick", action="store_true", help="a smoke run: few events, once; its times say nothing")
     add("--json", type=Path, metavar="FILE", help="append the rows to this file as JSON lines")
     add("--from", type=Path, metavar="FILE", dest="saved", help="run nothing, show the rows of such a file")
@@ -65,7 +66,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.quick:
         args.events, args.agent_events, args.runs = 50_000, 2_000, 1
         args.rates, args.seconds, args.warmup = (2_000,), 3.0, 2.0
-        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY})
+        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY})
     return args
 
 
@@ -106,10 +107,11 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
         yield from _throughputs(args, where, whole, prefix)
     finally:
         where.delete_topics([topic.name for topic in needed])
-    if LATENCY in args.only:
-        for turn in range(args.runs):
-            for rate in args.rates:
-                yield latency.run(where, latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS))
+    for turn in range(args.runs):
+        for rate in args.rates:
+            for on_page in [name == PAGE_LATENCY for name in (LATENCY, PAGE_LATENCY) if name in args.only]:
+                load = latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS)
+                yield latency.run(where, load, on_page=on_page)
 
 
 def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: Topic) -> Iterator[Throughput]:
@@ -123,6 +125,7 @@ def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: To
         READ: (args.events, lambda name: Floor(where, whole.topic, name, decodes=False)),
         MANY: (args.events, lambda name: Worker(where, many, name)),
         OPTIONED: (args.events, lambda name: Worker(where, optioned, name)),
+        WATCHED: (args.events, lambda name: Watched(where, whole, name)),
     }
     for _ in range(args.runs):
         for label, (events, start) in contenders.items():
@@ -155,9 +158,10 @@ def _rates(text: str) -> tuple[int, ...]:
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
-    unknown = set(names) - {*SYSTEMS, LATENCY}
+    known = (*SYSTEMS, LATENCY, PAGE_LATENCY)
+    unknown = set(names) - {*known}
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: there are {', '.join((*SYSTEMS, LATENCY))}")
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: there are {', '.join(known)}")
     return names
 
 
