@@ -151,6 +151,7 @@ const LENGTHS = [["y", 31536000], ["w", 604800], ["d", 86400], ["h", 3600], ["m"
 const LANGUAGE = "funnel-language";
 
 let language = "en";
+let region = "en";
 let formats = {};
 
 export function languages() {
@@ -166,14 +167,16 @@ export function speak(wanted) {
   language = known(wanted) ?? known(localStorage.getItem(LANGUAGE)) ?? navigator.languages.map(known).find(Boolean) ?? "en";
   if (wanted) localStorage.setItem(LANGUAGE, language);
   document.documentElement.lang = language;
+  // Numbers and times as the reader's country writes them, where it speaks this language.
+  region = navigator.languages.find((each) => known(each) === language) ?? language;
   formats = {
-    count: new Intl.NumberFormat(language),
-    tenths: new Intl.NumberFormat(language, { maximumFractionDigits: 1 }),
-    share: new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
-    exact: new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 3 }),
-    clock: new Intl.DateTimeFormat(language, { timeStyle: "medium" }),
-    moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }),
-    short: new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" }),
+    count: new Intl.NumberFormat(region),
+    tenths: new Intl.NumberFormat(region, { maximumFractionDigits: 1 }),
+    share: new Intl.NumberFormat(region, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+    exact: new Intl.NumberFormat(region, { style: "percent", maximumFractionDigits: 3 }),
+    clock: new Intl.DateTimeFormat(region, { timeStyle: "medium" }),
+    moment: new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "medium" }),
+    short: new Intl.DateTimeFormat(region, { dateStyle: "short", timeStyle: "short" }),
   };
 }
 
@@ -233,7 +236,7 @@ export function windowText(name) {
 export function money(amount, currency) {
   if (/^[A-Z]{3}$/.test(currency)) {
     try {
-      return new Intl.NumberFormat(language, { style: "currency", currency }).format(amount);
+      return new Intl.NumberFormat(region, { style: "currency", currency }).format(amount);
     } catch {
       // not one that is known
     }
