@@ -32,7 +32,7 @@ check: setup ## lint, format, types, room imports, config, dashboards
 	$(BIN)/funnel dashboards --check
 
 test: setup ## every test; starts its own Kafka, Redis and Prometheus
-	$(PYTEST)
+	$(PYTEST) -n 2 --dist loadgroup
 
 test-unit: setup ## the tests that need no server
 	$(PYTEST) -m "not service and not chaos"

@@ -6,6 +6,7 @@ Out: `app`, for `faust -A stream.app worker`; `build`, for `funnel worker`.
 `app` is built when it is first asked for, so that importing this module reads no file.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -93,10 +94,13 @@ def _options(
     )
 
 
-def _page(tracker: Tracker, repartitioner: Repartitioner | None) -> bytes:
+async def _page(tracker: Tracker, repartitioner: Repartitioner | None) -> bytes:
+    """Return /metrics; the part that may be long is made in a thread, so that batches go on meanwhile."""
     if repartitioner is not None:
         tracker.stats.repartition = repartitioner.figures()
-    return tracker.collector.render(int(time.time() * 1000))
+    now_ms = int(time.time() * 1000)
+    process = tracker.collector.process_text(now_ms)
+    return await asyncio.to_thread(tracker.collector.funnel_text, now_ms) + process
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,13 @@ settings.register_profile("deep", deadline=None, max_examples=10_000, suppress_h
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the servers in one process, one test after the other, so that they are started once."""
+    for item in items:
+        if item.get_closest_marker("service"):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """Start a real Kafka, Redis and Prometheus for the whole run; they end with it."""

@@ -6,10 +6,11 @@ Out: Prometheus text.
 Promises: no counter below the value last shown; no funnel series from rollups older
 than 10 s, so that `max` over instances never trusts a stale one; never more series
 than the limit, and the same ones on every worker. The text is made at most once per
-refresh and only if somebody scrapes.
+refresh and only if somebody scrapes; another thread may ask for it, since a large page takes a while.
 """
 
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +36,10 @@ class PageLimits:
 
 
 class FunnelCollector:
-    """Renders /metrics; one per worker, used from one thread.
+    """Renders /metrics; one per worker.
 
-    `windows`: the rolling windows in the order they are configured.
+    `windows`: the rolling windows in the order they are configured. `update` and `process_text` belong to one thread,
+    `funnel_text` to any.
     """
 
     def __init__(
@@ -52,9 +54,9 @@ class FunnelCollector:
         self._limits = limits or PageLimits()
         self._process = ProcessPage(process) if process is not None else None
         self._floor = Floor()
-        self._merged: Rollup | None = None
-        self._refreshed_ms: int | None = None
-        self._text: bytes | None = None
+        self._newest: tuple[Rollup, int] | None = None
+        self._rendering = threading.Lock()
+        self._text: tuple[Rollup, bytes] | None = None
         self._has_told = False
 
     def update(self, merged: Rollup, refreshed_ms: int) -> None:
@@ -63,23 +65,26 @@ class FunnelCollector:
         A funnel in it that has no definition here is left to the workers that have one
         (two sets of funnels during a rolling deploy).
         """
-        self._merged = merged
-        self._refreshed_ms = refreshed_ms
-        self._text = None
+        self._newest = merged, refreshed_ms
 
     def render(self, now_ms: int) -> bytes:
         """Return the page at `now_ms`; its content type is `exposition.CONTENT_TYPE`."""
-        process = self._process.render(now_ms, self._refreshed_ms) if self._process is not None else b""
-        return self._funnel_text(now_ms) + process
+        return self.funnel_text(now_ms) + self.process_text(now_ms)
 
-    def _funnel_text(self, now_ms: int) -> bytes:
-        if self._merged is None or self._refreshed_ms is None:
+    def process_text(self, now_ms: int) -> bytes:
+        """Return the part about this process."""
+        refreshed_ms = None if self._newest is None else self._newest[1]
+        return b"" if self._process is None else self._process.render(now_ms, refreshed_ms)
+
+    def funnel_text(self, now_ms: int) -> bytes:
+        """Return the part about the funnels."""
+        newest = self._newest
+        if newest is None or now_ms - newest[1] > self._limits.stale_after_ms:
             return b""
-        if now_ms - self._refreshed_ms > self._limits.stale_after_ms:
-            return b""
-        if self._text is None:
-            self._text = page(names.ABOUT_FUNNELS, self._lines(self._merged))
-        return self._text
+        with self._rendering:  # who asks meanwhile waits for the same text
+            if self._text is None or self._text[0] is not newest[0]:
+                self._text = newest[0], page(names.ABOUT_FUNNELS, self._lines(newest[0]))
+            return self._text[1]
 
     def _lines(self, merged: Rollup) -> Lines:
         shown: Lines = defaultdict(list)

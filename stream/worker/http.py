@@ -6,7 +6,7 @@ Out: a small HTTP server, on the loopback address unless told otherwise.
 Faust's own web server binds every interface and serves the contents of tables; it stays off.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -22,7 +22,7 @@ class HealthServer(Service):
         self,
         host: str,
         port: int,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         ready: Callable[[], tuple[bool, str]],
         **kwargs: Any,
     ) -> None:
@@ -50,7 +50,7 @@ class HealthServer(Service):
             await self._runner.cleanup()
 
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")

@@ -104,7 +104,7 @@ class TrackerApp(faust.App):
         self,
         options: WorkerOptions,
         sink: BatchSink,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         verdicts: Callable[[], Sequence[int]] | None = None,
         prepare_log: Callable[[], Awaitable[object]] | None = None,
     ) -> None:

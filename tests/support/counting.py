@@ -126,7 +126,11 @@ def main():
         heartbeat_s=1.0,
     )
     sink = CountingSink(path)
-    raise SystemExit(run_worker(TrackerApp(options, sink, metrics=lambda: repr(sink.lag).encode()), "INFO"))
+
+    async def page():
+        return repr(sink.lag).encode()
+
+    raise SystemExit(run_worker(TrackerApp(options, sink, metrics=page), "INFO"))
 
 
 if __name__ == "__main__":

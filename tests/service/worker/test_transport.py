@@ -283,12 +283,16 @@ async def test_a_stored_offset_that_the_log_does_not_have_ends_the_worker_loudly
     assert "partition 1: the log has no offset 77" in log.read_text()
 
 
+async def page():
+    return b"# page\n"
+
+
 class InProcess:
     """A whole worker in this process."""
 
     def __init__(self, stack, topic, sink, group, bootstrap=None):
         options = WorkerOptions(group=group, servers=(bootstrap or stack.kafka,), topic=topic, heartbeat_s=1.0)
-        self.app = TrackerApp(options, sink, metrics=lambda: b"# page\n")
+        self.app = TrackerApp(options, sink, metrics=page)
 
     async def __aenter__(self):
         self.starting = asyncio.create_task(self.app.start())

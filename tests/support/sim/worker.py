@@ -31,6 +31,10 @@ STOP_S = 20.0
 MOST_IN_FLIGHT = 40
 
 
+async def no_page() -> bytes:
+    return b""
+
+
 class Letters:
     """The dead-letter topic, as `stream.worker.outbox.Outbox` sees it."""
 
@@ -123,7 +127,7 @@ class Worker:
                     limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
                 ),
                 self.tracker,
-                metrics=lambda: b"",
+                metrics=no_page,
                 verdicts=lambda: self.tracker.stats.verdicts,
             )
             self.app.health, self.app._guard = _NoServer(), _NoGuard()

@@ -2,6 +2,8 @@
 
 import logging
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream.metrics import names
 from stream.metrics.collector import FunnelCollector, PageLimits
+from stream.metrics.exposition import page
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
 from stream.model.result import FunnelRollup, Money, PeriodRow, Rollup, SplitRow, WindowRow
@@ -384,6 +387,29 @@ def test_the_text_is_made_once_per_refresh():
     collector.update(shop_source(), refreshed_ms=AS_OF_MS)
     assert collector.render(AS_OF_MS) != b""
     assert collector.render(AS_OF_MS + 1) is collector.render(AS_OF_MS + 2)
+
+
+def test_who_asks_while_the_text_is_made_waits_for_that_text(monkeypatch):
+    collector, made, begun, go_on = FunnelCollector([SHOP]), [], threading.Event(), threading.Event()
+
+    def slowly(table, lines):
+        made.append(page(table, lines))
+        begun.set()
+        assert go_on.wait(10)
+        return made[-1]
+
+    monkeypatch.setattr("stream.metrics.collector.page", slowly)
+    collector.update(shop_source(accepted=1), AS_OF_MS)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(collector.funnel_text, AS_OF_MS)
+        assert begun.wait(10)
+        second = pool.submit(collector.funnel_text, AS_OF_MS)
+        collector.update(shop_source(accepted=2), AS_OF_MS)
+        go_on.set()
+        assert first.result(10) == made[0]
+        assert second.result(10) in made
+    assert collector.funnel_text(AS_OF_MS) == made[1], "never an older text for newer numbers"
+    assert len(made) == 2
 
 
 def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():

@@ -29,13 +29,17 @@ def test_another_message_or_one_of_ours_is_always_heard():
     assert all(quiet.filter(record("stream.worker", "away at %s", 1)) for _ in range(2))
 
 
+async def no_page():
+    return b""
+
+
 class Start:
     """A worker that starts with a store and a Kafka that are there; notes who was asked, in order."""
 
     def __init__(self, monkeypatch, *answers):
         self.asked, self._answers = [], list(answers)
         self.app = TrackerApp(
-            WorkerOptions("g", ("127.0.0.1:1",), "log"), self, metrics=lambda: b"", prepare_log=self._prepare
+            WorkerOptions("g", ("127.0.0.1:1",), "log"), self, metrics=no_page, prepare_log=self._prepare
         )
         monkeypatch.setattr(self.app.consumer, "_connect", self._connect)
         monkeypatch.setattr(takeover, "FIRST_PAUSE_S", 0.0)
@@ -116,7 +120,7 @@ class Connected:
 )
 async def test_a_broker_that_goes_away_while_it_is_connected_to_is_waited_for(monkeypatch, error, meaning):
     client = Connected(error)
-    app = TrackerApp(WorkerOptions("g", ("127.0.0.1:1",), "log"), object(), metrics=lambda: b"")
+    app = TrackerApp(WorkerOptions("g", ("127.0.0.1:1",), "log"), object(), metrics=no_page)
     monkeypatch.setattr(transport, "_new_consumer", lambda *_: client)
     with pytest.raises(meaning):
         await app.consumer._connect()
