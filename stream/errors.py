@@ -3,6 +3,7 @@
 Bad data never raises; it is a verdict (`stream.model.verdict`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -127,3 +128,17 @@ class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the ca
 
 class DemoError(FunnelError):
     """The demo cannot run here, or one of its processes ended."""
+
+
+class ServeError(FunnelError):
+    """The page cannot be served where the command was told to."""
+
+
+class RequestRefused(FunnelError):  # noqa: N818 (what was done with it)
+    """A request to the API asks for what there is not: HTTP `status`, and what would be right."""
+
+    def __init__(self, status: int, text: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.allowed = tuple(allowed)

@@ -182,6 +182,24 @@ _METRICS = mapping(
     },
 )
 
+_WEB = mapping(
+    "the live page and its API (docs/api.md); workers serve them too, where /metrics listens",
+    {
+        "host": text("address that `funnel serve` listens on", default="127.0.0.1"),
+        "port": setting("integer", "its port; 0 takes a free one", minimum=0, maximum=65_535, default=9109),
+        "token": text(
+            "requests need it as `Authorization: Bearer ...`; FUNNEL_WEB_TOKEN in the environment wins",
+            pattern=r"^[!-~]{16,}$",
+            **{"x-kind": "token", "x-secret": True},
+        ),
+        "trusted_header": text(
+            "requests with this header are let in: a proxy sets it for users it knows, and only it can reach the port",
+            pattern=r"^[A-Za-z0-9-]+$",
+            **{"x-kind": "header"},
+        ),
+    },
+)
+
 _EXPORT = mapping(
     "which breakdown values become series of their own; the others are `__other__`",
     {
@@ -228,6 +246,7 @@ TRACKER_SCHEMA: Schema = {
             "period": period("entry period for unique actors, for funnels that name none"),
             "worker": _WORKER,
             "metrics": _METRICS,
+            "web": _WEB,
             "export": _EXPORT,
             "dead_letter": mapping(
                 "where invalid, future and late records go",

@@ -179,7 +179,7 @@ def security(**changes):
         ({"kafka": None}, "kafka: is empty, not a mapping (give a value, or remove the key)"),
         (
             {"topics": ["x"]},
-            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, export, dead_letter, repartition, actor_secret)""",
+            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, web, export, dead_letter, repartition, actor_secret)""",
         ),
     ],
 )
