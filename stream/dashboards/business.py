@@ -8,7 +8,7 @@ Values are sums in their own currency, so nothing here adds currencies.
 
 from stream.dashboards import choices
 from stream.dashboards.known import Known
-from stream.dashboards.panel import SHARE, Dashboard, Of, Panel, Query, Row
+from stream.dashboards.panel import COUNT, PLAIN, RISE_IS_GOOD, SHARE, Dashboard, Of, Panel, Query, Row
 from stream.dashboards.queries import (
     LAST_STEP,
     MOST_SEGMENTS,
@@ -74,7 +74,7 @@ def _at_a_glance() -> Row:
 
 def _stat(title: str, description: str, expr: str, no_value: str = _NO_VALUE, unit: str = "short") -> Panel:
     return Panel(title, description, Of.CHOSEN, "stat", unit, (Query(expr, "{{currency}}"),), no_value, width=4,
-                 height=4, shows_name=True)  # fmt: skip
+                 height=4, levels=RISE_IS_GOOD if unit == SHARE else PLAIN, shows_name=True)  # fmt: skip
 
 
 def _steps() -> Row:
@@ -82,7 +82,7 @@ def _steps() -> Row:
     return Row("By step", (
         Panel("Value by step and currency", "Sum of the step's values, how many had one, and their average. Lost: what "
               "those were worth who stopped there; at stake: what those are worth who are pending there.", Of.CHOSEN,
-              "table", "short",
+              "table", COUNT,
               (Query(named(value), column="value"),
                Query(named(events), column="orders"),
                Query(named(f"({value} / ({events} > 0))"), column="average"),
@@ -90,7 +90,7 @@ def _steps() -> Row:
                Query(named(chosen(names.VALUE_AT_STAKE, _AT)), column="at stake")), _NO_VALUE, width=14, height=9,
               labels={"at": "Step", "currency": "Currency"}, hidden=("step",)),
         Panel("Value lost by step", "Where value is lost: what those were worth who were dropped or excluded at the "
-              "step.", Of.CHOSEN, "bargauge", "short",
+              "step.", Of.CHOSEN, "bargauge", COUNT,
               (Query(f'label_join({named(chosen(names.VALUE_LOST, _AT))}, "at", ", ", "at", "currency")',
                      column="Lost"),), _NOTHING_LOST, width=10, height=9, labels={"at": "Step"},
               hidden=("step", "currency")),
@@ -128,7 +128,7 @@ def _segments() -> Row:
     return Row("Segments of the chosen breakdown", (
         Panel("Value by segment and currency", "Value of the last step, orders, average order value, value per "
               "entrant, lost and at stake. The segments of one breakdown add up to the total.", Of.CHOSEN, "table",
-              "short",
+              COUNT,
               (Query(value, column="value"), Query(orders, column="orders"),
                Query(f"{value} / ({orders} > 0)", column="average order"),
                Query(f"{value} / on (segment) group_left () ({entered} > 0)", column="per entrant"),

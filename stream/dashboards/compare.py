@@ -7,6 +7,7 @@ Out: a `Dashboard`.
 from stream.dashboards import choices
 from stream.dashboards.known import Known
 from stream.dashboards.panel import (
+    COUNT,
     POINTS,
     RISE_IS_GOOD,
     SHARE,
@@ -39,8 +40,6 @@ from stream.dashboards.queries import (
 )
 from stream.metrics import names
 
-_NO_CONTROL = "no control to compare with"
-_TOO_FEW = "fewer than 30 entrants"
 _INTERVAL = (
     "The interval holds the true difference in 95 of 100 such comparisons (normal approximation, shown from 30 "
     "entrants on either side); z beyond ±1.96 is the same as an interval without 0. Choose matured or previous: "
@@ -76,7 +75,7 @@ def _at_a_glance() -> Row:
               f"{no_history(HOUR)}, a day or a week ago", width=8, height=4, levels=RISE_IS_GOOD, shows_name=True),
         Panel("z of the change since a week ago", "By how many standard errors the conversion differs from a week "
               "ago's: within ±1.96 chance alone may have done it. Only where the window is shorter than a week.",
-              Of.CHOSEN, "stat", "none", (Query(_since(WEEK).z(), "z"),), f"{no_history(WEEK)}, or {_TOO_FEW}",
+              Of.CHOSEN, "stat", "none", (Query(_since(WEEK).z(), "z"),), f"{no_history(WEEK)}, or too few",
               width=4, height=4, levels=SIGNIFICANT),
         Panel("Best segment", "The segment with the highest conversion, of those with at least 30 entrants.",
               Of.CHOSEN, "stat", SHARE, (Query(f"topk(1, {enough})", "{{segment}}"),), "no segment with 30 entrants",
@@ -98,21 +97,21 @@ def _compared(entered: str, converted: str, conversion: str, difference: Differe
         Query(entered, column="entered"),
         Query(converted, column="converted"),
         Query(conversion, column="conversion", unit=SHARE, no_value=NOT_DECIDED),
-        Query(difference.points(), column="difference", unit=POINTS, levels=RISE_IS_GOOD, no_value=_NO_CONTROL),
-        Query(difference.limit("-"), column="from", unit=POINTS, no_value=_TOO_FEW),
-        Query(difference.limit("+"), column="to", unit=POINTS, no_value=_TOO_FEW),
-        Query(difference.z(), column="z", unit="none", levels=SIGNIFICANT, no_value=_TOO_FEW),
+        Query(difference.points(), column="difference", unit=POINTS, levels=RISE_IS_GOOD),
+        Query(difference.limit("-"), column="from", unit=POINTS),
+        Query(difference.limit("+"), column="to", unit=POINTS),
+        Query(difference.z(), column="z", unit="none", levels=SIGNIFICANT),
     )
 
 
 def _segments() -> Row:
-    control = f'{WINDOW},{SIDE_BY_SIDE},segment="$control"'
-    difference = Difference(segments(names.CONVERSION), segments(names.ENTERED), most(names.CONVERSION, control),
-                            most(names.ENTERED, control))  # fmt: skip
+    control, others = (f'{WINDOW},{SIDE_BY_SIDE},segment{equal}"$control"' for equal in ("=", "!="))
+    difference = Difference(most(names.CONVERSION, others, "segment"), most(names.ENTERED, others, "segment"),
+                            most(names.CONVERSION, control), most(names.ENTERED, control))  # fmt: skip
     entered, conversion = segments(names.ENTERED), segments(names.CONVERSION)
     return Row("Segments, beside the control", (
         Panel("Segments beside the control", f"Each segment's conversion minus the control's, in percentage points. "
-              f"{_INTERVAL}", Of.CHOSEN, "table", "short",
+              f"{_INTERVAL}", Of.CHOSEN, "table", COUNT,
               _compared(entered, segments(names.CONVERTED), conversion, difference), NO_SEGMENTS, width=16, height=10,
               labels={"segment": "Segment"}, largest_first=True),
         Panel("Conversion by segment", f"Converted / entered of the {MOST_SEGMENTS} segments with most entrants, the "
@@ -130,11 +129,13 @@ def _versions() -> Row:
     entered, converted, conversion = (
         most(series, every, "version") for series in (names.ENTERED, names.CONVERTED, names.CONVERSION)
     )
-    difference = Difference(conversion, entered, total(names.CONVERSION), total(names.ENTERED))
+    others = f'{every},version!="$version"'
+    difference = Difference(most(names.CONVERSION, others, "version"), most(names.ENTERED, others, "version"),
+                            total(names.CONVERSION), total(names.ENTERED))  # fmt: skip
     return Row("Versions of the funnel, beside the chosen one", (
         Panel("Versions beside the chosen one", "The conversion of each version that is active, minus that of the "
               f"version chosen at the top. They count the same people, so the interval is a wide one. {_INTERVAL}",
-              Of.CHOSEN, "table", "short", _compared(entered, converted, conversion, difference), NO_ENTRANTS, width=16,
+              Of.CHOSEN, "table", COUNT, _compared(entered, converted, conversion, difference), NO_ENTRANTS, width=16,
               labels={"version": "Version"}),
         Panel("Conversion by version", "Converted / entered of each version.", Of.CHOSEN, "timeseries", SHARE,
               (Query(conversion, "version {{version}}"),), NOT_DECIDED, width=8),
@@ -143,10 +144,7 @@ def _versions() -> Row:
 
 def _periods() -> Row:
     by_step = [Query(named(total(names.STEP_CONVERSION, "step")), column="now")]
-    by_step += [
-        Query(total(names.STEP_CONVERSION, "step", ago), column=f"{ago} ago", no_value=no_history(ago))
-        for ago in (HOUR, DAY, WEEK)
-    ]
+    by_step += [Query(total(names.STEP_CONVERSION, "step", ago), column=f"{ago} ago") for ago in (HOUR, DAY, WEEK)]
     people = [
         Query(named(most(names.REACHED, f'{PEOPLE},form="{form}",{TOTAL}', "step")), column=f"{form} period")
         for form in ("current", "previous")
@@ -166,6 +164,6 @@ def _periods() -> Row:
               hidden=("step",)),
         Panel("People of the current and the previous period", "Actors that entered in the entry period that runs, and "
               "in the one before, by step reached, with the share that went on. Some of the current ones are pending. "
-              "Never add periods: one actor may be in both.", Of.PEOPLE, "table", "short", tuple(people), NO_ENTRANTS,
+              "Never add periods: one actor may be in both.", Of.PEOPLE, "table", COUNT, tuple(people), NO_ENTRANTS,
               width=24, labels={"at": "Step"}, hidden=("step",)),
     ))  # fmt: skip

@@ -7,6 +7,7 @@ Out: a `Dashboard`.
 from stream.dashboards import choices
 from stream.dashboards.known import Known
 from stream.dashboards.panel import (
+    COUNT,
     POINTS,
     REACHED_OR_NOT,
     RISE_IS_GOOD,
@@ -108,7 +109,7 @@ def _stat(title: str, description: str, unit: str, expr: str, no_value: str) -> 
 
 
 def _steps(about: Known) -> Row:
-    bars = Panel("Funnel by step", "How many reached each step.", Of.CHOSEN, "bargauge", "short",
+    bars = Panel("Funnel by step", "How many reached each step.", Of.CHOSEN, "bargauge", COUNT,
                  (Query(named(chosen(names.REACHED, "step")), column="Reached"),), NO_ENTRANTS, width=8, height=11,
                  labels={"at": "Step"}, hidden=("step",))  # fmt: skip
     return Row("Step by step", (bars, _step_table(about)))
@@ -133,8 +134,9 @@ def _step_table(about: Known) -> Panel:
     return Panel(
         "Conversion and drop-off by step", "Conversion: reached the next step / reached this one. Drop-off: dropped "
         "here / reached this one. Beside them the change since an hour and a week ago, in percentage points. Reached "
-        "= reached next + dropped + excluded + pending; the last step has no outcome of its own.", Of.CHOSEN, "table",
-        "short", tuple(columns), NO_ENTRANTS, width=16, height=11, labels={"at": "Step"}, hidden=("step",),
+        "= reached next + dropped + excluded + pending; the last step has no outcome of its own, "
+        "and nothing is compared where there are no numbers that old.", Of.CHOSEN, "table",
+        COUNT, tuple(columns), NO_ENTRANTS, width=16, height=11, labels={"at": "Step"}, hidden=("step",),
     )  # fmt: skip
 
 
@@ -184,7 +186,10 @@ def _by_step(title: str, description: str, query: str) -> Panel:
 
 def _times() -> Row:
     settled = f"max by (le) ({names.CONVERT_TIME.name}_bucket{{{FUNNEL}}})"
-    percentiles = most(names.WINDOW_CONVERT_TIME, f"{WINDOW},{TOTAL}", "quantile")
+    percentiles = tuple(
+        Query(most(names.WINDOW_CONVERT_TIME, f'{WINDOW},{TOTAL},quantile="{share}"'), f"p{share * 100:g}")
+        for share in (0.5, 0.9)
+    )
     step_median = most(names.WINDOW_STEP_TIME, f'{WINDOW},{TOTAL},quantile="0.5"', "step")
     return Row("Time to convert", (
         Panel("Time to convert, as it settles", "How long conversions took from entry, by when they became final. All "
@@ -192,7 +197,7 @@ def _times() -> Row:
               (Query(f"max by (le) (rate({names.CONVERT_TIME.name}_bucket{{{FUNNEL}}}{RATE}))", "{{le}}"),),
               "no conversion became final", height=9),
         Panel("Time to convert", "The time that half and 90 % of the window's conversions took at most. All segments.",
-              Of.CHOSEN, "timeseries", "s", (Query(percentiles, "share {{quantile}}"),), _NO_TIMES, width=6, height=9),
+              Of.CHOSEN, "timeseries", "s", percentiles, _NO_TIMES, width=6, height=9),
         Panel("Time from the step before", "Median over the window. All segments.", Of.CHOSEN, "timeseries", "s",
               (Query(named(step_median), _SHOWN),), _NO_TIMES, width=6, height=9),
         Panel("Time to convert since counting began", "Percentiles over all final conversions of this version.",
@@ -215,7 +220,7 @@ def _segments() -> Row:
               (Query(f"{segments(names.CONVERSION)} and {largest}", column="Conversion"),), NO_SEGMENTS, width=8,
               height=11, labels={"segment": "Segment"}, largest_first=True),
         Panel("Segments", "The segments of one breakdown add up to the total. __none__: without a value; __other__: "
-              "values beyond those exported. A click on one shows its funnel.", Of.CHOSEN, "table", "short",
+              "values beyond those exported. A click on one shows its funnel.", Of.CHOSEN, "table", COUNT,
               (Query(entered, column="entered"), Query(segments(names.CONVERTED), column="converted"),
                Query(segments(names.CONVERSION), column="conversion", unit=SHARE),
                Query(segments(names.DROPOFF), column="drop-off", unit=SHARE)), NO_SEGMENTS, width=16, height=11,
@@ -238,7 +243,7 @@ def _cohorts() -> Row:
               "is decided and final. All segments. Choose the length at the top.", Of.ATTEMPTS, "table", SHARE,
               (Query(f"{until} or {number} or max by (at) ({share})", step="$cohort"),),
               "no cohort is decided yet: it takes the funnel's window and the cohort's length", width=24, height=10,
-              matrix=Matrix("Time", "at", "as of", {_UNTIL: "dateTimeAsIso", _ENTERED: "short"},
+              matrix=Matrix("Time", "at", "as of", {_UNTIL: "dateTimeAsIso", _ENTERED: COUNT},
                             newest_first=True), highest=1, time_from="7d", points=2016),
     ))  # fmt: skip
 
@@ -247,7 +252,7 @@ def _stages() -> Row:
     settled = f"rate({names.SETTLED.name}{{{FUNNEL},{CHOSEN}}}{RATE})"
     return Row("Stages and final outcomes", (
         Panel("Standing at each stage now", "Actors whose open attempt has this step as its furthest; at the last "
-              "step, converted ones whose window still runs.", Of.STANDING, "bargauge", "short",
+              "step, converted ones whose window still runs.", Of.STANDING, "bargauge", COUNT,
               (Query(named(most(names.STAGE_ACTORS, f"{FUNNEL},{CHOSEN}", "step")), column="Actors"),), NO_ENTRANTS,
               labels={"at": "Step"}, hidden=("step",)),
         Panel("Final outcomes per second", "Attempts whose outcome can change no more. Outcomes become final at "

@@ -20,6 +20,8 @@ SIGNIFICANT: Levels = ((None, "red"), (-1.96, "text"), (1.96, "green"))
 
 SHARE = "percentunit"
 """A share, 0..1, shown in percent."""
+COUNT = "locale"
+"""A number in full, for tables and bars; "short" makes 12 345 to 12.3 K."""
 POINTS = "suffix: pp"
 """Difference of two shares, in percentage points."""
 

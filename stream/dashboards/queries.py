@@ -22,6 +22,7 @@ SIDE_BY_SIDE = 'breakdown="$breakdown",breakdown!=""'
 RATE = "[$__rate_interval]"
 
 HOUR, DAY, WEEK = "1h", "1d", "1w"
+_SHORT = {names.STEP_CONVERSION.name: "conversion", names.STEP_DROPOFF.name: "drop-off"}
 _AGO = {HOUR: "an hour", DAY: "a day", WEEK: "a week"}
 NOT_DECIDED = "nothing decided yet"
 NO_ENTRANTS = "no numbers: no worker is scraped, or the funnel counts nothing yet"
@@ -82,17 +83,12 @@ def change(series: Series, ago: str, by: str = "") -> str:
 
 def change_column(series: Series, ago: str, by: str, levels: Levels) -> Query:
     """Return `change` as a column of a table."""
-    return Query(change(series, ago, by), column=f"{_short(series)} vs {ago}", unit=POINTS, levels=levels,
-                 no_value=no_history(ago))  # fmt: skip
+    return Query(change(series, ago, by), column=f"{_SHORT[series.name]} vs {ago}", unit=POINTS, levels=levels)
 
 
 def no_history(ago: str) -> str:
     """Say why there is nothing to compare with."""
     return f"no number of {_AGO[ago]} ago"
-
-
-def _short(series: Series) -> str:
-    return {names.STEP_CONVERSION.name: "conversion", names.STEP_DROPOFF.name: "drop-off"}[series.name]
 
 
 def conversion_changes() -> tuple[Query, ...]:

@@ -49,7 +49,10 @@ def ask_all(server, board, panel, choices, now_s, hours):
             found[target["refId"]] = server.ask("query", query=query, time=now_s)["result"]
             continue
         span = 7 * 86_400 if panel.get("timeFrom") else int(hours * 3600)
-        step = max(seconds(interpolate(target.get("interval", "1s"), choices, models)), span // panel.get("maxDataPoints", LINE_POINTS))
+        step = max(
+            seconds(interpolate(target.get("interval", "1s"), choices, models)),
+            span // panel.get("maxDataPoints", LINE_POINTS),
+        )
         end = now_s - now_s % step
         asked = {"query": query, "start": end - span, "end": end, "step": step}
         found[target["refId"]] = server.ask("query_range", **asked)["result"]

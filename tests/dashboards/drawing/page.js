@@ -110,7 +110,7 @@ function ticks(least, most, count) {
 }
 
 function plane(body, from, to, room) {
-  const width = body.clientWidth, height = body.clientHeight - room.below;
+  const width = body.clientWidth - 16, height = body.clientHeight - 12 - room.below;
   const place = { left: room.left, right: width - 6, top: 6, bottom: height - 18 };
   const x = (at) => place.left + ((at - from) / (to - from)) * (place.right - place.left);
   const drawing = svg('svg', { width, height });

@@ -16,6 +16,7 @@ const UNITS = {
   none: (value, decimals) => trimmed(value, decimals),
   short: (value, decimals) => (Math.abs(value) < 1000 ? trimmed(value, decimals) : scaled(value, decimals, [[1e9, ' Bil'], [1e6, ' Mil'], [1e3, ' K']])),
   percentunit: (value, decimals) => `${trimmed(value * 100, decimals)}%`,
+  locale: (value, decimals) => value.toLocaleString('en', { maximumFractionDigits: decimals ?? 3 }),
   cps: (value, decimals) => `${UNITS.short(value, decimals)} c/s`,
   bytes: (value, decimals) => scaled(value, decimals, [[2 ** 30, ' GiB'], [2 ** 20, ' MiB'], [2 ** 10, ' KiB'], [1, ' B']]),
   s: (value, decimals) => (value === 0 ? '0 s' : scaled(value, decimals,

@@ -62,7 +62,6 @@ def difference(share, entered, base, base_entered):
 
 SEGMENTS = {"mail": 15 / 40, "ads": 5 / 60, ODD_SEGMENT: 0.4}
 MAIL = difference(15 / 40, 40, 5 / 60, 60)
-ITSELF = difference(5 / 60, 60, 5 / 60, 60)
 WEEK = difference(0.2, 100, 0.3, 200)
 FIRST = difference(0.2, 100, 0.2, 100)
 OUTCOMES = {"converted", "dropped", "excluded"}
@@ -110,7 +109,7 @@ EXPECTED = {
             {"15m  1 Product seen 1": 0.3},
         ],
         "Time to convert, as it settles": [set()],
-        "Time to convert": [{"0.5": 10 + 5 * 10 / 12, "0.9": 30 + 30 * 6 / 8}],
+        "Time to convert": [one(10 + 5 * 10 / 12), one(30 + 30 * 6 / 8)],
         "Time from the step before": [steps(3.5, 7.5, first=2)],
         "Time to convert since counting began": [{""}, {""}, {""}],
         "Conversion by segment": [SEGMENTS],
@@ -147,10 +146,10 @@ EXPECTED = {
             {"mail": 40, "ads": 60, ODD_SEGMENT: 10},
             {"mail": 15, "ads": 5, ODD_SEGMENT: 4},
             SEGMENTS,
-            {"mail": MAIL[0], "ads": 0, ODD_SEGMENT: 100 * (0.4 - 5 / 60)},
-            {"mail": MAIL[1], "ads": ITSELF[1]},
-            {"mail": MAIL[2], "ads": ITSELF[2]},
-            {"mail": MAIL[3], "ads": 0},
+            {"mail": MAIL[0], ODD_SEGMENT: 100 * (0.4 - 5 / 60)},
+            {"mail": MAIL[1]},
+            {"mail": MAIL[2]},
+            {"mail": MAIL[3]},
         ],
         "Conversion by segment": [SEGMENTS],
         "Conversion by segment over time": [SEGMENTS],
@@ -158,10 +157,10 @@ EXPECTED = {
             {"1": 100, "2": 100},
             {"1": 20, "2": 20},
             {"1": 0.2, "2": 0.2},
-            {"1": 0, "2": 0},
-            {"1": FIRST[1], "2": FIRST[1]},
-            {"1": FIRST[2], "2": FIRST[2]},
-            {"1": 0, "2": 0},
+            {"1": 0},
+            {"1": FIRST[1]},
+            {"1": FIRST[2]},
+            {"1": 0},
         ],
         "Conversion by version": [{"1": 0.2, "2": 0.2}],
         "Conversion now and before": [one(0.2), one(0.25), one(0.3)],
