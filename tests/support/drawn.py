@@ -1,7 +1,7 @@
 """Dashboards drawn in a real Chromium from their JSON and what a Prometheus answers (tests/dashboards/drawing).
 
-The drawing is ours: Grafana's server and its components are not to be had here. Grid, units, thresholds, texts for missing
-values and transformations are Grafana's; fonts and colours are near to them.
+The drawing is ours: Grafana's server and its components are not to be had here. Grid, units, thresholds, texts for
+missing values and transformations are Grafana's; fonts and colours are near to them.
 """
 
 import contextlib
@@ -32,16 +32,18 @@ class Drawing:
 
     def draw(self, server, board, choices, now_s, hours=1.0):
         """Draw `board` as of `now_s` with the last `hours`; returns the page."""
-        answers = {panel["id"]: ask_all(server, board, panel, choices, now_s, hours) for panel in panels(board)}
+        answers = {
+            panel["id"]: ask_all(server, panel, choices, variables(board), now_s=now_s, hours=hours)
+            for panel in panels(board)
+        }
         shown = {"board": board, "answers": answers, "choices": choices, "from": (now_s - hours * 3600) * 1000,
                  "to": now_s * 1000}  # fmt: skip
         self._page.evaluate("(shown) => window.draw(shown)", shown)
         return self._page
 
 
-def ask_all(server, board, panel, choices, now_s, hours):
+def ask_all(server, panel, choices, models, *, now_s, hours):
     """Return the results of a panel's queries by letter, asked as Grafana would."""
-    models = variables(board)
     found = {}
     for target in panel["targets"]:
         query = interpolate(target["expr"], choices, models)
@@ -49,10 +51,8 @@ def ask_all(server, board, panel, choices, now_s, hours):
             found[target["refId"]] = server.ask("query", query=query, time=now_s)["result"]
             continue
         span = 7 * 86_400 if panel.get("timeFrom") else int(hours * 3600)
-        step = max(
-            seconds(interpolate(target.get("interval", "1s"), choices, models)),
-            span // panel.get("maxDataPoints", LINE_POINTS),
-        )
+        least = seconds(interpolate(target.get("interval", "1s"), choices, models))
+        step = max(least, span // panel.get("maxDataPoints", LINE_POINTS))
         end = now_s - now_s % step
         asked = {"query": query, "start": end - span, "end": end, "step": step}
         found[target["refId"]] = server.ask("query_range", **asked)["result"]
