@@ -112,12 +112,12 @@ def _segments() -> Row:
     return Row("Segments, beside the control", (
         Panel("Segments beside the control", f"Each segment's conversion minus the control's, in percentage points. "
               f"{_INTERVAL}", Of.CHOSEN, "table", COUNT,
-              _compared(entered, segments(names.CONVERTED), conversion, difference), NO_SEGMENTS, width=16, height=10,
+              _compared(entered, segments(names.CONVERTED), conversion, difference), NO_SEGMENTS, width=16, height=11,
               labels={"segment": "Segment"}, largest_first=True),
         Panel("Conversion by segment", f"Converted / entered of the {MOST_SEGMENTS} segments with most entrants, the "
               "highest first.", Of.CHOSEN, "bargauge", SHARE,
               (Query(f"{conversion} and topk({MOST_SEGMENTS}, {entered})", column="Conversion"),), NO_SEGMENTS,
-              width=8, height=10, labels={"segment": "Segment"}, largest_first=True),
+              width=8, height=11, labels={"segment": "Segment"}, largest_first=True),
         Panel("Conversion by segment over time", f"Converted / entered of the {MOST_SEGMENTS} segments with most "
               "entrants.", Of.CHOSEN, "timeseries", SHARE,
               (Query(largest_segments(conversion), "{{segment}}"),), NO_SEGMENTS, width=24),

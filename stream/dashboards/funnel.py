@@ -254,9 +254,9 @@ def _stages() -> Row:
         Panel("Standing at each stage now", "Actors whose open attempt has this step as its furthest; at the last "
               "step, converted ones whose window still runs.", Of.STANDING, "bargauge", COUNT,
               (Query(named(most(names.STAGE_ACTORS, f"{FUNNEL},{CHOSEN}", "step")), column="Actors"),), NO_ENTRANTS,
-              labels={"at": "Step"}, hidden=("step",)),
+              height=11, labels={"at": "Step"}, hidden=("step",)),
         Panel("Final outcomes per second", "Attempts whose outcome can change no more. Outcomes become final at "
               "different ages: never divide these by one another.", Of.ATTEMPTS, "timeseries", "cps",
               (Query(f"max by (outcome) (sum by (instance, outcome) ({settled}))", "{{outcome}}"),),
-              "no outcome became final yet"),
+              "no outcome became final yet", height=11),
     ))  # fmt: skip

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 39  # what Grafana 11.0 writes; later versions migrate it on lo
 COLUMNS = 24
 NO_CELL = "-"
 """In a table's cell that has no value; the panel's own text is for a table without any row."""
-_WITH_A_DECIMAL = {SHARE, POINTS}
+_DECIMALS = {SHARE: 1, POINTS: 1, "none": 2}
 
 Json = dict[str, Any]
 
@@ -164,8 +164,8 @@ def _thresholds(levels: Levels) -> Json:
 
 def _defaults(panel: Panel) -> Json:
     defaults: Json = {"unit": panel.unit, "thresholds": _thresholds(panel.levels), "noValue": panel.no_value}
-    if panel.unit in _WITH_A_DECIMAL:
-        defaults["decimals"] = 1
+    if panel.unit in _DECIMALS:
+        defaults["decimals"] = _DECIMALS[panel.unit]
     if panel.kind in {"timeseries", "bargauge"} or panel.matrix:
         defaults["min"] = 0
     if panel.highest is not None:
@@ -215,8 +215,8 @@ def _column(query: Query) -> Json:
     properties: Json = {"noValue": query.no_value or NO_CELL}
     if query.unit:
         properties["unit"] = query.unit
-    if query.unit in _WITH_A_DECIMAL:
-        properties["decimals"] = 1
+    if query.unit in _DECIMALS:
+        properties["decimals"] = _DECIMALS[query.unit]
     if query.levels:
         properties |= {"thresholds": _thresholds(query.levels), "custom.cellOptions": {"type": "color-text"}}
     return properties

@@ -46,7 +46,7 @@ def interpolate(text, choices, models):
     def value(match):
         name = match[1]
         if name == "__rate_interval":
-            return RATE_INTERVAL
+            return choices.get(name, RATE_INTERVAL)
         chosen = choices[name]
         if chosen == "$__all":
             return models[name]["allValue"]

@@ -25,7 +25,7 @@ class Drawing:
     """A page that draws dashboards."""
 
     def __init__(self, page):
-        self._page = page
+        self.page = page
         self.said = []
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
@@ -38,8 +38,8 @@ class Drawing:
         }
         shown = {"board": board, "answers": answers, "choices": choices, "from": (now_s - hours * 3600) * 1000,
                  "to": now_s * 1000}  # fmt: skip
-        self._page.evaluate("(shown) => window.draw(shown)", shown)
-        return self._page
+        self.page.evaluate("(shown) => window.draw(shown)", shown)
+        return self.page
 
 
 def ask_all(server, panel, choices, models, *, now_s, hours):

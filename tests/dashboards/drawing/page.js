@@ -196,3 +196,18 @@ window.draw = ({ board, answers, choices, from, to }) => {
   }
   main.style.height = `${Math.max(...board.panels.map(({ gridPos }) => gridPos.y + gridPos.h)) * (CELL + GAP)}px`;
 };
+
+// What a reader would stumble over: [panel's title, what is wrong].
+window.faults = () => [...document.querySelectorAll('.panel')].flatMap((panel) => {
+  const title = panel.querySelector('h2').textContent;
+  const cut = [...panel.querySelectorAll('h2, th, .stats span, .stats strong, .bars strong')]
+    .filter((each) => each.scrollWidth > each.clientWidth + 1 || (each.matches('strong') && each.scrollWidth > each.parentElement.clientWidth + 1))
+    .map((each) => `cut off: ${each.textContent}`);
+  const low = [...panel.querySelectorAll('.bars')].filter((each) => each.scrollHeight > each.clientHeight + 1).map(() => 'bars do not fit');
+  const [odd] = panel.textContent.match(/NaN|undefined|Infinity|null|No data/) ?? [];
+  const hasMark = panel.querySelector('.none, strong, td, path, circle, rect');
+  return [...cut, ...low, ...(odd ? [`says ${odd}`] : []), ...(hasMark ? [] : ['empty'])].map((fault) => [title, fault]);
+});
+// Panels that say why there is nothing: title -> what they say.
+window.reasons = () => Object.fromEntries([...document.querySelectorAll('.panel:has(.none)')]
+  .map((panel) => [panel.querySelector('h2').textContent, panel.querySelector('.none').textContent]));
