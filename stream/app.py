@@ -18,6 +18,7 @@ from stream.settings.clients import kafka_arguments
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
+from stream.web.pages import Pages
 from stream.worker.contract import Limits
 from stream.worker.outbox import Outbox
 from stream.worker.repartition import Repartitioner, RepartitionService, log_mapping
@@ -51,14 +52,17 @@ def build(
         mapping = log_mapping(settings)
         repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
     outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
+    store = open_store(settings)
+    pages = Pages(settings, funnels, store, settings.metrics.host, lambda: app.is_ready())  # noqa: PLW0108 (made below)
     tracker = Tracker(
         settings,
         funnels,
         mapping,
-        open_store(settings),
+        store,
         outbox,
         activate=activate,
         source_lag=None if repartitioner is None else repartitioner.group_lag,
+        on_refresh=pages.publish,
     )
     app = TrackerApp(
         _options(settings, connection, metrics_port, instance_id),
@@ -66,6 +70,7 @@ def build(
         metrics=lambda: _page(tracker, repartitioner),
         verdicts=lambda: tracker.stats.verdicts,
         prepare_log=None if repartitioner is None else repartitioner.prepare,
+        add_routes=pages.add_routes,
     )
     if repartitioner is not None:
         app.add_service(RepartitionService(repartitioner), repartitioner.is_ready)

@@ -3,6 +3,7 @@
 Bad data never raises; it is a verdict (`stream.model.verdict`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -36,6 +37,14 @@ class ReportError(FunnelError):
 
 class ExplainError(FunnelError):
     """Nothing is known of the actor, or the options make no sense together."""
+
+
+class TopError(FunnelError):
+    """The live view cannot be shown: what is asked for is not there, or the server does not let this client in."""
+
+
+class ServerSilent(TopError):  # noqa: N818 (what the server did, as the caller reads it)
+    """Nobody answers at the server's address, now: the live view waits for it once it has begun."""
 
 
 class ResumeError(FunnelError):
@@ -131,3 +140,17 @@ class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the ca
 
 class DemoError(FunnelError):
     """The demo cannot run here, or one of its processes ended."""
+
+
+class ServeError(FunnelError):
+    """The page cannot be served where the command was told to."""
+
+
+class RequestRefused(FunnelError):  # noqa: N818 (what was done with it)
+    """A request to the API asks for what there is not: HTTP `status`, and what would be right."""
+
+    def __init__(self, status: int, text: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.allowed = tuple(allowed)

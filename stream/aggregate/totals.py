@@ -17,7 +17,7 @@ by the slot of their entry plus the window.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import gcd
 from typing import Any
@@ -276,6 +276,14 @@ class FunnelTotals:
             self.age_rule = self.age_rule.since(counted_until_ms + 1)
         for ring in self.windows:
             ring.forget_ages()
+
+
+def window_cells(fields: Mapping[bytes, bytes], number: int, index: int) -> Iterator[tuple[int, Split, Cell]]:
+    """Yield (slot start, split, cell) of rolling window number `index` of funnel `number`, as the store has them."""
+    for key, blob in fields.items():
+        found, kind, ring, start_ms, breakdown, segment = _decode_key(key)
+        if (found, kind, ring) == (number, WINDOW, index):
+            yield start_ms, (breakdown, segment), _decode_cell(blob)
 
 
 def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:

@@ -78,15 +78,17 @@ def _around(series: str, alert: AlertWindow, splits: str, week: int) -> str:
     )
 
 
-def step_rules() -> list[Rule]:
+def step_rules(settings: TrackerSettings) -> list[Rule]:
     """Return what is observed and expected at each step, and how far they lie apart."""
-    target = f'max by (funnel, version, age, step) ({names.STEP_TARGET.name}{{age!=""}})'
+    target = f'clamp_max(max by (funnel, version, age, step) ({names.STEP_TARGET.name}{{age!=""}}), 0.999)'
+    if settings.alerts.segment_targets:
+        target = f"max by ({STEP}) (0 * {REACHED}) + on (funnel, version, age, step) group_left () {target}"
     every = f"max by (window, {STEP})"
     return [
         record(REACHED, f"{every} ({names.AGE_REACHED.name})"),
         record(WENT_ON, f"{every} ({names.AGE_WENT_ON.name})"),
         record(RATIO, f"{WENT_ON} / ({REACHED} > 0)"),
-        record(EXPECTED, f"0 * {REACHED} + {ON_STEP} ({BASELINE} or clamp_max({target}, 0.999))"),
+        record(EXPECTED, f"0 * {REACHED} + {ON_STEP} ({BASELINE} or {target})"),
         record(LEARNING, f"0 * {REACHED} + 1 unless {EXPECTED}"),
         record(LOST, f"{REACHED} * {EXPECTED} - {WENT_ON}"),
         record(BEHIND, f"0 * {REACHED} + {ON_STEP} {BEHIND_BASELINE}"),

@@ -38,7 +38,7 @@ def document(funnels: Sequence[Funnel], settings: TrackerSettings) -> dict[str, 
     usual = [*usual_rules(), *(baseline_rules(settings) if has_steps else [])]
     rules = gates(settings)
     if has_steps:
-        rules += [*step_rules(), *drop_off_alerts(alerts, funnels, settings)]
+        rules += [*step_rules(settings), *drop_off_alerts(alerts, funnels, settings)]
     if settings.rolling:
         rules += [*traffic_rules(settings), *traffic_alerts(alerts, funnels, settings)]
         rules += [*target_rules(settings), target_alert(alerts, funnels, settings)]

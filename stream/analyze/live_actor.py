@@ -1,6 +1,6 @@
 """What live has stored of one actor.
 
-In:  a store, the tracker's settings and funnels, an actor.
+In:  a store, the tracker's settings and funnels, an actor or its key.
 Out: its states in all funnels, on the partition that has them.
 
 Only reads. The actor is looked for under its pseudonymous key, first where a producer puts it that chooses the
@@ -42,7 +42,21 @@ class StoredActor:
 async def read_actor(
     store: Store, funnels: Sequence[Funnel], settings: TrackerSettings, actor: str, as_of_ms: int | None = None
 ) -> StoredActor:
-    """Return what is stored of an actor.
+    """Return what is stored of an actor; raises what `read_actor_by_key` does."""
+    key = actor_key(actor, settings.actor_secret.encode())
+    return await read_actor_by_key(store, funnels, settings, key, as_of_ms, actor=actor)
+
+
+async def read_actor_by_key(  # noqa: PLR0913
+    store: Store,
+    funnels: Sequence[Funnel],
+    settings: TrackerSettings,
+    key: bytes,
+    as_of_ms: int | None = None,
+    *,
+    actor: str | None = None,
+) -> StoredActor:
+    """Return what is stored under an actor's key; with its id, too, the likeliest partition is asked first.
 
     Raises `ExplainError` if that is nothing, or live counts other funnels than these; `StoreRefused` if keys are made
     with another secret.
@@ -71,8 +85,8 @@ async def read_actor(
             f"--as-of lies {mark_ms - as_of_ms} ms before what is counted already (watermark {mark_ms} ms UTC): "
             "live only goes forward; --topic shows an earlier instant"
         )
-    key = actor_key(actor, settings.actor_secret.encode())
-    for number in sorted(range(count), key=lambda number: number != partition_of(actor, count)):
+    first = 0 if actor is None else partition_of(actor, count)
+    for number in sorted(range(count), key=lambda number: number != first):
         found = await steady(store, number, partial(store.load_states, number, [key]))
         blob = None if found is None else found[1][0]
         if found is not None and blob is not None:

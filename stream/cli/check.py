@@ -18,7 +18,7 @@ from stream.model.funnel import Attribution, Breakdown, Funnel, Order
 from stream.model.window import KEPT_SLOTS_LIMIT, RollingWindow
 from stream.settings import durations
 from stream.settings.load import funnels_path, load_funnels, load_tracker, tracker_path
-from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings
+from stream.settings.tracker import DEFAULT_ROLLING, SourceSettings, TrackerSettings, is_loopback
 from stream.settings.yaml_file import read_document
 
 _YEAR_MS = (1_767_225_600_000, 1_798_761_600_000)  # 2026: has each clock change that zones have
@@ -119,6 +119,9 @@ def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:
                 text = f"is not kept: it needs {window.age_slots(age)} slots of {durations.to_text(window.slot_ms)}"
                 about = f"age-matched conversion of {window.name} at {age.name}"
                 lines.append(f"  note     {about} {text}, at most {KEPT_SLOTS_LIMIT}")
+    if not is_loopback(tracker.metrics.host) and not tracker.web.has_rule:
+        text = "without web.token or web.trusted_header workers serve /metrics there, but not the live page"
+        lines.append(f"  note     metrics.host {tracker.metrics.host} is no loopback address: {text}")
     if tracker.needs_repartition:
         lines.append(f"  log      {tracker.repartition_topic}: records are repartitioned by actor first")
     return lines

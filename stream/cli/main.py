@@ -15,6 +15,7 @@ from stream.errors import FunnelError
 # Each is a module of this room; only the one that is asked for is imported (the worker's takes a second).
 COMMANDS = (
     "worker",
+    "serve",
     "report",
     "analyze",
     "explain",
@@ -26,6 +27,7 @@ COMMANDS = (
     "rules",
     "stack",
     "demo",
+    "top",
 )
 
 

@@ -22,7 +22,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "its partitions over a quick restart.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file (default: config/tracker.yaml)")
-    parser.add_argument("--metrics-port", type=_port, metavar="N", help="listen there instead (0: any free port)")
+    parser.add_argument("--metrics-port", type=port_number, metavar="N", help="listen there instead (0: any free port)")
     parser.add_argument(
         "--activate", action="store_true", help="count these funnels although a newer set has replaced them"
     )
@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     return run_worker(app, args.log_level)
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """Read a port from the command line; 0 means any free one."""
     port = int(text) if text.isdecimal() else -1
     if not 0 <= port <= 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")

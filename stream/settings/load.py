@@ -21,8 +21,12 @@ from stream.settings.yaml_file import Document, read_document
 DEFAULT_TRACKER = Path("config/tracker.yaml")
 DEFAULT_FUNNELS = "funnels"
 
-# The environment names servers in every container set-up: it wins over the file.
-_ENV_OVERRIDES = {"KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap"), "REDIS_URL": ("redis", "url")}
+# The environment names servers and secrets in every container set-up: it wins over the file.
+_ENV_OVERRIDES = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap"),
+    "REDIS_URL": ("redis", "url"),
+    "FUNNEL_WEB_TOKEN": ("web", "token"),
+}
 
 
 def load_funnels(path: Path | str, period: Period | None = None, *, is_live: bool = False) -> tuple[Funnel, ...]:
@@ -45,7 +49,7 @@ def load_funnels(path: Path | str, period: Period | None = None, *, is_live: boo
 def load_tracker(path: Path | str | None, env: Mapping[str, str]) -> TrackerSettings:
     """Read a tracker file; None takes the one that `FUNNEL_TRACKER` names, else config/tracker.yaml.
 
-    `KAFKA_BOOTSTRAP_SERVERS` and `REDIS_URL` in `env` win over the file. Relative
+    `KAFKA_BOOTSTRAP_SERVERS`, `REDIS_URL` and `FUNNEL_WEB_TOKEN` in `env` win over the file. Relative
     paths in the file start at its folder. Raises `SettingsError` with all its problems.
     """
     document = read_document(tracker_path(path, env))

@@ -33,6 +33,8 @@ _KIND_NOUNS = {
     "servers": "a list of servers",
     "redis": "a Redis URL",
     "regex": "a regular expression",
+    "token": "a token",
+    "header": "a header's name",
 }
 _BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _EXAMPLES = {
@@ -42,6 +44,8 @@ _EXAMPLES = {
     "topic": 'letters, digits, ".", "_", "-"',
     "name": 'letters, digits, "_", ".", "-", at most 64',
     "servers": 'try "host:9092" or "host1:9092,host2:9092"',
+    "token": "at least 16 visible ASCII characters, no spaces",
+    "header": 'letters, digits, "-", as in X-Forwarded-User',
     "redis": 'try "redis://host:6379/0" or "rediss://host:6379/0"',
 }
 

@@ -6,6 +6,7 @@ every `repr`, so that a log line cannot give them away.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -126,6 +127,29 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The live page: where `funnel serve` listens, and what lets requests in besides being on loopback."""
+
+    host: str = "127.0.0.1"
+    port: int = 9109
+    token: str = field(default="", repr=False)
+    trusted_header: str = ""
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether a request needs more than to reach the address."""
+        return bool(self.token or self.trusted_header)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own and nobody else's."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
 class ExportSettings:
     """Which breakdown values become series: those in `allow` (by breakdown name), then the largest."""
 
@@ -171,6 +195,7 @@ class AlertSettings:
     max_gap_ms: int = 60_000
     job: str = "funnel"
     runbooks: str = "docs/runbooks"
+    segment_targets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +211,7 @@ class TrackerSettings:
     period: Period = _DAYS
     worker: WorkerSettings = WorkerSettings()
     metrics: MetricsSettings = MetricsSettings()
+    web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()
     alerts: AlertSettings = AlertSettings()
     dead_letter_topic: str = "funnel-dead-letters"

@@ -28,7 +28,9 @@ from stream.settings.tracker import (
     RedisSettings,
     SourceSettings,
     TrackerSettings,
+    WebSettings,
     WorkerSettings,
+    is_loopback,
 )
 from stream.settings.yaml_file import Document, KeyPath
 
@@ -50,6 +52,7 @@ def check_tracker(document: Document) -> None:
     _check_rolling(document)
     _check_ages(document)
     _check_alerts(document)
+    _check_web(document)
     check_zone(document)
     secret = document.tree.get("actor_secret")
     size = len(secret.encode(errors="surrogatepass")) if isinstance(secret, str) else 0
@@ -71,6 +74,7 @@ def tracker_of(document: Document) -> TrackerSettings:
         period=period_of(tree, Period()),
         worker=WorkerSettings(**tree.get("worker", {})),
         metrics=MetricsSettings(**tree.get("metrics", {})),
+        web=WebSettings(**tree.get("web", {})),
         export=_export(tree.get("export", {})),
         alerts=_alerts(tree.get("alerts", {})),
         dead_letter_topic=_own_topic(tree, "dead_letter"),
@@ -109,6 +113,14 @@ def _check_redis(document: Document) -> None:
     if redis.get("cluster") is True and isinstance(url, str) and re.search(r"/[1-9][0-9]*$", url):
         document.report(("redis", "url"), "names a database, but a Redis Cluster has only 0 (end it with /0)")
     _check_files(document, ("redis",))
+
+
+def _check_web(document: Document) -> None:
+    web = _part(document.tree, "web")
+    host = web.get("host", "127.0.0.1")
+    if isinstance(host, str) and not is_loopback(host) and not (web.get("token") or web.get("trusted_header")):
+        text = "is no loopback address, so requests need a token (add token: ${env:...}) or a proxy's trusted_header"
+        document.report(("web", "host"), f"{texts.shown(host)} {text}")
 
 
 def _check_files(document: Document, path: KeyPath) -> None:

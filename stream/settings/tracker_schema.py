@@ -183,6 +183,24 @@ _METRICS = mapping(
     },
 )
 
+_WEB = mapping(
+    "the live page and its API (docs/api.md); workers serve them too, where /metrics listens",
+    {
+        "host": text("address that `funnel serve` listens on", default="127.0.0.1"),
+        "port": setting("integer", "its port; 0 takes a free one", minimum=0, maximum=65_535, default=9109),
+        "token": text(
+            "requests need it as `Authorization: Bearer ...`; FUNNEL_WEB_TOKEN in the environment wins",
+            pattern=r"^[!-~]{16,}$",
+            **{"x-kind": "token", "x-secret": True},
+        ),
+        "trusted_header": text(
+            "requests with this header are let in: a proxy sets it for users it knows, and only it can reach the port",
+            pattern=r"^[A-Za-z0-9-]+$",
+            **{"x-kind": "header"},
+        ),
+    },
+)
+
 _EXPORT = mapping(
     "which breakdown values become series of their own; the others are `__other__`",
     {
@@ -236,6 +254,12 @@ _ALERTS = mapping(
             default=10,
         ),
         "min_drop": share("smallest drop that is worth an alert, as a share of the expected conversion", default="20%"),
+        "segment_targets": setting(
+            "boolean",
+            "whether a step's `target_within` is expected of each segment too, until past weeks say more; for segments "
+            "that do not differ much",
+            default=False,
+        ),
         "max_gap": duration(
             "how long no record may come, unless that is usual, before drop-off is judged no more: whoever was about "
             "to go on could not be seen",
@@ -275,6 +299,7 @@ TRACKER_SCHEMA: Schema = {
             "period": period("entry period for unique actors, for funnels that name none"),
             "worker": _WORKER,
             "metrics": _METRICS,
+            "web": _WEB,
             "export": _EXPORT,
             "alerts": _ALERTS,
             "dead_letter": mapping(

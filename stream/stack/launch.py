@@ -91,6 +91,7 @@ class Launch:
     def _plans(self, folder: Path) -> list[ServicePlan]:
         counts = {service: known.PORTS_NEEDED[service] for service in self.own}
         taken = [port for state in running_states() for service in state.services.values() for port in service.ports]
+        taken += [int(target.rpartition(":")[2]) for target in self.targets]  # somebody will listen there
         free = iter(free_ports(sum(counts.values()), taken))
         ports = {service: [next(free) for _ in range(count)] for service, count in counts.items()}
         if "prometheus" in self.own:

@@ -34,6 +34,8 @@ PACKAGES = {
     "redis-server": ("redis-server",),
     "prometheus": ("prometheus",),
     "prometheus-alertmanager": ("prometheus-alertmanager",),
+    "chromium": ("chromium", "chromium-browser"),
+    "npm": ("npm",),
 }
 UNITS = {"redis-server", "prometheus", "prometheus-alertmanager"}
 
@@ -53,6 +55,8 @@ class Programs(msgspec.Struct, frozen=True):
     redis_server: str | None = None
     prometheus: str | None = None
     alertmanager: str | None = None
+    chromium: str | None = None
+    npm: str | None = None
 
 
 def find_programs() -> Programs:
@@ -63,6 +67,8 @@ def find_programs() -> Programs:
         redis_server=shutil.which("redis-server"),
         prometheus=shutil.which("prometheus"),
         alertmanager=shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
+        chromium=shutil.which("chromium") or shutil.which("chromium-browser"),
+        npm=shutil.which("npm") if shutil.which("node") else None,
     )
 
 
@@ -74,6 +80,8 @@ def missing_programs(services: Sequence[str], found: Programs, *, have_kafka: bo
         "redis-server": "redis" in services and found.redis_server is None,
         "prometheus": "prometheus" in services and found.prometheus is None,
         "prometheus-alertmanager": "alertmanager" in services and found.alertmanager is None,
+        "chromium": "chromium" in services and found.chromium is None,
+        "npm": "npm" in services and found.npm is None,
     }
     return [name for name, is_missing in needs.items() if is_missing]
 
@@ -106,6 +114,8 @@ def missing_text(missing: Sequence[str]) -> str:
         "redis-server": "redis-server",
         "prometheus": "prometheus",
         "prometheus-alertmanager": "prometheus-alertmanager",
+        "chromium": "chromium (for tests of the live page and the dashboards)",
+        "npm": "npm with Node.js (for tests of the dashboards)",
     }
     packages = " ".join(PACKAGES[name][0] for name in missing)
     return (

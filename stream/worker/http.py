@@ -1,6 +1,6 @@
-"""Serve /metrics, /healthz and /readyz of one worker.
+"""Serve /metrics, /healthz and /readyz of one worker, and whatever is added to them.
 
-In:  functions that give the text of the series and the reasons for not being ready.
+In:  functions that give the text of the series and the reasons for not being ready; what adds further routes.
 Out: a small HTTP server, on the loopback address unless told otherwise.
 
 Faust's own web server binds every interface and serves the contents of tables; it stays off.
@@ -14,6 +14,9 @@ from mode import Service
 
 from stream.metrics.exposition import CONTENT_TYPE
 
+SHUTDOWN_SECONDS = 2.0
+"""How long requests under way may take when it ends; whoever reads no more holds nothing up."""
+
 
 class HealthServer(Service):
     """HTTP server as a Faust service; `host` and `port` are where it listens (port 0: any free one)."""
@@ -24,10 +27,11 @@ class HealthServer(Service):
         port: int,
         metrics: Callable[[], Awaitable[bytes]],
         ready: Callable[[], tuple[bool, str]],
+        add_routes: Callable[[web.Application], None] = lambda _: None,
         **kwargs: Any,
     ) -> None:
         self.host, self.port = host, port
-        self._metrics, self._ready = metrics, ready
+        self._metrics, self._ready, self._add_routes = metrics, ready, add_routes
         self._runner: web.AppRunner | None = None
         super().__init__(**kwargs)
 
@@ -37,7 +41,8 @@ class HealthServer(Service):
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/healthz", self._serve_health)
         app.router.add_get("/readyz", self._serve_ready)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._add_routes(app)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()

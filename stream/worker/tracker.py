@@ -17,7 +17,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
-from stream.aggregate.rollup import merge
 from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.admission import Limits
@@ -40,7 +39,8 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, decode_rollup, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, encode_rollup
+from stream.worker.refreshed import Refreshed, read_rollups
 from stream.worker.resume import check_position, first_head, log_changed, read_from
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Tracker:
     """The `BatchSink` of a worker; `collector` renders what it knows.
 
     `source_lag` returns how many records wait to be brought into the log, None while that is not known.
+    `on_refresh` is told of all partitions' rollups whenever they were read.
     """
 
     def __init__(  # noqa: PLR0913
@@ -72,6 +73,7 @@ class Tracker:
         *,
         activate: bool = False,
         source_lag: Callable[[], int | None] | None = None,
+        on_refresh: Callable[[Refreshed], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._funnels = tuple(funnels)
@@ -80,6 +82,7 @@ class Tracker:
         self._outbox = outbox
         self._active = ActiveFunnels(settings, self._funnels, store, activate=activate)
         self._source_lag = source_lag
+        self._on_refresh = on_refresh
         self._counting: Counting | None = None
         self._partitions: dict[int, Partition] = {}
         self._counted_to: dict[int, int] = {}
@@ -506,16 +509,14 @@ class Tracker:
             refreshing.exception()
 
     async def _refresh(self, now_s: float) -> None:
-        blobs = await self._store.load_rollups(self._partition_count)
-        by_number = {number: decode_rollup(blob) for number, blob in enumerate(blobs) if blob is not None}
-        rollups = list(by_number.values())
+        refreshed = await read_rollups(self._store, self._partition_count)
         self._refreshed_s = now_s
-        self._as_of.see(rollups, now_s)
-        # Before merging: it adds to the first rows in place.
-        self.stats.rollup_written_ms = {number: rollup.written_ms for number, rollup in by_number.items()}
-        self.merged = merge(rollups)
-        if self.merged is not None:
-            self.collector.update(self.merged, int(time.time() * 1000))
+        self._as_of.see(refreshed.partitions.values(), now_s)
+        self.stats.rollup_written_ms = {number: each.written_ms for number, each in refreshed.partitions.items()}
+        self.merged = refreshed.merged
+        if refreshed.merged is not None:
+            self.collector.update(refreshed.merged, refreshed.read_ms)
+        self._on_refresh(refreshed)
 
 
 class _Ready(NamedTuple):

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any, cast
 
 import faust
+from aiohttp import web
 from faust.app.base import BootStrategy
 from faust.serializers.schemas import Schema
 from mode import ServiceT
@@ -95,18 +96,19 @@ class TrackerApp(faust.App):
     """Faust app over partition batches of one topic; `committer` owns the partitions this worker holds.
 
     `prepare_log` is awaited before the topic is subscribed to; it raises `KafkaUnavailable` (tried again with pauses,
-    and readiness says why) or what only an operator can put right.
+    and readiness says why) or what only an operator can put right. `add_routes` adds to what the HTTP server serves.
     """
 
     BootStrategy = _Boot
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         options: WorkerOptions,
         sink: BatchSink,
         metrics: Callable[[], Awaitable[bytes]],
         verdicts: Callable[[], Sequence[int]] | None = None,
         prepare_log: Callable[[], Awaitable[object]] | None = None,
+        add_routes: Callable[[web.Application], None] = lambda _: None,
     ) -> None:
         super().__init__(
             options.group,
@@ -136,7 +138,7 @@ class TrackerApp(faust.App):
             self.committer.stored_offsets, self.committer.lag, self._known_trouble, verdicts, options.stall_s
         )
         self._guard = LoopGuard(options.stall_s)
-        self.health = HealthServer(options.metrics_host, options.metrics_port, metrics, self.is_ready)
+        self.health = HealthServer(options.metrics_host, options.metrics_port, metrics, self.is_ready, add_routes)
         self._services: list[tuple[ServiceT, Callable[[], tuple[bool, str]]]] = []
         register_agent(self, self.committer)
 

@@ -24,7 +24,7 @@ from .alerting import Alerted
 from .latency import Latency
 from .place import MANY_OPTIONS, TWENTY, BenchError, Place, place
 from .standard import PARTITIONS, fill
-from .systems import Agent, Expected, Floor, System, Topic, Worker
+from .systems import PAGES, Agent, Expected, Floor, System, Topic, Watched, Worker
 from .table import Row, tables, write_docs
 from .throughput import Throughput
 
@@ -32,9 +32,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 OURS, TWO, AGENT = "one worker", "two workers", "idiomatic Faust agent"
 READ, DECODE = "floor: read", "floor: read and decode"
 MANY, OPTIONED = "one worker with 20 funnels", "one worker with many options"
-SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED)
-LATENCY, ALERTING = "latency", "alerting"
-PARTS = (*SYSTEMS, LATENCY, ALERTING)
+WATCHED = f"one worker with {PAGES} pages open"
+SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED, WATCHED)
+LATENCY, PAGE_LATENCY, ALERTING = "latency", "page latency", "alerting"
+PARTS = (*SYSTEMS, LATENCY, PAGE_LATENCY, ALERTING)
 
 
 BEFORE_FALL_S = 420.0
@@ -74,7 +75,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.quick:
         args.events, args.agent_events, args.runs = 50_000, 2_000, 1
         args.rates, args.seconds, args.warmup = (2_000,), 3.0, 2.0
-        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, ALERTING})
+        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY, ALERTING})
     return args
 
 
@@ -118,10 +119,11 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
         yield from _throughputs(args, where, whole, prefix)
     finally:
         where.delete_topics([topic.name for topic in needed])
-    if LATENCY in args.only:
-        for turn in range(args.runs):
-            for rate in args.rates:
-                yield latency.run(where, latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS))
+    for turn in range(args.runs):
+        for rate in args.rates:
+            for on_page in [name == PAGE_LATENCY for name in (LATENCY, PAGE_LATENCY) if name in args.only]:
+                load = latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS)
+                yield latency.run(where, load, on_page=on_page)
     if ALERTING in args.only:
         yield from alerting.run(where, args.falls, BEFORE_FALL_S, AFTER_FALL_S)
 
@@ -137,6 +139,7 @@ def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: To
         READ: (args.events, lambda name: Floor(where, whole.topic, name, decodes=False)),
         MANY: (args.events, lambda name: Worker(where, many, name)),
         OPTIONED: (args.events, lambda name: Worker(where, optioned, name)),
+        WATCHED: (args.events, lambda name: Watched(where, whole, name)),
     }
     for _ in range(args.runs):
         for label, (events, start) in contenders.items():

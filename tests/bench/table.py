@@ -33,8 +33,8 @@ def tables(machine: Mapping[str, str], rows: Sequence[Row]) -> str:
     parts = [", ".join(f"{name} {value}" for name, value in machine.items()) + "."]
     if fast:
         parts += [_throughput(fast), _ratios(fast)]
-    if paced:
-        parts.append(_latency(paced))
+    for on_page, its in sorted(_grouped(paced, lambda row: row.on_page).items()):
+        parts.append(_latency(its, "the live page" if on_page else "/metrics"))
     alerted = [row for row in rows if isinstance(row, Alerted)]
     if alerted:
         parts.append(_alerted(alerted))
@@ -69,7 +69,7 @@ def _throughput_line(label: str, rows: Sequence[Throughput]) -> list[str]:
     ]
 
 
-def _latency(rows: Sequence[Latency]) -> str:
+def _latency(rows: Sequence[Latency], place: str) -> str:
     heads = (
         "events/s", "sent/s", "p50 ms", "p90", "p99", "most", "markers", "worker, cores", "µs CPU per event",
         "events per batch", "Redis, cores", "broker, cores", "other programs, cores", "counts",
@@ -89,7 +89,7 @@ def _latency(rows: Sequence[Latency]) -> str:
         ]
         for _, its in sorted(_grouped(rows, lambda row: row.events_per_s).items())
     ]
-    return "From an event to its number on /metrics, one worker:\n\n" + _table(heads, lines)
+    return f"From an event to its number on {place}, one worker:\n\n" + _table(heads, lines)
 
 
 def _alerted(rows: Sequence[Alerted]) -> str:

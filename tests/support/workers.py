@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,11 +116,19 @@ class Worker:
         answer = await self._ask("/metrics")
         return "" if answer is None else answer[1]
 
+    @property
+    def address(self):
+        """host:port of its pages, None before it listens."""
+        found = re.search(r"metrics at http://(.*?)/metrics", self.said())
+        return found and found[1]
+
+    @property
+    def url(self):
+        """Where it serves, with a slash at the end; None until it does."""
+        return self.address and f"http://{self.address}/"
+
     async def _ask(self, path):
-        for line in self.said().splitlines():
-            if "metrics at http://" in line:
-                return await asyncio.to_thread(_fetch, line.split("metrics at ")[1].split("/metrics")[0] + path)
-        return None
+        return await asyncio.to_thread(_fetch, f"http://{self.address}{path}") if self.address else None
 
 
 def _fetch(url):

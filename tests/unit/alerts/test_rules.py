@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from stream.alerts.drop_off import EXPECTED
 from stream.alerts.form import compound, divergence
 from stream.alerts.rules import document, text
 from stream.alerts.trust import most_lag_s
@@ -40,6 +41,13 @@ def test_totals_have_an_alert_for_each_window_and_age_and_segments_for_each_of_t
         ("1m", "5m"), ("5m", "5m"), ("30m", "5m"),
     ]  # fmt: skip
     assert [rule["labels"]["window"] for rule in alerts(PART)] == ["5m", "30m"]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_segments_have_the_target_of_their_step_only_where_settings_say_so(is_shared):
+    settings = replace(SETTINGS, alerts=AlertSettings(segment_targets=is_shared))
+    (expected,) = [rule["expr"] for rule in rules([FUNNEL], settings) if rule.get("record") == EXPECTED]
+    assert ("group_left () clamp_max(" in expected) == is_shared
 
 
 def test_where_no_breakdown_or_no_window_is_there_is_nothing_to_watch():

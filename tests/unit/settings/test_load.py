@@ -22,7 +22,7 @@ SHOP_EVENTS = {
     "view_page", "view_product", "add_to_cart", "begin_checkout", "purchase", "scroll", "ping", "search", "see_ad",
     "read_article", "subscribe_newsletter", "compare_products", "request_quote", "open_pricing",
 }  # fmt: skip
-FULL_ENV = ("KAFKA_PASSWORD", "KAFKA_KEY_PASSWORD", "REDIS_PASSWORD", "ACTOR_SECRET")
+FULL_ENV = ("KAFKA_PASSWORD", "KAFKA_KEY_PASSWORD", "REDIS_PASSWORD", "ACTOR_SECRET", "FUNNEL_PAGE_TOKEN")
 FUNNEL = "funnel: {name}\nversion: {version}\nwindow: 1h\nsteps: [{{event: a}}, {{event: b}}]\n"
 
 
@@ -85,7 +85,7 @@ def test_the_full_example_loads_and_names_every_setting(tmp_path):
     for name in ("ca.pem", "client.pem", "client.key"):
         (tmp_path / name).touch()
     path = CONFIG / "examples" / "full.yaml"
-    tracker = load_tracker(path, {"TLS_FOLDER": str(tmp_path), **dict.fromkeys(FULL_ENV, "made-up")})
+    tracker = load_tracker(path, {"TLS_FOLDER": str(tmp_path), **dict.fromkeys(FULL_ENV, "made-up-and-long")})
     assert tracker.kafka.security.uses_tls
     assert tracker.kafka.security.uses_sasl
     assert tracker.kafka.security.ca_file == tmp_path / "ca.pem"
@@ -114,7 +114,7 @@ def test_the_full_example_of_a_funnel_loads_and_names_every_setting():
 
 def test_what_the_full_example_lacks_is_said_once_each():
     found = problems(load_tracker, CONFIG / "examples" / "full.yaml", {})
-    assert len(found) == 10
+    assert len(found) == 11
     assert all("is not set (set it)" in problem for problem in found)
 
 

@@ -1,0 +1,1 @@
+"""Pages and an API that show what is counted, and never write."""

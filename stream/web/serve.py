@@ -1,0 +1,99 @@
+"""The page by itself, without Kafka: it shows what the workers' rollups in the store say.
+
+In:  a tracker's settings and funnels, a store, an address.
+Out: an HTTP server that polls the store until it is told to stop.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from stream.analyze.live import partition_count
+from stream.errors import FunnelError
+from stream.model.funnel import Funnel
+from stream.settings.tracker import TrackerSettings
+from stream.store.contract import Store
+from stream.web.pages import Pages
+from stream.worker.http import SHUTDOWN_SECONDS
+from stream.worker.refreshed import read_rollups
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+COUNT_EVERY_S = 5.0
+"""How often the number of partitions is asked for again; while it is 0, at each poll."""
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+
+class PageServer:
+    """Polls the store and serves the page; `funnel serve`."""
+
+    def __init__(self, settings: TrackerSettings, funnels: Sequence[Funnel], store: Store, address: Address) -> None:
+        self._store = store
+        self._address = address
+        self._pages = Pages(settings, funnels, store, address.host, self.is_ready)
+        self._why_not = "the store was not read yet"
+        self._partitions, self._asked_s = 0, -COUNT_EVERY_S
+
+    def is_ready(self) -> tuple[bool, str]:
+        """Whether the store is read, and if not, why."""
+        return not self._why_not, self._why_not
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set. Raises `OSError` if the port is taken."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._serve_health)
+        app.router.add_get("/readyz", self._serve_ready)
+        self._pages.add_routes(app)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, *self._address).start()
+            log.info("page at http://%s:%d/", *_shown(runner.addresses[0]))
+            await self._poll(stop)
+        finally:
+            await runner.cleanup()
+
+    async def _poll(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._read()
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _read(self) -> None:
+        try:
+            if not self._partitions or time.monotonic() - self._asked_s >= COUNT_EVERY_S:
+                self._partitions = await partition_count(self._store)
+                self._asked_s = time.monotonic()
+            self._pages.publish(await read_rollups(self._store, self._partitions))
+        except FunnelError as error:
+            if str(error) != self._why_not:
+                log.warning("%s", error)
+            self._why_not = str(error)
+            return
+        self._why_not = "" if self._partitions else "nothing is counted: no worker has begun"
+
+    async def _serve_health(self, _request: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _serve_ready(self, _request: web.Request) -> web.Response:
+        is_ready, reason = self.is_ready()
+        return web.Response(text=f"{'ready' if is_ready else reason}\n", status=200 if is_ready else 503)
+
+
+def _shown(address: tuple[str, int]) -> tuple[str, int]:
+    host, port = address[:2]
+    return (f"[{host}]" if ":" in host else host), port
