@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SECONDS ?=
 SAMPLE ?=
 
-.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz mutants bench demo up down lock clean
+.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz mutants bench pictures demo up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ mutants: setup ## turn the engine's rules off one at a time: a test must notice 
 
 bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
 	$(BIN)/python -m tests.bench.run
+
+pictures: setup ## draw the dashboards over a simulated week, for docs/images
+	PYTHONPATH=tests $(BIN)/python -m tests.dashboards.pictures
 
 demo: setup ## the whole thing live in the terminal; SECONDS=60 ends by itself and checks its numbers
 	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS))

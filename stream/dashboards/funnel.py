@@ -92,7 +92,7 @@ def _at_a_glance(about: Known) -> Row:
               tuple(Query(change(names.CONVERSION, ago), f"vs {ago} ago") for ago in (HOUR, WEEK)),
               f"{no_history(HOUR)} or a week ago", width=5, height=4, levels=RISE_IS_GOOD, shows_name=True),
         Panel("Largest loss", "The bottleneck: the step at which most were dropped.", Of.CHOSEN, "stat", "short",
-              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped",
+              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped yet",
               width=4 if about.has_target else 7, height=4, shows_name=True),
     ]  # fmt: skip
     if about.has_target:

@@ -13,7 +13,7 @@ from support.prometheus import openmetrics, prometheus
 
 ROOT = Path(__file__).parents[2]
 CHOICES = {
-    "funnel": "checkout", "version": "1", "counts": "attempts", "window": "1h", "form": "rolling", "cohort": "1h",
+    "funnel": "checkout", "version": "1", "counts": "attempts", "window": "1h", "form": "matured", "cohort": "1h",
     "breakdown": "channel", "segment": "$__all", "control": "search", "job": "$__all", "instance": "$__all",
     "__rate_interval": "4m",
 }  # fmt: skip
@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     """Write the pictures into `folder`."""
     settings = load_tracker(ROOT / "config" / "tracker.yaml", {})
     funnels = [funnel for funnel in load_funnels(settings.funnels, settings.period) if funnel.name == "checkout"]
-    now_s = int(time.time())
+    now_s = int(time.time()) // 60 * 60
     past = [
         line
         for at_ms, instance, page in pages(settings, funnels, now_s * 1000)

@@ -26,11 +26,11 @@ INCIDENT_MS = 25 * MINUTE_MS
 
 
 def instants(now_ms):
-    """The last hour, the same hour a day and a week ago, and each full hour of the week."""
-    starts = (now_ms - ago - HOUR_MS - 5 * MINUTE_MS for ago in (0, DAY_MS, 7 * DAY_MS))
-    fine = {start + at * MINUTE_MS for start in starts for at in range(66)}
+    """Return those of the last hour, of the same hour a day and a week ago, and each full hour of the week."""
+    fine = {now_ms - at * MINUTE_MS for at in range(70)}
+    fine |= {now_ms - ago - 3 * at * MINUTE_MS for ago in (DAY_MS, 7 * DAY_MS) for at in range(22)}
     full = now_ms - now_ms % HOUR_MS
-    return sorted(fine | {full - at * HOUR_MS for at in range(7 * 24)} | {now_ms})
+    return sorted(fine | {full - at * HOUR_MS for at in range(7 * 24)})
 
 
 def pages(settings, funnels, now_ms):
@@ -41,8 +41,8 @@ def pages(settings, funnels, now_ms):
     records = [
         each for each in bounded(shop_records(traffic), int(RATE * 9 * 86_400), None) if each.record_ms <= now_ms
     ]
-    own = replace(settings, funnels=settings.funnels)
-    count = count_as_live(own, funnels)
+    settings = replace(settings, rolling=tuple(each for each in settings.rolling if each.name == "1h"))
+    count = count_as_live(settings, funnels)
     count.take(0, [each.value for each in records], [each.record_ms for each in records], range(len(records)), "shop")
     log = count._logs[0]
     ordered = in_time_order(log.events, count._funnels, NO_CAP)

@@ -65,5 +65,5 @@ def test_a_funnel_that_nobody_entered_says_so_and_shows_no_share(page, prometheu
     assert "%" not in page.page.locator("main").inner_text()
     if file == "funnel.json":
         assert reasons["Conversion"] == reasons["Drop-off"] == "nothing decided yet"
-        assert reasons["Largest loss"] == "nobody was dropped"
+        assert reasons["Largest loss"] == "nobody was dropped yet"
         assert page.page.locator(".panel", has_text="Entered").first.locator("strong").inner_text() == "0"
