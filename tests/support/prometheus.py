@@ -89,7 +89,7 @@ class Page:
 
 @contextlib.contextmanager
 def prometheus(name, folder, past=()):
-    """Start one, so that nobody else's targets are in it; `past` is what it knows already (`openmetrics`)."""
+    """Start one, so that nobody else's targets are in it; `past`: what it knows, `openmetrics` in order of time."""
     if past:
         known = folder / "past.txt"
         known.write_text("".join([*past, "# EOF\n"]), encoding="utf-8")
@@ -97,7 +97,7 @@ def prometheus(name, folder, past=()):
         blocks.mkdir(parents=True)
         # It reads the whole file once a block, and would make one for every two hours.
         command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=512h"]
-        subprocess.run([*command, str(known), str(blocks)], check=True, capture_output=True)
+        subprocess.run([*command, str(known), str(blocks)], check=True, stdout=subprocess.DEVNULL)
     with Stack.running(f"{name}-{os.getpid()}", services=("prometheus",), environ={}, directory=folder) as stack:
         yield Prometheus(stack)
 
