@@ -410,7 +410,7 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
             )
             for row in rollup.windows
         ],
-        age_matched=[_age_matched(row, names, optional) for row in rollup.ages],
+        age_matched=[age_matched(row, names, optional) for row in rollup.ages],
         periods=[
             LivePeriodDoc(
                 start=iso(row.start_ms),
@@ -428,7 +428,8 @@ def _live_funnel(rollup: FunnelRollup, definition: Funnel) -> LiveFunnelDoc:
     )
 
 
-def _age_matched(row: AgeRow, names: Sequence[str], optional: Collection[int]) -> AgeDoc:
+def age_matched(row: AgeRow, names: Sequence[str], optional: Collection[int]) -> AgeDoc:
+    """Return the age-matched conversion of the required steps but the last."""
     steps = enumerate(zip(names, row.reached, row.went_on, ratios.age_matched(row), strict=False), start=1)
     return AgeDoc(
         window=row.window,

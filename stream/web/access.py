@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from stream.errors import RequestRefused
+from stream.errors import FunnelError, RequestRefused
 from stream.settings.tracker import WebSettings, is_loopback
 from stream.web.forms import ErrorDoc
 
@@ -37,7 +37,7 @@ class Access:
         self._settings, self._host = settings, host
 
     def guarded(self, handler: Handler) -> Handler:
-        """Return the handler behind the rules; what it refuses is answered as JSON."""
+        """Return the handler behind the rules; what it refuses, or the store cannot say now, is answered as JSON."""
 
         async def guard(request: web.Request) -> web.StreamResponse:
             try:
@@ -45,6 +45,8 @@ class Access:
                 return await handler(request)
             except RequestRefused as refused:
                 return refusal(refused)
+            except FunnelError as error:
+                return refusal(RequestRefused(503, str(error)))
 
         return guard
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from stream.analyze.forms import Count, Instant, OutcomeDoc, RecordsDoc, Share
+from stream.analyze.forms import AgeDoc, Count, Instant, OutcomeDoc, RecordsDoc, Share
 
 Number = Annotated[int, Meta(ge=1)]
 
@@ -46,6 +46,20 @@ class _Strict(msgspec.Struct, omit_defaults=False, forbid_unknown_fields=True, k
     """Unknown fields are errors, so that the schema is as narrow as the documents."""
 
 
+class WithinDoc(_Strict):
+    """The share of those that reach a step which should go on within an age."""
+
+    age: str
+    share: Share
+
+
+class BenchmarkDoc(_Strict):
+    """A conversion to compare the funnel's with."""
+
+    name: str
+    share: Share
+
+
 class StepInfoDoc(_Strict):
     """One step of a definition; stage and group are empty where the funnel has no stage model."""
 
@@ -54,6 +68,8 @@ class StepInfoDoc(_Strict):
     stage: str
     group: str
     optional: bool
+    target: Annotated[Share | None, Meta(description="share that should go on, once all is decided (matured)")]
+    target_within: list[WithinDoc]
 
 
 class WindowChoiceDoc(_Strict):
@@ -83,6 +99,10 @@ class FunnelInfoDoc(_Strict):
     attempts: Annotated[list[WindowChoiceDoc], Meta(description="what `window` and `form` may be")]
     people: Annotated[PeriodChoiceDoc, Meta(description="`window` is its unit")]
     counts_units: bool
+    target: Annotated[
+        Share | None, Meta(description="conversion that should be reached, once all is decided (matured)")
+    ]
+    benchmarks: list[BenchmarkDoc]
 
 
 class FunnelsDoc(_Strict):
@@ -139,6 +159,10 @@ class ViewDoc(_Strict):
     outcome: Annotated[OutcomeDoc | None, Meta(description="null: see state, or the funnel did not count then yet")]
     distinct: Annotated[Count | None, Meta(description="where people's numbers are of units: the people")]
     standing: Annotated[list[int] | None, Meta(description="per step, how many stand there now, whatever the window")]
+    age_matched: Annotated[
+        list[AgeDoc],
+        Meta(description="of attempts so far: the share that went on within each age; of the same segment"),
+    ]
     bottleneck: Annotated[BottleneckDoc | None, Meta(description="null: nobody is lost")]
     segments: Annotated[list[SideDoc] | None, Meta(description="of the breakdown, side by side, largest first")]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from stream.errors import FunnelError, RequestRefused
+from stream.errors import RequestRefused
 from stream.model.funnel import Funnel
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
@@ -90,16 +90,10 @@ class Pages:
 
     async def _serve_cohorts(self, request: web.Request) -> web.Response:
         funnel, index = self._funnel(request), self._catalog.window_index(request.query.get("window"))
-        try:
-            return _answer(_encode(await self._stored.cohorts(funnel, index, self._feed.refreshed)))
-        except FunnelError as error:
-            raise _unavailable(error) from error
+        return _answer(_encode(await self._stored.cohorts(funnel, index, self._feed.refreshed)))
 
     async def _serve_actor(self, request: web.Request) -> web.Response:
-        try:
-            return _answer(_encode(await self._stored.actor(request.match_info["pseudonym"])))
-        except FunnelError as error:
-            raise _unavailable(error) from error
+        return _answer(_encode(await self._stored.actor(request.match_info["pseudonym"])))
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         feed = self._feed
@@ -152,8 +146,3 @@ class _StaticFile:
 
 def _answer(body: bytes) -> web.Response:
     return web.Response(body=body, content_type=_JSON, headers={**HEADERS, "Cache-Control": "no-store"})
-
-
-def _unavailable(error: FunnelError) -> RequestRefused:
-    """Return a refusal as it is; what the store could not say as one that is worth another try."""
-    return error if isinstance(error, RequestRefused) else RequestRefused(503, str(error))

@@ -18,6 +18,7 @@ from stream.model.funnel import Funnel
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 from stream.web.pages import Pages
+from stream.worker.http import SHUTDOWN_SECONDS
 from stream.worker.refreshed import read_rollups
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class PageServer:
         app.router.add_get("/healthz", self._serve_health)
         app.router.add_get("/readyz", self._serve_ready)
         self._pages.add_routes(app)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             await web.TCPSite(runner, *self._address).start()

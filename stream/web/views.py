@@ -8,13 +8,14 @@ Rates, outcomes by required step and percentiles come from where `funnel report`
 
 from stream.aggregate.cells import empty_counts
 from stream.aggregate.outcomes import optional_steps, outcomes_of
-from stream.analyze.document import iso, outcome, records
+from stream.analyze.document import age_matched, iso, outcome, records
 from stream.metrics import ratios
 from stream.model.funnel import Funnel
 from stream.model.result import Counts, FunnelRollup, PeriodRow, Rollup, WindowRow
 from stream.model.verdict import Verdict
 from stream.web.choices import Catalog, Choice
 from stream.web.forms import (
+    BenchmarkDoc,
     BottleneckDoc,
     ChoiceDoc,
     CohortDoc,
@@ -31,6 +32,7 @@ from stream.web.forms import (
     Unit,
     ViewDoc,
     WindowChoiceDoc,
+    WithinDoc,
 )
 from stream.worker.refreshed import Refreshed
 
@@ -63,7 +65,15 @@ def _info(catalog: Catalog, funnel: Funnel) -> FunnelInfoDoc:
         title=funnel.title,
         window_seconds=funnel.window_ms / 1000,
         steps=[
-            StepInfoDoc(step=number, name=label, stage=step.stage, group=step.group, optional=step.optional)
+            StepInfoDoc(
+                step=number,
+                name=label,
+                stage=step.stage,
+                group=step.group,
+                optional=step.optional,
+                target=step.target,
+                target_within=[WithinDoc(age=age.name, share=share) for age, share in step.target_within],
+            )
             for number, (step, label) in enumerate(steps, start=1)
         ],
         breakdowns=[breakdown.name for breakdown in funnel.breakdowns],
@@ -72,6 +82,8 @@ def _info(catalog: Catalog, funnel: Funnel) -> FunnelInfoDoc:
             unit=funnel.period.unit.value, zone=funnel.period.zone, forms=[Form.CURRENT, Form.PREVIOUS]
         ),
         counts_units=funnel.counts_units,
+        target=funnel.target,
+        benchmarks=[BenchmarkDoc(name=name, share=share) for name, share in funnel.benchmarks],
     )
 
 
@@ -98,6 +110,7 @@ def view_document(catalog: Catalog, choice: Choice, refreshed: Refreshed | None,
         outcome=None,
         distinct=None,
         standing=None,
+        age_matched=[],
         bottleneck=None,
         segments=None,
     )
@@ -114,7 +127,18 @@ def view_document(catalog: Catalog, choice: Choice, refreshed: Refreshed | None,
     else:
         rows = [row for row in rollup.windows if _is_of(row, choice)]
         _numbers(document, funnel, choice, rows)
+        if choice.form is Form.ROLLING:
+            document.age_matched = [
+                age_matched(row, funnel.labels, rollup.optional)
+                for row in rollup.ages
+                if row.window == choice.window and (row.breakdown, row.segment) == _split(choice)
+            ]
     return document
+
+
+def _split(choice: Choice) -> tuple[str, str]:
+    """Return the breakdown and segment whose numbers are asked for; both are empty for the whole."""
+    return ("", "") if choice.segment is None else (choice.breakdown, choice.segment)
 
 
 def _is_of(row: WindowRow, choice: Choice) -> bool:
@@ -141,8 +165,7 @@ def _people(  # noqa: PLR0913, PLR0917
 
 def _numbers(document: ViewDoc, funnel: Funnel, choice: Choice, rows: list[WindowRow] | list[PeriodRow]) -> None:
     """Fill in the numbers of the chosen segment, or of the whole; nobody entered where there is no row of it."""
-    chosen = (choice.breakdown, choice.segment) if choice.segment is not None else ("", "")
-    counts = next((row.counts for row in rows if (row.breakdown, row.segment) == chosen), None)
+    counts = next((row.counts for row in rows if (row.breakdown, row.segment) == _split(choice)), None)
     counts = empty_counts(len(funnel.steps)) if counts is None else counts
     document.outcome = outcome(counts, funnel)
     document.bottleneck = bottleneck(counts, funnel)
@@ -187,8 +210,7 @@ def _side(segment: str, counts: Counts, funnel: Funnel) -> SideDoc:
 
 
 def _standing(rollup: FunnelRollup, choice: Choice) -> list[int]:
-    chosen = (choice.breakdown, choice.segment) if choice.segment is not None else ("", "")
-    rows = (row.standing for row in rollup.occupancy if (row.breakdown, row.segment) == chosen)
+    rows = (row.standing for row in rollup.occupancy if (row.breakdown, row.segment) == _split(choice))
     return next(rows, [0] * rollup.steps)
 
 

@@ -14,6 +14,9 @@ from mode import Service
 
 from stream.metrics.exposition import CONTENT_TYPE
 
+SHUTDOWN_SECONDS = 2.0
+"""How long requests under way may take when it ends; whoever reads no more holds nothing up."""
+
 
 class HealthServer(Service):
     """HTTP server as a Faust service; `host` and `port` are where it listens (port 0: any free one)."""
@@ -39,7 +42,7 @@ class HealthServer(Service):
         app.router.add_get("/healthz", self._serve_health)
         app.router.add_get("/readyz", self._serve_ready)
         self._add_routes(app)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()

@@ -1,10 +1,10 @@
-"""How long from an event to its number on /metrics, at a fixed rate.
+"""How long from an event to its number on /metrics, or on the live page, at a fixed rate.
 
 In:  a place; a rate, and how long.
 Out: a row: percentiles over the markers (`tests.bench.pacer`), and what the worker used meanwhile.
 
-The page is asked for ten times a second, so that a figure is up to 100 ms too large. Events are sent when they are due,
-whether or not the worker keeps up, and every marker after the warm-up counts.
+/metrics is asked for ten times a second, so that a figure is up to 100 ms too large; the live page's stream tells by
+itself. Events are sent when they are due, whether or not the worker keeps up; every marker after the warm-up counts.
 """
 
 import http.client
@@ -12,6 +12,7 @@ import math
 import re
 import time
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +54,7 @@ class Latency(msgspec.Struct, tag_field="kind", tag="latency", omit_defaults=Tru
     broker_cores: float | None = None
     other_cores: float | None = None
     wrong: list[str] = []
+    on_page: bool = False
 
 
 class Load(NamedTuple):
@@ -64,8 +66,11 @@ class Load(NamedTuple):
     lane: int
 
 
-def run(place: Place, load: Load) -> Latency:
-    """Start a worker on an empty topic, send events to it, and watch its page. Raises `BenchError` if it ends."""
+def run(place: Place, load: Load, *, on_page: bool = False) -> Latency:
+    """Start a worker on an empty topic, send events to it, and watch its /metrics, or the stream of its live page.
+
+    Raises `BenchError` if it ends.
+    """
     name = place.new_name()
     topic = f"{name}-paced"
     place.make_topics({topic: PARTITIONS})
@@ -73,7 +78,7 @@ def run(place: Place, load: Load) -> Latency:
     (port,) = free_ports(1)
     (worker,) = start_workers(place, tracker, name, [port])
     try:
-        watch = _Watch(place, worker, port)
+        watch = (_PageWatch if on_page else _Watch)(place, worker, port)
         watch.until_ready()
         return watch.paced(topic, load, tracker.parent / "sent")
     finally:
@@ -83,7 +88,9 @@ def run(place: Place, load: Load) -> Latency:
 
 
 class _Watch:
-    """Looks at the page again and again; `seen` has (moment, markers on the page) whenever that changed."""
+    """Looks at /metrics again and again; `seen` has (moment, markers on it) whenever that changed."""
+
+    on_page = False
 
     def __init__(self, place: Place, worker: Child, port: int) -> None:
         self._place, self._worker = place, worker
@@ -131,6 +138,7 @@ class _Watch:
             us_per_event=round(used.system / counted * 1e6, 1),
             events_per_batch=round(_mean(page, b"funnel_worker_batch_records"), 1),
             wrong=[] if self.accepted == events else [f"{self.accepted} events counted of {events}"],
+            on_page=self.on_page,
         )
 
     def _mark(self) -> machine.Mark:
@@ -152,9 +160,13 @@ class _Watch:
             time.sleep(LOOK_SECONDS)
 
     def _note(self, now_s: float, text: bytes) -> None:
-        entered, accepted = _ENTERED.search(text), _ACCEPTED.search(text)
+        accepted = _ACCEPTED.search(text)
         self.accepted = int(accepted[1]) if accepted else 0
-        markers = int(entered[1]) if entered else 0
+        entered = _ENTERED.search(text)
+        if not self.on_page and entered:
+            self._see(now_s, int(entered[1]))
+
+    def _see(self, now_s: float, markers: int) -> None:
         if markers > (self.seen[-1][1] if self.seen else 0):
             self.seen.append((now_s, markers))
 
@@ -180,6 +192,26 @@ class _Watch:
             self._connection.close()
             self._worker.check()
             return 0, b""
+
+
+class _PageWatch(_Watch):
+    """Notes when markers come over the stream of the live page; /metrics only says how much is counted."""
+
+    on_page = True
+
+    def until_ready(self) -> None:
+        super().until_ready()
+        Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._connection.port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", f"/api/v1/stream?funnel={MARKER}&version=1&window=24h")
+        stream = connection.getresponse()
+        while line := stream.readline():  # ends with the worker
+            now_s = time.monotonic()
+            if line.startswith(b"data: "):
+                outcome = msgspec.json.decode(line[len(b"data: ") :])["outcome"]
+                self._see(now_s, 0 if outcome is None else outcome["entered"])
 
 
 def _mean(page: bytes, series: bytes) -> float:

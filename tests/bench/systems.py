@@ -23,6 +23,9 @@ from .place import STANDARD, Child, Place, page, sample
 from .progress import NOT_YET, Progress
 from .standard import PARTITIONS, STEPS, analyzed, plainly_reached
 
+PAGES = 50
+"""Live pages that are open in the bench of their cost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -139,6 +142,25 @@ class Worker:
             number = sum(sample(text, f"{series}_count") or 0 for text in pages)
             notes[label] = round(total / number * unit, 1) if number else 0.0
         return notes
+
+
+class Watched(Worker):
+    """Our worker with many live pages open; they end with it."""
+
+    def __init__(self, place: Place, expected: Expected, name: str) -> None:
+        super().__init__(place, expected, name)
+        self._received = place.folder / name / "received"
+        argv = ["-m", "tests.bench.viewers", str(self._ports[0]), str(PAGES), "standard", str(self._received)]
+        self._viewers = Child(argv, place.folder / name / "viewers.log", {})
+
+    def counted(self) -> int | None:
+        """Return what is counted, once all pages are open."""
+        self._viewers.check()
+        return super().counted() if self._received.exists() else None
+
+    def notes(self) -> dict[str, float]:
+        """Return, too, how many KiB have come over all pages."""
+        return {**super().notes(), "pages_kib": round(int(self._received.read_text(encoding="ascii")) / 1024, 1)}
 
 
 def start_workers(place: Place, tracker, name: str, ports: Sequence[int]) -> list[Child]:

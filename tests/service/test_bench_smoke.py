@@ -35,12 +35,15 @@ def test_every_system_of_a_quick_run_counts_rightly(stack, tmp_path):
     done = bench("--quick", "--json", str(rows), "--write-docs", str(page), **stack.environ)
 
     assert done.returncode == 0, done.stderr
-    machine, worker, agent, floor, optioned, latency = map(json.loads, rows.read_text().splitlines())
+    machine, worker, agent, floor, optioned, watched, latency = map(json.loads, rows.read_text().splitlines())
     assert machine["machine"]["Python"]
-    assert [row["system"] for row in (worker, agent, floor, optioned)] == [
+    systems = (worker, agent, floor, optioned, watched)
+    assert [row["system"] for row in systems] == [
         "one worker", "idiomatic Faust agent", "floor: read and decode", "one worker with many options",
+        "one worker with 50 pages open",
     ]  # fmt: skip
-    assert not any(row.get("wrong") for row in (worker, agent, floor, optioned, latency)), done.stdout
+    assert not any(row.get("wrong") for row in (*systems, latency)), done.stdout
+    assert latency["on_page"]
     assert (worker["actors"], agent["actors"]) == (44_223, 996)
     assert latency["markers"] == 60
     assert "| one worker | 50,000 |" in page.read_text()

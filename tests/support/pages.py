@@ -4,6 +4,7 @@ Times are set off from the moment the visits are made; windows are long enough t
 during a test.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from stream.stack.processes import dying_with_parent
 from support.workers import ROOT, Site
@@ -34,13 +36,18 @@ def in_euro(event, amount):
 
 
 def shown(name, count):
-    """A breakdown of which so many values are shown by name."""
+    """Return a breakdown of which so many values are shown by name."""
     return {"name": name, "properties": [name], "export": {"top_segments": count}}
 
 
 FUNNELS = [
-    {"funnel": "checkout", "title": "Web shop checkout", "window": "30m", "breakdowns": ["device", "channel"], "steps": [
-        step("view_page", name="View a page"), step("view_product", name="View a product"),
+    {"funnel": "checkout", "title": "Web shop checkout", "window": "30m", "breakdowns": ["device", "channel"],
+     "target": "20%", "benchmarks": [
+         {"name": "landing pages, average", "conversion": "2.35%"},
+         {"name": "landing pages, best quarter", "conversion": "5.31%"},
+     ], "steps": [
+        step("view_page", name="View a page"),
+        step("view_product", name="View a product", target="55%", target_within={"15m": "50%"}),
         in_euro("add_to_cart", "cart"), step("begin_checkout", name="Begin checkout"), in_euro("purchase", "revenue"),
     ]},
     {"funnel": "checkout", "version": 2, "title": "Web shop checkout", "window": "30m", "steps": [
@@ -132,6 +139,12 @@ class PageServer:
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         return self.process.wait(10)
+
+
+def awaited(coroutine):
+    """Return what comes of a coroutine, in a thread of its own: Playwright's loop runs in the tests'."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def ask(url, **headers):

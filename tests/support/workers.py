@@ -122,6 +122,11 @@ class Worker:
         found = re.search(r"metrics at http://(.*?)/metrics", self.said())
         return found and found[1]
 
+    @property
+    def url(self):
+        """Where it serves, with a slash at the end; None until it does."""
+        return self.address and f"http://{self.address}/"
+
     async def _ask(self, path):
         return await asyncio.to_thread(_fetch, f"http://{self.address}{path}") if self.address else None
 

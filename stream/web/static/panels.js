@@ -30,10 +30,10 @@ export function drawTimes(view, info) {
   return [
     h("h2", null, t("time")),
     buckets.length
-      ? table("times", t("times.caption", { how: howCounted(view, info) }), [t("at.most"), unit, ""],
+      ? table("times", t("times.caption", { how: howCounted(view, info) }), [t("at.most"), unit],
         buckets.map((bucket) => ({
           head: bucket.at_most_seconds === null ? t("more.than", { time: length(31536000) }) : length(bucket.at_most_seconds),
-          cells: [count(bucket.timed), h("span", { class: "column", style: { "--width": bucket.timed / most } })],
+          cells: [h("span", { class: "column", style: { "--width": bucket.timed / most } }, h("span", null, count(bucket.timed)))],
         })))
       : h("p", { class: "empty" }, whyEmpty(view, info) || t("times.none")),
   ];

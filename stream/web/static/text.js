@@ -25,6 +25,7 @@ export const TEXTS = {
     lost: "Lost", "at.stake": "At stake", optional: "optional", stage: "Stage",
     "of.entered": "{share} of {count} entered", "median.p90": "median; 90 % took at most {p90}",
     "still.time": "{share} still have time", "drop.share": "{share} dropped off", "open.period": "the period is not over",
+    target: "Target", "target.reached": "reached", "target.missed": "{share} to go", "step.target": "target {share}", within: "Within {age}",
     "step.dropped": "{n} dropped ({share})", "step.lost": "{n} lost ({share})", "step.excluded": "{n} excluded",
     "step.pending": "{n} pending", "step.none": "nobody lost", "step.undecided": "nobody decided yet",
     "step.time": "median {median}", "entered.at": "{n} entered here",
@@ -93,6 +94,7 @@ export const TEXTS = {
     lost: "Perdu", "at.stake": "En jeu", optional: "facultative", stage: "Stade",
     "of.entered": "{share} de {count} entrées", "median.p90": "médiane ; 90 % ont mis au plus {p90}",
     "still.time": "{share} ont encore du temps", "drop.share": "{share} ont abandonné", "open.period": "la période n’est pas finie",
+    target: "Objectif", "target.reached": "atteint", "target.missed": "il manque {share}", "step.target": "objectif {share}", within: "En {age}",
     "step.dropped": "{n} abandons ({share})", "step.lost": "{n} pertes ({share})", "step.excluded": "{n} exclusions",
     "step.pending": "{n} en cours", "step.none": "aucune perte", "step.undecided": "rien n’est encore décidé",
     "step.time": "médiane {median}", "entered.at": "{n} entrées ici",
@@ -149,6 +151,7 @@ const LENGTHS = [["y", 31536000], ["w", 604800], ["d", 86400], ["h", 3600], ["m"
 const LANGUAGE = "funnel-language";
 
 let language = "en";
+let region = "en";
 let formats = {};
 
 export function languages() {
@@ -164,13 +167,16 @@ export function speak(wanted) {
   language = known(wanted) ?? known(localStorage.getItem(LANGUAGE)) ?? navigator.languages.map(known).find(Boolean) ?? "en";
   if (wanted) localStorage.setItem(LANGUAGE, language);
   document.documentElement.lang = language;
+  // Numbers and times as the reader's country writes them, where it speaks this language.
+  region = navigator.languages.find((each) => known(each) === language) ?? language;
   formats = {
-    count: new Intl.NumberFormat(language),
-    tenths: new Intl.NumberFormat(language, { maximumFractionDigits: 1 }),
-    share: new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
-    clock: new Intl.DateTimeFormat(language, { timeStyle: "medium" }),
-    moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }),
-    short: new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" }),
+    count: new Intl.NumberFormat(region),
+    tenths: new Intl.NumberFormat(region, { maximumFractionDigits: 1 }),
+    share: new Intl.NumberFormat(region, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+    exact: new Intl.NumberFormat(region, { style: "percent", maximumFractionDigits: 3 }),
+    clock: new Intl.DateTimeFormat(region, { timeStyle: "medium" }),
+    moment: new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "medium" }),
+    short: new Intl.DateTimeFormat(region, { dateStyle: "short", timeStyle: "short" }),
   };
 }
 
@@ -186,6 +192,11 @@ export function count(number) {
 
 export function share(part) {
   return part === null || part === undefined ? UNKNOWN : formats.share.format(part);
+}
+
+// A share as it was written in the settings, with as many digits as it has.
+export function exactShare(part) {
+  return formats.exact.format(part);
 }
 
 export function clock(instant) {
@@ -225,7 +236,7 @@ export function windowText(name) {
 export function money(amount, currency) {
   if (/^[A-Z]{3}$/.test(currency)) {
     try {
-      return new Intl.NumberFormat(language, { style: "currency", currency }).format(amount);
+      return new Intl.NumberFormat(region, { style: "currency", currency }).format(amount);
     } catch {
       // not one that is known
     }

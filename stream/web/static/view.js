@@ -1,7 +1,7 @@
 // One view: what was chosen, the figures of the whole, the funnel as bars, and the table with every number.
 
 import { h } from "./dom.js";
-import { clock, count, length, moment, money, share, t, windowText } from "./text.js";
+import { clock, count, exactShare, length, moment, money, share, t, windowText } from "./text.js";
 
 // Returns what is counted, as a word of its own ("attempts", "people", "units").
 export function unitOf(view, info) {
@@ -43,6 +43,7 @@ export function drawView(view, info, isCompared) {
     empty ? h("p", { class: "empty" }, empty) : null,
     view.outcome ? [
       drawFigures(view, info),
+      drawMarks(view, info),
       view.outcome.entered ? drawBottleneck(view, info) : null,
       drawBars(view, info),
       ...notes(view, info).map((text) => h("p", { class: "note" }, text)),
@@ -73,6 +74,21 @@ function figure(id, name, value, about) {
     h("dt", null, name), h("dd", { class: "value" }, value), h("dd", { class: "about" }, about));
 }
 
+// The conversion on a scale with its target and benchmarks; whether the target is reached is known once all is decided.
+function drawMarks(view, info) {
+  const { conversion } = view.outcome;
+  const marks = [...(info.target === null ? [] : [{ name: t("target"), share: info.target, isTarget: true }]), ...info.benchmarks];
+  if (!marks.length) return null;
+  const end = Math.min(1, 1.2 * Math.max(conversion ?? 0, ...marks.map((mark) => mark.share)));
+  const isDecided = conversion !== null && (view.choice.form === "matured" || view.choice.form === "previous");
+  const judged = (mark) => (mark.isTarget && isDecided ? ` · ${mark.share <= conversion ? t("target.reached") : t("target.missed", { share: share(mark.share - conversion) })}` : "");
+  return h("div", { class: "marks" },
+    h("div", { class: "track", "aria-hidden": "true" },
+      h("div", { class: "fill", style: { "--width": (conversion ?? 0) / end } }),
+      marks.map((mark) => h("i", { class: mark.isTarget ? "mark target" : "mark", style: { "--at": mark.share / end } }))),
+    h("ul", null, marks.map((mark) => h("li", { class: mark.isTarget ? "target" : null }, `${mark.name} ${exactShare(mark.share)}${judged(mark)}`))));
+}
+
 function drawBottleneck(view, info) {
   const found = view.bottleneck;
   if (!found) return view.outcome.conversion === null || isOpen(view) ? null : h("p", { class: "note" }, t("bottleneck.none"));
@@ -93,6 +109,12 @@ function drawBars(view, info) {
   const largest = Math.max(entered, ...steps.map((step) => step.reached));
   const width = (step) => (largest ? step.reached / largest : 0);
   const required = steps.filter((step) => !step.optional);
+  // How far this bar would come if the step before it had reached its target.
+  const aim = (step) => {
+    const before = required[required.indexOf(step) - 1];
+    const target = before && info.steps[before.step - 1].target;
+    return target && largest ? (before.reached * target) / largest : 0;
+  };
   const rows = steps.map((step, index) => {
     const about = info.steps[index];
     const next = step.optional ? undefined : required[required.indexOf(step) + 1];
@@ -103,17 +125,19 @@ function drawBars(view, info) {
           h("span", { class: "number" }, step.step), h("span", { class: "name" }, step.name),
           about.stage && about.stage !== step.name ? h("span", { class: "tag" }, about.stage) : null,
           about.optional ? h("span", { class: "tag" }, t("optional")) : null),
-        h("div", { class: "track" }, h("div", { class: "fill", style: { "--width": width(step) } })),
+        h("div", { class: "track" },
+          h("div", { class: "fill", style: { "--width": width(step) } }),
+          aim(step) ? h("i", { class: "mark target", style: { "--at": aim(step) } }) : null),
         h("div", { class: "bar-value" }, h("b", null, count(step.reached)), h("span", null, share(step.reached_share)))),
       next ? h("div", { class: isNarrowest ? "gap narrowest" : "gap", "data-step": step.step },
         h("div", { class: "slope", style: { "--from": width(step), "--to": width(next) } }),
-        h("div", { class: "gap-text" }, gapText(step, next, isOpen(view)))) : null,
+        h("div", { class: "gap-text" }, gapText(step, next, isOpen(view), about.target))) : null,
     ];
   });
   return h("div", { class: "bars", role: "img", "aria-label": t("bars", { n: steps.length, how: howCounted(view, info) }) }, rows);
 }
 
-function gapText(step, next, open) {
+function gapText(step, next, open, target) {
   if (!step.reached) return "";
   if (step.dropoff === null) return `${t("step.undecided")} · ${t("step.pending", { n: count(step.pending) })}`;
   const lost = step.dropped
@@ -125,6 +149,7 @@ function gapText(step, next, open) {
     step.excluded ? t("step.excluded", { n: count(step.excluded) }) : "",
     step.pending ? t("step.pending", { n: count(step.pending) }) : "",
     time ? t("step.time", { median: length(time.median_seconds_from_buckets) }) : "",
+    target === null ? "" : t("step.target", { share: exactShare(target) }),
   ].filter(Boolean).join(" · ");
 }
 
@@ -163,6 +188,8 @@ function drawSteps(view, info) {
     view.standing && { name: t("standing"), cell: (step, index) => (step.optional ? "" : count(view.standing[index])) },
     { name: t("median"), cell: (step, index) => (index ? length(step.from_previous?.median_seconds_from_buckets) : "") },
     { name: t("p90"), cell: (step, index) => (index ? length(step.from_previous?.percentiles_seconds_from_buckets?.p90) : "") },
+    info.steps.some((step) => step.target !== null) && { name: t("target"), cell: (step, index) => (info.steps[index].target === null ? "" : exactShare(info.steps[index].target)) },
+    ...view.age_matched.map((matched) => ({ name: t("within", { age: windowText(matched.age) }), cell: (step, index) => withinText(matched, step, info.steps[index]) })),
     ...currencies.flatMap((currency) => moneyColumns(currency, steps)),
   ].filter(Boolean);
   return table("steps", t("steps.caption", { how: howCounted(view, info) }), [`${t("step")} (${unit})`, ...columns.map((column) => column.name)],
@@ -171,6 +198,14 @@ function drawSteps(view, info) {
       head: h("span", null, h("span", { class: "number" }, step.step), " ", step.name),
       cells: columns.map((column) => column.cell(step, index)),
     })));
+}
+
+// Returns the share that went on within an age, and beside it the one that should.
+function withinText(matched, step, about) {
+  const found = matched.steps.find((each) => each.step === step.step);
+  const target = about.target_within.find((each) => each.age === matched.age);
+  if (!found) return "";
+  return target ? `${share(found.conversion)} / ${exactShare(target.share)}` : share(found.conversion);
 }
 
 function moneyColumns(currency, steps) {

@@ -14,6 +14,7 @@ from stream.settings.schema import TRACKER_SCHEMA
 from stream.settings.tracker import FieldPaths
 
 SOURCE = {"topics": ["clicks"], "keyed_by_actor": True}
+NO_ALERTS = {"windows": [], "segment_windows": []}
 SASL = {"protocol": "sasl_ssl", "user": "u", "password": "p"}
 
 
@@ -179,7 +180,19 @@ def security(**changes):
         ({"kafka": None}, "kafka: is empty, not a mapping (give a value, or remove the key)"),
         (
             {"topics": ["x"]},
-            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, web, export, dead_letter, repartition, actor_secret)""",
+            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, web, export, alerts, dead_letter, repartition, actor_secret)""",
+        ),
+        (
+            {"web": {"host": "0.0.0.0"}},  # noqa: S104
+            'web.host: "0.0.0.0" is no loopback address, so requests need a token (add token: ${env:...}) or a proxy\'s trusted_header',
+        ),
+        (
+            {"web": {"token": "too short"}},
+            "web.token: the value is not a token (at least 16 visible ASCII characters, no spaces)",
+        ),
+        (
+            {"web": {"trusted_header": "X User"}},
+            'web.trusted_header: "X User" is not a header\'s name (letters, digits, "-", as in X-Forwarded-User)',
         ),
     ],
 )
@@ -322,7 +335,9 @@ def test_the_log_has_the_limits_that_its_sources_share(load):
 
 def test_rolling_windows_have_slots_of_equal_length(load):
     assert [window.slot_ms for window in load().rolling] == [5_000, 60_000, 1_440_000]
-    assert load(rolling=[{"window": "1h", "slots": 12}]).rolling == (RollingWindow("1h", 3_600_000, 12),)
+    assert load(rolling=[{"window": "1h", "slots": 12}], alerts=NO_ALERTS).rolling == (
+        RollingWindow("1h", 3_600_000, 12),
+    )
     assert load(rolling=[]).rolling == ()
 
 
@@ -344,3 +359,15 @@ def test_period_and_paths(load, tmp_path):
     assert settings.period == Period(PeriodUnit.MONTH, "Asia/Tokyo")
     assert settings.funnels == tmp_path / "other/funnels"
     assert load().funnels == tmp_path / "funnels"
+
+
+@pytest.mark.parametrize("rule", [{"token": "0123456789abcdef"}, {"trusted_header": "X-User"}])
+def test_a_page_elsewhere_than_on_loopback_needs_one_rule(load, rule):
+    web = load(web={"host": "0.0.0.0", **rule}).web  # noqa: S104
+    assert web.has_rule
+    assert "0123456789abcdef" not in repr(web)
+
+
+def test_a_token_of_the_environment_wins_and_opens_the_address(load):
+    env = {"FUNNEL_WEB_TOKEN": "fedcba9876543210"}
+    assert load(env=env, web={"host": "::", "token": "0123456789abcdef"}).web.token == env["FUNNEL_WEB_TOKEN"]

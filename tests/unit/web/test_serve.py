@@ -1,0 +1,88 @@
+"""`funnel serve`: where it may listen, and that it lives through a store that is away."""
+
+import asyncio
+import json
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from stream.cli.main import main
+from stream.errors import StoreUnavailable
+from stream.settings.load import load_tracker
+from stream.store.contract import PartitionHead
+from stream.store.memory import MemoryServer, MemoryStore
+from stream.web.serve import Address, PageServer
+from support.rollups import SHOP
+from support.workers import until
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    (tmp_path / "funnels").mkdir()
+    (tmp_path / "funnels/shop.yaml").write_text(
+        json.dumps({"funnel": "shop", "window": "1h", "steps": [{"event": "a"}, {"event": "b"}]})
+    )
+    path = tmp_path / "tracker.yaml"
+    path.write_text(json.dumps({"sources": [{"topics": ["clicks"], "keyed_by_actor": True}]}))
+    return path
+
+
+def test_an_open_address_is_refused_without_a_rule(tracker, capsys, monkeypatch):
+    monkeypatch.delenv("FUNNEL_WEB_TOKEN", raising=False)
+    assert main(["serve", "--config", str(tracker), "--host", "0.0.0.0"]) == 1  # noqa: S104
+    assert "--host 0.0.0.0 is no loopback address: configure web.token" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(tracker, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--config", str(tracker), "--port", str(port)]) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_a_worker_that_cannot_serve_the_page_is_noted_by_the_check(tracker, capsys):
+    tracker.write_text(tracker.read_text()[:-1] + ', "metrics": {"host": "0.0.0.0"}}')
+    assert main(["check", str(tracker)]) == 0
+    assert "workers serve /metrics there, but not the live page" in capsys.readouterr().out
+
+
+class ComingAndGoing(MemoryStore):
+    """A store that can be away."""
+
+    is_away = False
+
+    async def load_rollups(self, partitions):
+        if self.is_away:
+            raise StoreUnavailable("load_rollups", (), "it is away")
+        return await super().load_rollups(partitions)
+
+
+async def test_an_outage_of_the_store_is_told_and_outlived(tracker, caplog):
+    store = ComingAndGoing(MemoryServer())
+    server = PageServer(load_tracker(tracker, {}), [SHOP], store, Address("127.0.0.1", 0))
+    stop = asyncio.Event()
+    with caplog.at_level("INFO"):
+        running = asyncio.create_task(server.run(stop))
+        await readiness(server, "nothing is counted: no worker has begun")
+        await store.create_head(0, PartitionHead(0, partition_count=1))
+        await readiness(server, "")
+        store.is_away = True
+        await readiness(server, "store: load_rollups got no clear answer: it is away")
+        url = caplog.text.split("page at ")[1].split()[0]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            await asyncio.to_thread(urllib.request.urlopen, f"{url}readyz")
+        assert refused.value.status == 503
+        refused.value.close()
+        store.is_away = False
+        await readiness(server, "")
+        stop.set()
+        await running
+
+
+async def readiness(server, reason):
+    """Wait until it is ready, or not ready for this reason."""
+    await until(lambda: server.is_ready()[1] == reason, f"its readiness is {reason!r}")
