@@ -16,6 +16,8 @@ import pytest
 
 from stream.metrics.exposition import CONTENT_TYPE
 from stream.stack import Stack
+from stream.stack.programs import prepare
+from stream.stack.state import cache_folder
 
 DEADLINE_S = 30.0
 POLL_S = 0.1
@@ -91,6 +93,7 @@ class Page:
 def prometheus(name, folder, past=()):
     """Start one, so that nobody else's targets are in it; `past`: what it knows, `openmetrics` in order of time."""
     if past:
+        prepare(("prometheus",), cache_folder())  # promtool comes with it
         known = folder / "past.txt"
         known.write_text("".join([*past, "# EOF\n"]), encoding="utf-8")
         blocks = folder / "prometheus" / "data"
