@@ -7,8 +7,9 @@ PYTEST := $(BIN)/pytest
 STAMP := $(VENV)/.installed
 SECONDS ?=
 SAMPLE ?=
+INCIDENT ?=
 
-.PHONY: help setup fmt check test test-unit test-service test-chaos fuzz mutants bench demo up down lock clean
+.PHONY: help setup fmt check test test-unit test-service test-chaos test-demo fuzz mutants bench demo up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,13 +24,14 @@ fmt: setup ## format the code
 	$(BIN)/ruff format stream tests
 	$(BIN)/ruff check --fix-only stream tests
 
-check: setup ## lint, format, types, room imports, config, dashboards
+check: setup ## lint, format, types, room imports, config, dashboards, alert rules
 	$(BIN)/ruff check stream tests
 	$(BIN)/ruff format --check stream tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/funnel check
 	$(BIN)/funnel dashboards --check
+	$(BIN)/funnel rules --check
 
 test: setup ## every test; starts its own Kafka, Redis and Prometheus
 	$(PYTEST) -n 2 --dist loadgroup
@@ -43,6 +45,9 @@ test-service: setup ## the tests against real servers
 test-chaos: setup ## kills, stops and rebalances, the long form
 	FUNNEL_CHAOS=long $(PYTEST) -m chaos
 
+test-demo: setup ## the demo with its incident, until the alert fires (three minutes)
+	FUNNEL_DEMO=long $(PYTEST) tests/service/test_incident.py
+
 fuzz: setup ## the laws, with many more random cases (CASES of each option and pair, 50000)
 	HYPOTHESIS_PROFILE=deep FUNNEL_SIM=long CASES=$(or $(CASES),50000) $(PYTEST) tests/property tests/sim
 
@@ -53,7 +58,7 @@ bench: setup ## speed and latency on the real stack, beside an ordinary Faust ag
 	$(BIN)/python -m tests.bench.run
 
 demo: setup ## the whole thing live in the terminal; SECONDS=60 ends by itself and checks its numbers
-	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(INCIDENT),--incident $(INCIDENT))
 
 up: setup ## start Kafka, Redis and Prometheus and leave them running
 	$(BIN)/funnel stack up

@@ -39,6 +39,14 @@ class ExplainError(FunnelError):
     """Nothing is known of the actor, or the options make no sense together."""
 
 
+class TopError(FunnelError):
+    """The live view cannot be shown: what is asked for is not there, or the server does not let this client in."""
+
+
+class ServerSilent(TopError):  # noqa: N818 (what the server did, as the caller reads it)
+    """Nobody answers at the server's address, now: the live view waits for it once it has begun."""
+
+
 class ResumeError(FunnelError):
     """A partition cannot be set to go on: nothing is wrong with it, or going on would not help."""
 
@@ -109,6 +117,10 @@ class Stalled(FunnelError):  # noqa: N818
 
 class DashboardError(FunnelError):
     """The dashboard files cannot be written or compared where the command was told to."""
+
+
+class RulesError(FunnelError):
+    """The rule file cannot be written."""
 
 
 class UnreadableState(FunnelError):  # noqa: N818 (what the bytes are, as the caller reads it)

@@ -123,7 +123,6 @@ def _sum_slots(
 
 def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -> list[AgeRow]:
     rows = []
-    whole = 1 if len(names) > 1 else 0  # the first breakdown's segments, see `FunnelTotals`
     for window, ring in zip(totals.rolling, totals.windows, strict=True):
         for age in totals.ages:
             if not window.has_age(age):
@@ -131,20 +130,30 @@ def _ages(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -
             # The last slot whose end is not after T - m; starts are multiples of the slot length.
             newest = as_of_ms - age.age_ms - ring.slot_ms + 1
             newest -= newest % ring.slot_ms
-            counted: dict[Split, list[Cell]] = {}
-            oldest = max(newest - window.window_ms, totals.age_rule.since_ms - 1)
-            for _, splits in ring.between(oldest, newest):
-                for split, cell in splits.items():
-                    if not (cell.ages or cell.has_attempts):
-                        continue
-                    if split[0] == whole:
-                        counted.setdefault(WHOLE, []).append(cell)
-                    if split != WHOLE:
-                        counted.setdefault(_label(split, shown), []).append(cell)
-            for (b, value), cells in counted.items():
-                reached, went_on = totals.age_rule.at_age(cells, age.age_ms)
-                rows.append(AgeRow(window.name, age.name, names[b], value, reached, went_on))
+            spans = {alert.name: (alert.window_ms, alert.segment_age == age.name) for alert in window.alerts}
+            spans[window.name] = (window.window_ms, True)
+            for name, (span_ms, has_segments) in spans.items():
+                oldest = max(newest - span_ms, totals.age_rule.since_ms - 1)
+                counted = _age_cells(totals, ring, (oldest, newest), shown if has_segments else None)
+                for (b, value), cells in counted.items():
+                    reached, went_on = totals.age_rule.at_age(cells, age.age_ms)
+                    rows.append(AgeRow(name, age.name, names[b], value, reached, went_on))
     return rows
+
+
+def _age_cells(totals: FunnelTotals, ring: Ring, span: tuple[int, int], shown: Shown | None) -> dict[Split, list[Cell]]:
+    """Return the cells of a span with counts by age, by split; only those of the whole where nothing is `shown`."""
+    whole = 1 if totals.counted else 0  # the first breakdown's segments, see `FunnelTotals`
+    found: dict[Split, list[Cell]] = {}
+    for _, splits in ring.between(*span):
+        for split, cell in splits.items():
+            if not (cell.ages or cell.has_attempts):
+                continue
+            if split[0] == whole:
+                found.setdefault(WHOLE, []).append(cell)
+            if shown is not None and split != WHOLE:
+                found.setdefault(_label(split, shown), []).append(cell)
+    return found
 
 
 def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, list[int]]:

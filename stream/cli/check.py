@@ -111,6 +111,7 @@ def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:
         f"  kafka    {kafka.bootstrap}, {kafka.security.protocol}, group {kafka.group}",
         f"  redis    {redis.safe_url}, namespace {redis.namespace}",
         *(f"  source   {_source_text(source)}" for source in tracker.sources),
+        f"  alerts   {_alerts_text(tracker)}",
     ]
     for window in tracker.rolling:
         for age in tracker.age_matched:
@@ -124,6 +125,16 @@ def _tracker_lines(path: Path, tracker: TrackerSettings) -> list[str]:
     if tracker.needs_repartition:
         lines.append(f"  log      {tracker.repartition_topic}: records are repartitioned by actor first")
     return lines
+
+
+def _alerts_text(tracker: TrackerSettings) -> str:
+    """Say over which windows drop-off alerts count; default ones that no rolling window serves are not there."""
+    windows = [alert for window in tracker.rolling for alert in window.alerts]
+    if not windows:
+        return "none on drop-off: they need rolling, age_matched and alerts.windows"
+    names = ", ".join(alert.name for alert in windows)
+    segments = ", ".join(alert.name for alert in windows if alert.segment_age)
+    return f"on drop-off over {names}; by segment over {segments or 'none'}"
 
 
 def _source_text(source: SourceSettings) -> str:

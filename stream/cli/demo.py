@@ -27,6 +27,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--workers", type=int, default=2, choices=range(1, 9), metavar="N", help="1 to 8 (default 2)")
     parser.add_argument("--name", help="name of the stack (default: demo and the process id, so that several can run)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same shop (default 1)")
+    parser.add_argument("--incident", type=_positive_or_off, default=60.0, metavar="S|off",
+                        help="this long after it opens, purchases on phones begin to fail (default 60)")  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data, and say where it is")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write the last view to FILE as SVG")
     parser.set_defaults(run=run)
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         rate=args.rate,
         workers=args.workers,
         seed=args.seed,
+        incident=args.incident,
         keep=args.keep,
         picture=args.picture,
     )
@@ -54,3 +57,7 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return number
+
+
+def _positive_or_off(text: str) -> float | None:
+    return None if text == "off" else _positive(text)

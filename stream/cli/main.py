@@ -24,8 +24,10 @@ COMMANDS = (
     "simulate",
     "resume",
     "dashboards",
+    "rules",
     "stack",
     "demo",
+    "top",
 )
 
 

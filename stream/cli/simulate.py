@@ -18,7 +18,7 @@ from stream.errors import SimulateError
 from stream.simulate.pace import Pace, now_ms
 from stream.simulate.produce import TopicTarget, produce
 from stream.simulate.shop import ShopTraffic, SimRecord, bounded, shop_records
-from stream.simulate.traffic import CONTENT_STEPS, SHOP_STEPS, share_names
+from stream.simulate.traffic import CONTENT_STEPS, SEGMENTS, SHOP_STEPS, share_names
 from stream.simulate.write import open_lines, write_lines
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -81,6 +81,8 @@ def _register_traffic(parser: argparse.ArgumentParser) -> None:
                       help="from this time on, or so many seconds after the start (default: the start)")  # fmt: skip
     drop.add_argument("--drop-factor", type=float, default=defaults.drop_factor, metavar="0..1",
                       help="to this part of what it was (default 0.2)")  # fmt: skip
+    drop.add_argument("--drop-segment", type=_segment, metavar="NAME=VALUE",
+                      help=f"only for visitors with this {' or '.join(SEGMENTS)} (default: for all)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -114,6 +116,7 @@ def _traffic(args: argparse.Namespace, start_ms: int) -> ShopTraffic:
         drop_step=args.drop_step,
         drop_from_ms=start_ms + value if kind == "after" else value,
         drop_factor=args.drop_factor,
+        drop_segment=args.drop_segment,
         **given,
     )
 
@@ -170,3 +173,10 @@ def _time_ms(text: str) -> int:
 
 def _moment(text: str) -> tuple[str, int]:
     return ("after", int(_positive(text[1:]) * 1_000)) if text.startswith("+") else ("at", _time_ms(text))
+
+
+def _segment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=VALUE (try device=mobile)')
+    return name, value

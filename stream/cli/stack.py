@@ -36,6 +36,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     up.add_argument("--scrape", action="append", default=[], metavar="HOST:PORT", help="a target for Prometheus")
     up.add_argument(
+        "--rules", action="append", default=[], type=Path, metavar="FILE", help="a rule file for Prometheus"
+    )
+    up.add_argument(
         "--directory", type=Path, help="keep the data here (default: a temporary folder, removed by `down`)"
     )
     _add_json(up)
@@ -66,6 +69,7 @@ def _up(args: argparse.Namespace) -> int:
             args.name,
             services=args.services,
             scrape_targets=args.scrape,
+            rule_files=args.rules,
             directory=args.directory,
             outlives=True,
         )

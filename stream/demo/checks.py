@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stream.analyze.compare import broken_laws, compare
 from stream.analyze.live import LiveView, count_as_live, open_store, read_live
 from stream.analyze.read_topic import Span, read_topic, topic_spans
-from stream.demo.scrape import Page, Seen, of_page, parse
+from stream.demo.scrape import Page, of_page, parse
 from stream.errors import DemoError
 from stream.metrics import names
 from stream.metrics.collector import FunnelCollector
@@ -84,9 +84,12 @@ def _shortened(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 async def check(
-    settings: TrackerSettings, funnels: Sequence[Funnel], look: Callable[[], Seen], are_up: Callable[[], None]
+    settings: TrackerSettings,
+    funnels: Sequence[Funnel],
+    read_pages: Callable[[], Sequence[Page | None]],
+    are_up: Callable[[], None],
 ) -> tuple[Finding, ...]:
-    """Make every check; `are_up` raises if a worker has ended.
+    """Make every check; `read_pages` gives the workers' /metrics, `are_up` raises if a worker has ended.
 
     Raises `DemoError` if the workers do not get to the end of the topic, or there is nothing in it.
     """
@@ -102,7 +105,7 @@ async def check(
         verdicts=[sum(each.head.verdicts[verdict] for each in view.partitions.values()) for verdict in Verdict],
         live=live,
         analyzed=analyzed,
-        unlike_metrics=await _unlike_metrics(settings, funnels, view, look),
+        unlike_metrics=await _unlike_metrics(settings, funnels, view, read_pages),
     )
     return judge(counted)
 
@@ -139,7 +142,10 @@ async def _analyze(settings: TrackerSettings, funnels: Sequence[Funnel], as_of_m
 
 
 async def _unlike_metrics(
-    settings: TrackerSettings, funnels: Sequence[Funnel], view: LiveView, look: Callable[[], Seen]
+    settings: TrackerSettings,
+    funnels: Sequence[Funnel],
+    view: LiveView,
+    read_pages: Callable[[], Sequence[Page | None]],
 ) -> list[str]:
     """Return what a worker's page shows otherwise than the store has it, once no look shows them equal.
 
@@ -148,7 +154,7 @@ async def _unlike_metrics(
     """
     deadline = time.monotonic() + SHOWN_S
     while True:
-        pages = (await asyncio.to_thread(look)).own
+        pages = await asyncio.to_thread(read_pages)
         lines = [
             f"worker {number}: {line}"
             for number, page in enumerate(pages, start=1)

@@ -17,8 +17,8 @@ from stream.stack.launch import log_tail
 from stream.stack.processes import dying_with_parent
 
 STOP_SECONDS = 15.0
-NOT_FOR_CHILDREN = ("FUNNEL_INSTANCE_ID", "FUNNEL_TRACKER")
-"""Meant for a worker of the user's; two workers under one instance id would shut each other out."""
+NOT_FOR_CHILDREN = ("FUNNEL_INSTANCE_ID", "FUNNEL_TRACKER", "FUNNEL_WEB_TOKEN")
+"""Meant for a worker of the user's: two under one instance id would shut each other out, a token would shut us out."""
 
 
 class Child:

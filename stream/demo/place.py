@@ -1,7 +1,7 @@
 """Where a demo happens: a folder with its tracker file, and names of its own in Kafka and Redis.
 
 In:  the servers' addresses.
-Out: a tracker file on disk, topics in Kafka; and, on servers of the user's, nothing left of it afterwards.
+Out: alert rules and a tracker file on disk, topics in Kafka; on servers of the user's, nothing left of it afterwards.
 
 Topics, consumer group and namespace carry a name that no other run has, so nothing of the user's is touched.
 """
@@ -12,19 +12,25 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
+from stream.alerts.rules import text
 from stream.analyze.live import open_store
 from stream.errors import DemoError
 from stream.settings.clients import kafka_arguments
-from stream.settings.load import load_tracker
+from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 
 PARTITIONS = 8
+AGES = ("15s", "15m")
+"""Visitors think for two seconds: 15 s tell soon who does not go on."""
+SEGMENT_WINDOWS = ("1m", "5m")
+"""A minute holds some 150 check-outs on phones, enough for an alert."""
 FUNNELS = Path("config/funnels")
 BROKER_DEFAULT = -1
 """Replication factor: as the broker is configured."""
@@ -50,9 +56,9 @@ def make_place(folder: Path, kafka: str, redis: str) -> Place:
         raise DemoError(f"no folder {FUNNELS} here ({Path.cwd()}): run the demo in the project's folder")
     name = f"demo-{int(time.time())}-{os.getpid()}"
     tracker = folder / "tracker.yaml"
-    text = yaml.safe_dump(_tracker(name, kafka, redis), sort_keys=False)
+    written = yaml.safe_dump(_tracker(name, kafka, redis), sort_keys=False)
     tracker.touch(mode=0o600)  # the URL of Redis may hold a password
-    tracker.write_text(text, encoding="utf-8")
+    tracker.write_text(written, encoding="utf-8")
     return Place(folder, tracker, load_tracker(tracker, {}))
 
 
@@ -64,9 +70,20 @@ def _tracker(name: str, kafka: str, redis: str) -> dict[str, Any]:
         "sources": [source],
         "funnels": str(FUNNELS.resolve()),
         "dead_letter": {"topic": f"{name}-dead-letters"},
+        "age_matched": list(AGES),
+        "alerts": {"segment_windows": list(SEGMENT_WINDOWS), "segment_targets": True},
         "export": {"top_segments": 5},
         "metrics": {"max_series": 10_000},
     }
+
+
+def make_rules(folder: Path) -> Path:
+    """Write the alert rules of the demo's funnels, before there are any servers: no rule holds an address."""
+    with TemporaryDirectory() as scratch:
+        settings = make_place(Path(scratch), "127.0.0.1:9092", "redis://127.0.0.1:6379/0").settings
+    path = folder / "funnel.yml"
+    path.write_text(text(load_funnels(settings.funnels, settings.period), settings), encoding="utf-8")
+    return path
 
 
 async def make_topics(place: Place) -> None:

@@ -1,1 +1,1 @@
-"""Rollups and process numbers become Prometheus text and Grafana dashboards; no number is decided here."""
+"""Rollups and process numbers become Prometheus text; no number is decided here."""

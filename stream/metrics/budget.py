@@ -49,7 +49,7 @@ def _most_of(
 ) -> int:
     segments = {"": 1} | {each.name: exported(each) + UNNAMED for each in funnel.breakdowns}
     full = _full(funnel, rolling, ages, list(segments))
-    return sum(segments[block.breakdown] * _size(block) for block in blocks(funnel, full, 0, Floor()))
+    return sum(segments[block.breakdown] * _size(block) for block in blocks(funnel, full, 0, Floor(), rolling))
 
 
 def _size(block: Block) -> int:
@@ -89,8 +89,9 @@ def _full(
         periods=[PeriodRow(start_ms, name, "", counts) for start_ms in starts for name in breakdowns],
         settled=[SplitRow(name, "", counts) for name in breakdowns],
         ages=[
-            AgeRow(window.name, age.name, name, "", ones, ones)
+            AgeRow(span, age.name, name, "", ones, ones)
             for window in rolling
+            for span in {window.name, *(alert.name for alert in window.alerts)}
             for age in ages
             if window.has_age(age)
             for name in breakdowns

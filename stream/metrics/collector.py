@@ -122,7 +122,7 @@ class FunnelCollector:
                 *dict.fromkeys(row.window for row in rollup.ages),
                 str(funnel.period.unit),
             ]
-            for block in blocks(funnel, rollup, merged.as_of_ms, self._floor):
+            for block in blocks(funnel, rollup, merged.as_of_ms, self._floor, self._windows):
                 rank = (block.breakdown != "", block.is_matured, windows.index(block.window))
                 ranked.append((rank, key, block))
         ranked.sort(key=lambda item: item[0])

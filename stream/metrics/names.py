@@ -42,6 +42,7 @@ class Series:
 FUNNEL = ("funnel", "version")
 SEGMENT = (*FUNNEL, "breakdown", "segment")
 WINDOW = (*FUNNEL, "counts", "window", "form", "breakdown", "segment")
+AGE = (*FUNNEL, "window", "age", "breakdown", "segment", "step")
 PERIOD = (*FUNNEL, "window", "form")
 PARTITION = ("partition",)
 
@@ -118,8 +119,15 @@ STEP_DROPOFF = Series(
 AGE_MATCHED = Series(
     "funnel_age_matched_conversion_ratio", Kind.GAUGE,
     "Of the attempts that first reached this step in the window shifted back by the age, those that reached the next "
-    "step within the age, 0..1; absent where nobody reached it", "1",
-    (*FUNNEL, "window", "age", "breakdown", "segment", "step"),
+    "step within the age, 0..1; absent where nobody reached it", "1", AGE,
+)  # fmt: skip
+AGE_REACHED = Series(
+    "funnel_age_matched_reached", Kind.GAUGE,
+    "How many attempts first reached this step in the alert window shifted back by the age", "attempts", AGE,
+)  # fmt: skip
+AGE_WENT_ON = Series(
+    "funnel_age_matched_went_on", Kind.GAUGE,
+    "Of those, how many reached the next step within the age", "attempts", AGE,
 )  # fmt: skip
 CONVERSION = Series(
     "funnel_conversion_ratio", Kind.GAUGE, "Converted / entered, 0..1; absent while no outcome is decided", "1", WINDOW
@@ -277,7 +285,8 @@ PROCESS_FILES_LIMIT = Series("process_max_fds", Kind.GAUGE, "Most file descripto
 ABOUT_FUNNELS: tuple[Series, ...] = (
     STEP_INFO, CONVERSION_WINDOW, TARGET, STEP_TARGET, BENCHMARK, SINCE, AS_OF,
     ENTERED, REACHED, ENTERED_AT, CONVERTED, DROPPED, EXCLUDED, PENDING,
-    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE, AGE_MATCHED, VALUE, VALUE_EVENTS,
+    CONVERSION, DROPOFF, STEP_CONVERSION, STEP_DROPOFF, OPTIONAL_SHARE,
+    AGE_MATCHED, AGE_REACHED, AGE_WENT_ON, VALUE, VALUE_EVENTS,
     VALUE_LOST, VALUE_AT_STAKE, WINDOW_CONVERT_TIME, WINDOW_STEP_TIME,
     STAGE_ACTORS, DISTINCT_ACTORS, PERIOD_START, SETTLED, CONVERT_TIME, STEP_TIME,
     RECORDS, CORRECTIONS, GAPS, SHOWN, REFUSED,

@@ -8,7 +8,7 @@ total: half of them would not.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -28,6 +28,7 @@ from stream.metrics.ratios import (
 )
 from stream.model.funnel import Funnel
 from stream.model.result import TOTAL_STEP, AgeRow, Counts, FunnelRollup, OccupancyRow, PeriodRow, SplitRow, WindowRow
+from stream.model.window import RollingWindow
 
 SHARES = (0.5, 0.9)
 
@@ -97,8 +98,10 @@ def with_zeros(rollup: FunnelRollup, windows: Iterable[tuple[str, bool]]) -> Fun
     )
 
 
-def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Floor) -> list[Block]:
-    """All lines of one funnel; the block of totals comes first."""
+def blocks(
+    funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Floor, windows: Sequence[RollingWindow] = ()
+) -> list[Block]:
+    """All lines of one funnel; the block of totals comes first. `windows`: which of its rows are of alert windows."""
     identity = labels(funnel=funnel.name, version=str(funnel.version))
     optional = optional_steps(funnel)
     found = _Blocks()
@@ -108,8 +111,14 @@ def blocks(funnel: Funnel, rollup: FunnelRollup, as_of_ms: int | None, floor: Fl
         lines = found.of(window.breakdown, window.window, is_matured=window.matured)
         place = labels(counts="attempts", window=window.window, form="matured" if window.matured else "rolling")
         _entrants(lines, funnel, window, f"{identity},{place}")
+    rolling = {window.name for window in windows}
+    alerts = {alert.name: alert for window in windows for alert in window.alerts}
     for age in rollup.ages:
-        _age(found.of(age.breakdown, age.window), age, identity)
+        alert = alerts.get(age.window)
+        if not age.breakdown and (alert is None or age.window in rolling):
+            _age_ratios(found.total, age, identity)
+        if alert is not None and (not age.breakdown or age.age == alert.segment_age):
+            _age_counts(found.of(age.breakdown, age.window), age, identity, optional)
     for standing in rollup.occupancy:
         base = f"{identity},{labels(breakdown=standing.breakdown, segment=standing.segment)}"
         per_step(found.of(standing.breakdown), names.STAGE_ACTORS.name, base, standing.standing, optional)
@@ -171,10 +180,20 @@ def _entrants(lines: Lines, funnel: Funnel, row: WindowRow | PeriodRow, place: s
         _percentiles(lines, base, counts, len(reached))
 
 
-def _age(lines: Lines, row: AgeRow, identity: str) -> None:
-    base = f"{identity},{labels(window=row.window, age=row.age, breakdown=row.breakdown, segment=row.segment)}"
+def _age_ratios(lines: Lines, row: AgeRow, identity: str) -> None:
+    base = f"{identity},{_age_labels(row)}"
     for step, share in enumerate(age_matched(row), start=1):
         _one(lines, names.AGE_MATCHED.name, f'{base},step="{step}"', share)
+
+
+def _age_counts(lines: Lines, row: AgeRow, identity: str, optional: Collection[int]) -> None:
+    base = f"{identity},{_age_labels(row)}"
+    per_step(lines, names.AGE_REACHED.name, base, row.reached, optional)
+    per_step(lines, names.AGE_WENT_ON.name, base, row.went_on, optional)
+
+
+def _age_labels(row: AgeRow) -> str:
+    return labels(window=row.window, age=row.age, breakdown=row.breakdown, segment=row.segment)
 
 
 def _values(lines: Lines, base: str, counts: Counts, optional: Collection[int]) -> None:

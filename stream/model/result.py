@@ -96,7 +96,7 @@ class WindowRow(msgspec.Struct, array_like=True):
 
 
 class AgeRow(msgspec.Struct, array_like=True):
-    """Age-matched conversion: one rolling window x one age x one segment, per step 1..n-1.
+    """Age-matched conversion: one rolling or alert window x one age x one segment, per step 1..n-1.
 
     reached: attempts that first reached the step in the window shifted back by the age; went_on: how many of
     those reached the next step within the age.

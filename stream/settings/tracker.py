@@ -181,6 +181,24 @@ DEFAULT_AGES = (Age("15m", 900_000), Age("1h", 3_600_000))
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """When alerts fire (docs/alerts.md); over which windows they count, the rolling windows say.
+
+    false_alarms_per_week: how many all rules together may raise while nothing changes. min_drop: share of the expected
+    conversion. job: of the workers' targets in Prometheus. runbooks: URL or path of the folder of runbooks.
+    """
+
+    false_alarms_per_week: float = 0.1
+    min_reached: int = 30
+    min_lost: int = 10
+    min_drop: float = 0.2
+    max_gap_ms: int = 60_000
+    job: str = "funnel"
+    runbooks: str = "docs/runbooks"
+    segment_targets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TrackerSettings:
     """Everything a worker is told besides the funnels."""
 
@@ -195,6 +213,7 @@ class TrackerSettings:
     metrics: MetricsSettings = MetricsSettings()
     web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()
+    alerts: AlertSettings = AlertSettings()
     dead_letter_topic: str = "funnel-dead-letters"
     repartition_topic: str = "funnel-events"
     repartition_forced: bool = False

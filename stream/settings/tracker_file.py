@@ -12,11 +12,14 @@ from typing import Any
 from stream.model.funnel import Period
 from stream.model.window import Age, RollingWindow
 from stream.settings import durations, texts
+from stream.settings.alerts import check_alerts, with_alert_windows
 from stream.settings.funnels import check_zone, period_of
 from stream.settings.parts import duration_ms, mappings
+from stream.settings.targets import share_of
 from stream.settings.tracker import (
     DEFAULT_AGES,
     DEFAULT_ROLLING,
+    AlertSettings,
     ExportSettings,
     FieldPaths,
     KafkaSecurity,
@@ -33,6 +36,7 @@ from stream.settings.yaml_file import Document, KeyPath
 
 _FILES = ("ca_file", "cert_file", "key_file")
 _ACTOR_SECRET_BYTES = 64  # the most that the keyed hash of actors takes
+_ALERT_WINDOWS = ("windows", "segment_windows")
 _OWN_TOPICS = {"dead_letter": "funnel-dead-letters", "repartition": "funnel-events"}
 
 
@@ -47,6 +51,7 @@ def check_tracker(document: Document) -> None:
     _check_one_log(document)
     _check_rolling(document)
     _check_ages(document)
+    _check_alerts(document)
     _check_web(document)
     check_zone(document)
     secret = document.tree.get("actor_secret")
@@ -58,18 +63,20 @@ def check_tracker(document: Document) -> None:
 def tracker_of(document: Document) -> TrackerSettings:
     """Build the settings of a file that has no problems."""
     tree, folder = document.tree, document.path.parent
+    ages = tuple(_age(each) for each in tree["age_matched"]) if "age_matched" in tree else DEFAULT_AGES
     return TrackerSettings(
         sources=tuple(_source(source) for source in tree["sources"]),
         funnels=folder / tree.get("funnels", "funnels"),
         kafka=_kafka(tree.get("kafka", {}), folder),
         redis=_redis(tree.get("redis", {}), folder),
-        rolling=tuple(_rolling(each) for each in tree["rolling"]) if "rolling" in tree else DEFAULT_ROLLING,
-        age_matched=tuple(_age(each) for each in tree["age_matched"]) if "age_matched" in tree else DEFAULT_AGES,
+        rolling=with_alert_windows(_rolling_of(tree), ages, tree.get("alerts", {})),
+        age_matched=ages,
         period=period_of(tree, Period()),
         worker=WorkerSettings(**tree.get("worker", {})),
         metrics=MetricsSettings(**tree.get("metrics", {})),
         web=WebSettings(**tree.get("web", {})),
         export=_export(tree.get("export", {})),
+        alerts=_alerts(tree.get("alerts", {})),
         dead_letter_topic=_own_topic(tree, "dead_letter"),
         repartition_topic=_own_topic(tree, "repartition"),
         repartition_forced=tree.get("repartition", {}).get("enabled", False),
@@ -231,6 +238,12 @@ def _check_ages(document: Document) -> None:
             seen.add(age_ms)
 
 
+def _check_alerts(document: Document) -> None:
+    """Look at alert windows where the rolling windows are right."""
+    if not any(problem.path.startswith("rolling") for problem in document.problems):
+        check_alerts(document, _part(document.tree, "alerts"), _rolling_of(document.tree))
+
+
 def _part(tree: Any, *path: str | int) -> dict[str, Any]:
     """Return the mapping at `path`; an empty one where there is none (the schema has said so)."""
     for key in path:
@@ -281,6 +294,10 @@ def _fields(fields: dict[str, Any]) -> FieldPaths:
     return FieldPaths(**{key: (paths,) if isinstance(paths, str) else tuple(paths) for key, paths in fields.items()})
 
 
+def _rolling_of(tree: dict[str, Any]) -> tuple[RollingWindow, ...]:
+    return tuple(_rolling(each) for each in tree["rolling"]) if "rolling" in tree else DEFAULT_ROLLING
+
+
 def _rolling(written: Any) -> RollingWindow:
     if isinstance(written, str):
         return RollingWindow(written, durations.to_ms(written))
@@ -294,3 +311,12 @@ def _age(written: str) -> Age:
 def _export(export: dict[str, Any]) -> ExportSettings:
     allow = {name: tuple(values) for name, values in export.get("allow", {}).items()}
     return ExportSettings(export.get("top_segments", 20), allow)
+
+
+def _alerts(alerts: dict[str, Any]) -> AlertSettings:
+    rest = {key: value for key, value in alerts.items() if key not in {*_ALERT_WINDOWS, "min_drop", "max_gap"}}
+    if "min_drop" in alerts:
+        rest["min_drop"] = share_of(alerts["min_drop"])
+    if "max_gap" in alerts:
+        rest["max_gap_ms"] = durations.to_ms(alerts["max_gap"])
+    return AlertSettings(**rest)

@@ -15,6 +15,7 @@ from stream.settings.schema_words import (
     path_text,
     period,
     setting,
+    share,
     text,
     topic,
 )
@@ -219,6 +220,58 @@ _EXPORT = mapping(
     },
 )
 
+_ALERTS = mapping(
+    "when the rules that `funnel rules` writes fire (docs/alerts.md)",
+    {
+        "windows": list_of(
+            "windows over which drop-off alerts count; each is the newest slots of a rolling window",
+            duration("window", "1s", "400d"),
+            least=0,
+            default=["1m", "5m", "30m"],
+        ),
+        "segment_windows": list_of(
+            "those of them that are also counted by segment, at the shortest age; each costs two series a step and "
+            "segment",
+            duration("window", "1s", "400d"),
+            least=0,
+            default=["5m", "30m"],
+        ),
+        "false_alarms_per_week": setting(
+            "number",
+            "how many drop-off alerts all funnels together may raise in a week in which nothing changes",
+            minimum=0.001,
+            maximum=100,
+            default=0.1,
+        ),
+        "min_reached": setting(
+            "integer", "fewest attempts in the window that are judged", minimum=1, maximum=1_000_000_000, default=30
+        ),
+        "min_lost": setting(
+            "integer",
+            "fewest conversions lost in the window that are worth an alert",
+            minimum=1,
+            maximum=1_000_000_000,
+            default=10,
+        ),
+        "min_drop": share("smallest drop that is worth an alert, as a share of the expected conversion", default="20%"),
+        "segment_targets": setting(
+            "boolean",
+            "whether a step's `target_within` is expected of each segment too, until past weeks say more; for segments "
+            "that do not differ much",
+            default=False,
+        ),
+        "max_gap": duration(
+            "how long no record may come, unless that is usual, before drop-off is judged no more: whoever was about "
+            "to go on could not be seen",
+            "1s",
+            "1d",
+            default="1m",
+        ),
+        "job": name("job under which Prometheus scrapes the workers", default="funnel"),
+        "runbooks": text("where alerts say their runbooks are: a URL or a path", default="docs/runbooks"),
+    },
+)
+
 TRACKER_SCHEMA: Schema = {
     "$schema": DIALECT,
     "title": "Tracker",
@@ -248,6 +301,7 @@ TRACKER_SCHEMA: Schema = {
             "metrics": _METRICS,
             "web": _WEB,
             "export": _EXPORT,
+            "alerts": _ALERTS,
             "dead_letter": mapping(
                 "where invalid, future and late records go",
                 {"topic": topic("topic", default="funnel-dead-letters")},

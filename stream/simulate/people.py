@@ -9,7 +9,7 @@ from math import exp
 from random import Random
 from statistics import NormalDist
 
-from stream.simulate.traffic import MAX_FAST_CLOCK_MS, ShopTraffic
+from stream.simulate.traffic import COUNTRIES, DEVICES, MAX_FAST_CLOCK_MS, ShopTraffic
 
 
 def spread(weights: dict[str, int]) -> tuple[str, ...]:
@@ -24,8 +24,8 @@ def log_normal(median: float, sigma: float, cap: float) -> tuple[int, ...]:
 
 
 DRAWS = 2_048
-DEVICES = spread({"mobile": 56, "desktop": 37, "tablet": 7})
-COUNTRIES = spread({"DE": 38, "FR": 14, "AT": 10, "NL": 10, "IT": 8, "ES": 8, "PL": 5, "US": 7})
+_DEVICES = spread(DEVICES)
+_COUNTRIES = spread(COUNTRIES)
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class Population:
         visitor = Visitor(
             anonymous_id=f"d-{bits(64):016x}",
             account_id=f"u-{bits(40):010x}",
-            device=DEVICES[int(random() * 100)],
-            country=COUNTRIES[int(random() * 100)],
+            device=_DEVICES[int(random() * 100)],
+            country=_COUNTRIES[int(random() * 100)],
             ahead_ms=1 + int(random() * MAX_FAST_CLOCK_MS) if is_fast else 0,
         )
         if len(self._known) < self._traffic.max_visitors:

@@ -26,6 +26,15 @@ CONTENT_STEPS = (
 NOISE_EVENTS = ("scroll", "ping", "search")
 """Events that serve no step of any shipped funnel."""
 
+DEVICES = {"mobile": 56, "desktop": 37, "tablet": 7}
+COUNTRIES = {"DE": 38, "FR": 14, "AT": 10, "NL": 10, "IT": 8, "ES": 8, "PL": 5, "US": 7}
+FIRST_CHANNELS = {"search": 36, "social": 22, "email": 4, "direct": 14, "ads": 24}
+RETURN_CHANNELS = {"search": 20, "social": 10, "email": 28, "direct": 34, "ads": 8}
+"""Who comes, from where and how: whole percents, together 100."""
+
+SEGMENTS = {"device": tuple(DEVICES), "channel": tuple(FIRST_CHANNELS), "country": tuple(COUNTRIES)}
+"""The properties of an event that tell visitors apart, with all their values."""
+
 MAX_FAST_CLOCK_MS = 2_000
 """A fast phone is at most this far ahead: far inside every skew limit, so its events still count."""
 
@@ -62,7 +71,8 @@ class ShopTraffic:
 
     drop_step: str | None = None  # the step whose conversion collapses ...
     drop_from_ms: int = 0  # ... from this moment on ...
-    drop_factor: float = 0.2  # ... to this part of what it was
+    drop_factor: float = 0.2  # ... to this part of what it was ...
+    drop_segment: tuple[str, str] | None = None  # ... for visitors with this property and value; None: for all
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -79,6 +89,9 @@ class ShopTraffic:
         for name in ("events_per_second", "think_seconds", "max_visitors", "allowed_lateness_ms"):
             if not getattr(self, name) > 0:
                 raise SimulateError(f"{name}: {getattr(self, name)} must be above 0")
+        self._check_drop()
+
+    def _check_drop(self) -> None:
         if not 0 <= self.drop_factor <= 1:
             raise SimulateError(f"drop_factor: {self.drop_factor} must be between 0 and 1")
         steps = SHOP_STEPS[1:] + CONTENT_STEPS[1:]
@@ -86,6 +99,12 @@ class ShopTraffic:
             raise SimulateError(
                 f'drop_step: "{self.drop_step}" is no step people convert to (one of {", ".join(steps)})'
             )
+        if self.drop_segment is None:
+            return
+        name, value = self.drop_segment
+        if value not in SEGMENTS.get(name, ()):
+            known = "; ".join(f"{name}={'|'.join(values)}" for name, values in SEGMENTS.items())
+            raise SimulateError(f'drop_segment: no visitor has "{name}={value}" (there are {known})')
 
 
 def share_names() -> list[str]:

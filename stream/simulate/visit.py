@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from stream.simulate.people import DRAWS, Population, Visitor, log_normal, spread
-from stream.simulate.traffic import CONTENT_STEPS, NOISE_EVENTS, ShopTraffic
+from stream.simulate.traffic import CONTENT_STEPS, FIRST_CHANNELS, NOISE_EVENTS, RETURN_CHANNELS, ShopTraffic
 
 CHANCES = {
     "view_product": 0.68,
@@ -27,8 +27,8 @@ CHANCES = {
 
 DEVICE_FACTORS = {"mobile": 0.85, "desktop": 1.15, "tablet": 0.95}
 CHANNEL_FACTORS = {"search": 1.0, "social": 0.75, "email": 1.25, "direct": 1.1, "ads": 0.8}
-FIRST_CHANNELS = spread({"search": 36, "social": 22, "email": 4, "direct": 14, "ads": 24})
-RETURN_CHANNELS = spread({"search": 20, "social": 10, "email": 28, "direct": 34, "ads": 8})
+_FIRST_CHANNELS = spread(FIRST_CHANNELS)
+_RETURN_CHANNELS = spread(RETURN_CHANNELS)
 
 _CATALOGUE = (
     ("espresso-machine", "Espresso machine", 34_900),
@@ -125,17 +125,19 @@ class Planner:
             for channel, by_channel in CHANNEL_FACTORS.items()
         }
         self._chance = self._chances["mobile", "search"]
+        self._drop_step: str | None = None
 
     def plan(self, begin_ms: int) -> list[Planned]:
         """Choose who comes and return what happens, in time order; never empty."""
         random = self.draw.random
         visitor = self._population.next_visitor(begin_ms)
-        channels = RETURN_CHANNELS if visitor.free_from_ms else FIRST_CHANNELS
+        channels = _RETURN_CHANNELS if visitor.free_from_ms else _FIRST_CHANNELS
         channel = channels[int(random() * 100)]
         reads = random() < self._traffic.content_share
         if reads and visitor.content_step == 0:
             channel = "ads"
         self._chance = self._chances[visitor.device, channel]
+        self._drop_step = self._traffic.drop_step if self._is_hit(visitor, channel) else None
         visit = Visit(self, visitor, channel, begin_ms)
         if not reads or self._reads(visit, visitor):
             self._shops(visit, visitor)
@@ -144,9 +146,16 @@ class Planner:
         events, visit.events = visit.events, []
         return events
 
+    def _is_hit(self, visitor: Visitor, channel: str) -> bool:
+        """Tell whether a drop is about this visit."""
+        if self._traffic.drop_segment is None:
+            return True
+        name, value = self._traffic.drop_segment
+        return value == (channel if name == "channel" else getattr(visitor, name))
+
     def _goes_on(self, visit: Visit, step: str) -> bool:
         chance = self._chance[step]
-        if step == self._traffic.drop_step and visit.now_ms >= self._traffic.drop_from_ms:
+        if step == self._drop_step and visit.now_ms >= self._traffic.drop_from_ms:
             chance *= self._traffic.drop_factor
         return self.draw.random() < chance
 

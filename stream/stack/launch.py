@@ -50,6 +50,8 @@ class Launch:
     programs: Programs
     directory: Path | None  # None: a temporary one, which goes with the stack
     rule_files: list[Path]
+    alertmanager_config: Path | None
+    scrape_seconds: int
     targets: list[str]
 
     def run(self) -> tuple[StackState, int]:
@@ -89,13 +91,14 @@ class Launch:
     def _plans(self, folder: Path) -> list[ServicePlan]:
         counts = {service: known.PORTS_NEEDED[service] for service in self.own}
         taken = [port for state in running_states() for service in state.services.values() for port in service.ports]
+        taken += [int(target.rpartition(":")[2]) for target in self.targets]  # somebody will listen there
         free = iter(free_ports(sum(counts.values()), taken))
         ports = {service: [next(free) for _ in range(count)] for service, count in counts.items()}
         if "prometheus" in self.own:
             alertmanager = self.external.get("alertmanager")
             if "alertmanager" in self.own:
                 alertmanager = known.address("alertmanager", ports["alertmanager"])
-            known.write_prometheus(folder, alertmanager, self.rule_files)
+            known.write_prometheus(folder, alertmanager, self.rule_files, self.scrape_seconds)
             known.write_targets(folder, self.targets)
         return [self._plan(folder, service, ports[service]) for service in self.own]
 
@@ -108,7 +111,7 @@ class Launch:
             return known.redis_plan(folder, ports, self.programs)
         if service == "prometheus":
             return known.prometheus_plan(folder, ports, self.programs)
-        return known.alertmanager_plan(folder, ports, self.programs)
+        return known.alertmanager_plan(folder, ports, self.programs, self.alertmanager_config)
 
     def _spawn(self, folder: Path, plans: list[ServicePlan]) -> tuple[int, int]:
         """Start the supervisor; returns its pid and the writing end of its pipe."""

@@ -35,6 +35,7 @@ PACKAGES = {
     "prometheus": ("prometheus",),
     "prometheus-alertmanager": ("prometheus-alertmanager",),
     "chromium": ("chromium", "chromium-browser"),
+    "npm": ("npm",),
 }
 UNITS = {"redis-server", "prometheus", "prometheus-alertmanager"}
 
@@ -55,6 +56,7 @@ class Programs(msgspec.Struct, frozen=True):
     prometheus: str | None = None
     alertmanager: str | None = None
     chromium: str | None = None
+    npm: str | None = None
 
 
 def find_programs() -> Programs:
@@ -66,6 +68,7 @@ def find_programs() -> Programs:
         prometheus=shutil.which("prometheus"),
         alertmanager=shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
         chromium=shutil.which("chromium") or shutil.which("chromium-browser"),
+        npm=shutil.which("npm") if shutil.which("node") else None,
     )
 
 
@@ -78,6 +81,7 @@ def missing_programs(services: Sequence[str], found: Programs, *, have_kafka: bo
         "prometheus": "prometheus" in services and found.prometheus is None,
         "prometheus-alertmanager": "alertmanager" in services and found.alertmanager is None,
         "chromium": "chromium" in services and found.chromium is None,
+        "npm": "npm" in services and found.npm is None,
     }
     return [name for name, is_missing in needs.items() if is_missing]
 
@@ -110,7 +114,8 @@ def missing_text(missing: Sequence[str]) -> str:
         "redis-server": "redis-server",
         "prometheus": "prometheus",
         "prometheus-alertmanager": "prometheus-alertmanager",
-        "chromium": "chromium (for tests of the live page)",
+        "chromium": "chromium (for tests of the live page and the dashboards)",
+        "npm": "npm with Node.js (for tests of the dashboards)",
     }
     packages = " ".join(PACKAGES[name][0] for name in missing)
     return (

@@ -79,13 +79,16 @@ class Stack:
         services: Sequence[str] = known.DEFAULT_SERVICES,
         scrape_targets: Sequence[str] = (),
         rule_files: Sequence[Path] = (),
+        alertmanager_config: Path | None = None,
+        scrape_seconds: int = known.SCRAPE_SECONDS,
         directory: Path | None = None,
         outlives: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> Self:
         """Start a stack and return when all its services are ready.
 
-        `scrape_targets` and later `set_targets` are `host:port` that Prometheus reads each second.
+        `scrape_targets` and later `set_targets` are `host:port` that Prometheus reads every `scrape_seconds`; as often
+        it evaluates `rule_files`. `alertmanager_config` is for the program; a container has the project's own.
         Data lies in a temporary folder that goes with the stack, or stays in `directory`.
         Raises `StackError` if a stack of that name runs, if programs are missing, or if a service
         does not become ready; then nothing is left running.
@@ -111,6 +114,8 @@ class Stack:
                 programs=programs,
                 directory=directory,
                 rule_files=list(rule_files),
+                alertmanager_config=alertmanager_config,
+                scrape_seconds=scrape_seconds,
                 targets=list(scrape_targets),
             )
             state, lifeline = launch.run()
@@ -128,6 +133,8 @@ class Stack:
         services: Sequence[str] = known.DEFAULT_SERVICES,
         scrape_targets: Sequence[str] = (),
         rule_files: Sequence[Path] = (),
+        alertmanager_config: Path | None = None,
+        scrape_seconds: int = known.SCRAPE_SECONDS,
         directory: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Iterator[Self]:
@@ -137,6 +144,8 @@ class Stack:
             services=services,
             scrape_targets=scrape_targets,
             rule_files=rule_files,
+            alertmanager_config=alertmanager_config,
+            scrape_seconds=scrape_seconds,
             directory=directory,
             environ=environ,
         )

@@ -48,6 +48,7 @@ KAFKA_OPTIONS = (
 )
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024  # the tests send records of 10 MB
 SCRAPE_SECONDS = 1
+NOBODY = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
 
 KAFKA_LOGGING = """status = error
 appender.out.type = Console
@@ -147,19 +148,22 @@ def prometheus_plan(folder: Path, ports: Sequence[int], programs: Programs) -> S
     return ServicePlan("prometheus", argv, address("prometheus", ports), list(ports), str(folder / "prometheus.log"))
 
 
-def write_prometheus(folder: Path, alertmanager: str | None, rule_files: Sequence[Path]) -> None:
+def write_prometheus(
+    folder: Path, alertmanager: str | None, rule_files: Sequence[Path], scrape_seconds: int = SCRAPE_SECONDS
+) -> None:
     """Write prometheus.yml below `folder`; it reads its targets from targets.json beside it.
 
-    The rule files are copied there too, so that a container sees them. Raises `StackError` for one that is not there.
+    It scrapes, and evaluates rules, every `scrape_seconds`. The rule files are copied there too, so that a container
+    sees them. Raises `StackError` for one that is not there.
     """
     home = _subfolder(folder, "prometheus")
-    seconds = f"{SCRAPE_SECONDS}s"
+    seconds = f"{scrape_seconds}s"
     config: dict[str, object] = {
         "global": {"scrape_interval": seconds, "scrape_timeout": seconds, "evaluation_interval": seconds},
         "scrape_configs": [
             {
                 "job_name": "funnel",
-                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": seconds}],
+                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
             }
         ],
     }
@@ -180,11 +184,18 @@ def write_targets(folder: Path, targets: Sequence[str]) -> None:
     new.replace(home / "targets.json")
 
 
-def alertmanager_plan(folder: Path, ports: Sequence[int], programs: Programs) -> ServicePlan:
-    """Configure an Alertmanager that keeps alerts and notifies nobody."""
+def alertmanager_plan(
+    folder: Path, ports: Sequence[int], programs: Programs, config: Path | None = None
+) -> ServicePlan:
+    """Start an Alertmanager on a copy of `config`; without one it keeps alerts and notifies nobody.
+
+    Raises `StackError` if the configuration cannot be read.
+    """
     home = _subfolder(folder, "alertmanager")
-    config = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
-    (home / "alertmanager.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    if config is None:
+        (home / "alertmanager.yml").write_text(yaml.safe_dump(NOBODY, sort_keys=False), encoding="utf-8")
+    else:
+        _copy(config, home / "alertmanager.yml")
     argv = [
         programs.alertmanager or "alertmanager",
         f"--config.file={home / 'alertmanager.yml'}",
@@ -221,11 +232,15 @@ def _format_storage(java: list[str], properties: Path) -> None:
 
 
 def _copied(rules: Path, folder: Path) -> str:
-    try:
-        shutil.copyfile(rules, folder / rules.name)
-    except OSError as error:
-        raise StackError(f"the rule file {rules} cannot be read: {error.strerror}") from None
+    _copy(rules, folder / rules.name)
     return f"{folder.name}/{rules.name}"
+
+
+def _copy(file: Path, to: Path) -> None:
+    try:
+        shutil.copyfile(file, to)
+    except OSError as error:
+        raise StackError(f"the file {file} cannot be read: {error.strerror}") from None
 
 
 def _subfolder(folder: Path, name: str) -> Path:

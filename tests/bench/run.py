@@ -19,7 +19,8 @@ from stream.errors import FunnelError
 from stream.stack import Stack
 from stream.stack.jars import KAFKA_VERSION
 
-from . import latency, machine, throughput
+from . import alerting, latency, machine, throughput
+from .alerting import Alerted
 from .latency import Latency
 from .place import MANY_OPTIONS, TWENTY, BenchError, Place, place
 from .standard import PARTITIONS, fill
@@ -33,7 +34,13 @@ READ, DECODE = "floor: read", "floor: read and decode"
 MANY, OPTIONED = "one worker with 20 funnels", "one worker with many options"
 WATCHED = f"one worker with {PAGES} pages open"
 SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED, WATCHED)
-LATENCY, PAGE_LATENCY = "latency", "page latency"
+LATENCY, PAGE_LATENCY, ALERTING = "latency", "page latency", "alerting"
+PARTS = (*SYSTEMS, LATENCY, PAGE_LATENCY, ALERTING)
+
+
+BEFORE_FALL_S = 420.0
+"""The longest window that is quick enough to see the fall is full by then."""
+AFTER_FALL_S = 900.0
 
 
 class Machine(msgspec.Struct, tag_field="kind", tag="machine"):
@@ -55,8 +62,10 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "(default 5000,50000)")  # fmt: skip
     add("--seconds", type=float, default=30.0, help="of a latency run (default %(default)g)")
     add("--warmup", type=float, default=10.0, help="seconds of the same load before it (default %(default)g)")
-    add("--only", type=_names, default=(*SYSTEMS, LATENCY, PAGE_LATENCY), metavar="NAME,NAME",
-        help=f"of: {', '.join((*SYSTEMS, LATENCY, PAGE_LATENCY))}")  # fmt: skip
+    add("--only", type=_names, default=PARTS, metavar="NAME,NAME",
+        help=f"of: {', '.join(PARTS)}")  # fmt: skip
+    add("--falls", type=int, default=6, help="falls in conversion that alerts are to tell of, at once (default "
+        "%(default)s)")  # fmt: skip
     add("--quick", action="store_true", help="a smoke run: few events, once; its times say nothing")
     add("--json", type=Path, metavar="FILE", help="append the rows to this file as JSON lines")
     add("--from", type=Path, metavar="FILE", dest="saved", help="run nothing, show the rows of such a file")
@@ -66,7 +75,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.quick:
         args.events, args.agent_events, args.runs = 50_000, 2_000, 1
         args.rates, args.seconds, args.warmup = (2_000,), 3.0, 2.0
-        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY})
+        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY, ALERTING})
     return args
 
 
@@ -82,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     sys.stdout.write(text)
     if args.write_docs is not None:
         write_docs(args.write_docs, text)
-    return 1 if any(row.wrong for row in rows) else 0
+    return 1 if any(row.wrong for row in rows if not isinstance(row, Alerted)) else 0
 
 
 def _measured(args: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
@@ -99,7 +108,10 @@ def _measured(args: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
 
 def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
     whole, prefix = (Topic(f"{where.base}-{count}", count) for count in (args.events, args.agent_events))
-    needed = [whole, *([prefix] if AGENT in args.only and prefix != whole else [])]
+    needed = [
+        *([whole] if set(args.only) & set(SYSTEMS) else []),
+        *([prefix] if AGENT in args.only and prefix != whole else []),
+    ]
     try:
         for topic in needed:
             sys.stderr.write(f"filling a topic with {topic.events} events\n")
@@ -112,6 +124,8 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
             for on_page in [name == PAGE_LATENCY for name in (LATENCY, PAGE_LATENCY) if name in args.only]:
                 load = latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS)
                 yield latency.run(where, load, on_page=on_page)
+    if ALERTING in args.only:
+        yield from alerting.run(where, args.falls, BEFORE_FALL_S, AFTER_FALL_S)
 
 
 def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: Topic) -> Iterator[Throughput]:
@@ -144,7 +158,7 @@ def _saved(path: Path) -> tuple[dict[str, str], list[Row]]:
     described: dict[str, str] = {}
     rows: list[Row] = []
     for line in path.read_bytes().splitlines():
-        row = msgspec.json.decode(line, type=Machine | Throughput | Latency)
+        row = msgspec.json.decode(line, type=Machine | Throughput | Latency | Alerted)
         if isinstance(row, Machine):
             described = row.machine
         else:
@@ -158,10 +172,9 @@ def _rates(text: str) -> tuple[int, ...]:
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
-    known = (*SYSTEMS, LATENCY, PAGE_LATENCY)
-    unknown = set(names) - {*known}
+    unknown = set(names) - set(PARTS)
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: there are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     return names
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from stream.settings.tracker import AlertSettings
+
+from .alerting import OPTIMUM_S, Alerted
+from .bench_alerts import optimum_s
 from .latency import Latency
 from .throughput import Throughput
 
@@ -17,7 +21,7 @@ SUSPECT_CORES = 0.1
 SENT_SHARE = 0.98
 """Of the wanted rate; below it the events came later than they were due."""
 
-Row = Throughput | Latency
+Row = Throughput | Latency | Alerted
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -31,7 +35,10 @@ def tables(machine: Mapping[str, str], rows: Sequence[Row]) -> str:
         parts += [_throughput(fast), _ratios(fast)]
     for on_page, its in sorted(_grouped(paced, lambda row: row.on_page).items()):
         parts.append(_latency(its, "the live page" if on_page else "/metrics"))
-    parts += _warnings(rows)
+    alerted = [row for row in rows if isinstance(row, Alerted)]
+    if alerted:
+        parts.append(_alerted(alerted))
+    parts += _warnings([row for row in rows if not isinstance(row, Alerted)])
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -85,6 +92,25 @@ def _latency(rows: Sequence[Latency], place: str) -> str:
     return f"From an event to its number on {place}, one worker:\n\n" + _table(heads, lines)
 
 
+def _alerted(rows: Sequence[Alerted]) -> str:
+    heads = (
+        "falls", "s until the alert fired", "s until it was notified: median", "least to most", "optimum, s",
+        "at the rules' budget", "windows", "false alarms",
+    )  # fmt: skip
+    told = [row.notified_s for row in rows]
+    line = [
+        str(len(rows)),
+        f"{median(row.fired_s for row in rows):.0f}",
+        f"{median(told):.0f}",
+        f"{min(told):.0f} to {max(told):.0f}",
+        str(OPTIMUM_S),
+        f"{optimum_s(1 / AlertSettings().false_alarms_per_week):.0f}",
+        ", ".join(sorted({row.window for row in rows})),
+        str(sum(row.false_alarms for row in rows)),
+    ]
+    return "From a fall in conversion, 40 to 25 % at 100 entrants/min, to the alert:\n\n" + _table(heads, [line])
+
+
 def _ratios(rows: Sequence[Throughput]) -> str:
     """Return how many times as fast the first system is as each other one, and its CPU time per event to theirs."""
     medians = {
@@ -99,7 +125,7 @@ def _ratios(rows: Sequence[Throughput]) -> str:
     return _table(("ratio of the medians", "events/s", "CPU per event"), lines) if lines else ""
 
 
-def _warnings(rows: Iterable[Row]) -> list[str]:
+def _warnings(rows: Iterable[Throughput | Latency]) -> list[str]:
     lines = []
     for row in rows:
         label = row.system if isinstance(row, Throughput) else f"{row.events_per_s:,} events/s"

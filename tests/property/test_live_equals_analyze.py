@@ -12,7 +12,7 @@ import json
 import random
 from binascii import crc32
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from unittest.mock import patch
@@ -34,7 +34,7 @@ from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Attribution, Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
 from stream.model.result import Rollup
-from stream.model.window import Age, RollingWindow
+from stream.model.window import Age, AlertWindow, RollingWindow
 from stream.settings.tracker import SourceSettings, TrackerSettings
 from stream.store.contract import Done, PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
@@ -55,8 +55,11 @@ TICK_MS = 5_000
 """Length of a unit of time of the funnels with options, whose windows have up to 14."""
 WINDOWS = [
     (),
-    (RollingWindow("1m", 60_000), RollingWindow("10m", 600_000)),
-    (RollingWindow("30s", 30_000, slots=10), RollingWindow("1h", 3_600_000)),
+    (RollingWindow("1m", 60_000, alerts=(AlertWindow("7s", 7_000, "20s"),)), RollingWindow("10m", 600_000)),
+    (
+        RollingWindow("30s", 30_000, slots=10, alerts=(AlertWindow("30s", 30_000, "5s"), AlertWindow("6s", 6_000))),
+        RollingWindow("1h", 3_600_000, alerts=(AlertWindow("30m", 1_800_000, "7m"),)),
+    ),
 ]
 AGES = [(), (Age("5s", 5_000),), (Age("7m", 420_000), Age("20s", 20_000))]
 BULK_CASES = 80
@@ -375,11 +378,12 @@ def check_age_rows(case: Case, rollup: Rollup, as_of_ms: int) -> None:
             for attempt in tried:
                 places.setdefault(("device", attempt.entry_segment or "__none__"), []).append(attempt)
         expected = {
-            (window.name, age.name, *place): counts
-            for window in case.windows
+            (span.name, age.name, *place): counts
+            for span, segment_age in spans_of(case.windows)
             for age in case.ages
             for place, part in places.items()
-            if any(map(any, counts := oracle_ages(part, window, age, as_of_ms, len(funnel.steps))))
+            if place == ("", "") or segment_age in {"", age.name}
+            if any(map(any, counts := oracle_ages(part, span, age, as_of_ms, len(funnel.steps))))
         }
         found = {
             (row.window, row.age, row.breakdown, row.segment): list(zip(row.reached, row.went_on, strict=True))
@@ -392,6 +396,16 @@ def check_age_rows(case: Case, rollup: Rollup, as_of_ms: int) -> None:
 
 SEEN: Counter[str] = Counter()
 """Rows by age that were held equal to the oracle."""
+
+
+def spans_of(windows: Sequence[RollingWindow]) -> Iterator[tuple[RollingWindow, str]]:
+    """Yield what is asked about, and for alert windows the age at which segments are; "" for any."""
+    for window in windows:
+        yield window, ""
+        for alert in window.alerts:
+            if alert.name != window.name:
+                slots = alert.window_ms // window.slot_ms
+                yield RollingWindow(alert.name, alert.window_ms, slots), alert.segment_age or "never"
 
 
 def oracle_ages(

@@ -20,10 +20,10 @@ EVER = 10**15
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def shop(count, seed):
-    """Return (key, value, record time in ms) of a shop that ends now, with duplicates, disorder and junk."""
+def shop(count, seed, ago_ms=0):
+    """Return (key, value, record time in ms) of a shop that ends now (or `ago_ms`): duplicates, disorder, junk."""
     rate = 400
-    start_ms = int(time.time() * 1000) - count * 1000 // rate
+    start_ms = int(time.time() * 1000) - ago_ms - count * 1000 // rate
     traffic = ShopTraffic(seed=seed, start_ms=start_ms, events_per_second=rate, duplicate_share=0.1)
     return [(record.key, record.value, record.record_ms) for record in bounded(shop_records(traffic), count, None)]
 

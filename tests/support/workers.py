@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,13 +117,18 @@ class Worker:
         return "" if answer is None else answer[1]
 
     @property
+    def address(self):
+        """host:port of its pages, None before it listens."""
+        found = re.search(r"metrics at http://(.*?)/metrics", self.said())
+        return found and found[1]
+
+    @property
     def url(self):
         """Where it serves, with a slash at the end; None until it does."""
-        lines = [line for line in self.said().splitlines() if "metrics at http://" in line]
-        return lines[-1].split("metrics at ")[1].removesuffix("metrics") if lines else None
+        return self.address and f"http://{self.address}/"
 
     async def _ask(self, path):
-        return None if self.url is None else await asyncio.to_thread(_fetch, self.url + path.removeprefix("/"))
+        return await asyncio.to_thread(_fetch, f"http://{self.address}{path}") if self.address else None
 
 
 def _fetch(url):

@@ -8,7 +8,7 @@ from stream.engine.advance import Change
 from stream.engine.match import FunnelSet
 from stream.model.funnel import Breakdown, Funnel, Step
 from stream.model.result import Rollup
-from stream.model.window import Age, RollingWindow
+from stream.model.window import Age, AlertWindow, RollingWindow
 
 WINDOW_MS = 600_000
 FUNNEL = Funnel(
@@ -109,6 +109,18 @@ def test_every_window_and_age_has_a_row_of_its_own():
     totals = totals_of(given(attempt(0, 12_000)), windows=windows, ages=(Age("1m", 60_000), AGE))
     found = {key[:2]: counts[0] for key, counts in rows_at(totals, 119_999).items() if not key[2]}
     assert found == {("1m", "1m"): (1, 1), ("1h", "1m"): (1, 1), ("1h", "10s"): (1, 0)}
+
+
+def test_an_alert_window_is_the_newest_slots_and_has_segments_at_one_age():
+    window = RollingWindow("1m", 60_000, alerts=(AlertWindow("10s", 10_000, "10s"), AlertWindow("1m", 60_000)))
+    totals = totals_of(
+        given(attempt(0, 5_000), attempt(29_000, 39_000)), windows=(window,), ages=(AGE, Age("1m", 60_000))
+    )
+    rows = rows_at(totals, 40_000)
+    assert rows["10s", "10s", ""] == rows["10s", "10s", "phone"] == [(1, 1), (0, 0)]
+    assert rows["1m", "10s", "phone"] == [(2, 2), (1, 0)], "it is a rolling window too"
+    at_1m = {key for key in rows_at(totals, 90_000) if key[1] == "1m"}
+    assert at_1m == {("10s", "1m", ""), ("1m", "1m", ""), ("1m", "1m", "phone")}
 
 
 def test_segments_add_up_and_those_that_are_not_shown_are_other():

@@ -69,12 +69,13 @@ def test_a_child_that_finishes_badly_is_an_error(tmp_path):
         child.finish(signal.SIGKILL)
 
 
-def test_an_instance_id_of_the_users_worker_is_not_given_to_two_children(tmp_path, monkeypatch):
-    monkeypatch.setenv("FUNNEL_INSTANCE_ID", "mine")
+@pytest.mark.parametrize("name", ["FUNNEL_INSTANCE_ID", "FUNNEL_WEB_TOKEN"])
+def test_what_is_meant_for_the_users_own_worker_is_not_given_to_children(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "mine")
     child = endless(tmp_path)
     try:
         environ = Path(f"/proc/{child.pid}/environ").read_bytes()
     finally:
         stop_all([child])
-    assert b"FUNNEL_INSTANCE_ID" not in environ
+    assert f"{name}=".encode() not in environ
     assert b"PATH=" in environ

@@ -1,9 +1,14 @@
 """The demo says what it is about to do, and does not wait for ever."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from stream.demo import run
-from stream.demo.scrape import Seen
+from stream.demo.alerts import Alert
+from stream.demo.incident import Incident
+from stream.demo.look import Seen
 from stream.errors import DemoError
 from stream.stack.programs import Programs
 
@@ -45,18 +50,26 @@ def test_for_servers_that_run_already_nothing_is_installed(first):
     assert first(Programs(), VARIABLES, has_jars=False) == []
 
 
-@pytest.mark.parametrize(
-    ("at_s", "started", "expected"),
-    [
-        pytest.param(109.9, 100.0, False, id="before"),
-        pytest.param(110.0, 100.0, True, id="after"),
-        pytest.param(119.0, None, False, id="no-number-yet"),
-    ],
-)
-def test_the_time_asked_for_begins_with_the_first_number(at_s, started, expected):
-    assert run._is_over(Seen(at_s), 0.0, started, 10.0) is expected
+def test_it_looks_until_it_is_so(monkeypatch):
+    monkeypatch.setattr(run, "LOOK_S", 0)
+    looks = iter(Seen(at_s, 0) for at_s in (100.0, 109.9, 110.0, 111.0))
+    assert run._look_until(lambda: next(looks), lambda seen: seen.at_s >= 110).at_s == 110
 
 
-def test_without_any_number_it_ends_and_says_what_the_workers_wait_for():
+def test_without_any_number_it_ends_and_says_what_the_workers_wait_for(monkeypatch):
+    monkeypatch.setattr(run, "LOOK_S", 0)
+    looks = iter(Seen(at_s, 0, workers=("Redis is away",)) for at_s in (0.0, 120.0, 121.0))
     with pytest.raises(DemoError, match=r"no number within 120 s \(worker 1: Redis is away\)"):
-        run._is_over(Seen(121.0, readiness=["Redis is away"]), 0.0, None, 10.0)
+        run._look_until(lambda: next(looks), lambda _seen: False, 120)
+
+
+def test_what_begins_is_told_once():
+    paper = Console(file=io.StringIO(), width=80)
+    tell = run._Teller(paper)
+    fires = Alert({"alertname": "FunnelDropOffSpike"}, {"summary": "fewer go on"}, "firing")
+    waits = Alert({"alertname": "FunnelStale"}, {}, "pending")
+    for now_ms, alerts in ((9_000, []), (10_000, [waits]), (61_000, [waits, fires]), (62_000, [fires])):
+        tell.what_is_new(Seen(0.0, now_ms, alerts=tuple(alerts)), Incident(10_000))
+    incident, alert = paper.file.getvalue().splitlines()
+    assert incident.startswith("incident   since ")
+    assert alert == "alert      FunnelDropOffSpike: fewer go on, 51 s after the incident began"

@@ -8,10 +8,10 @@ import pytest
 from stream.metrics.budget import LOG_WIDE, UNNAMED, most_series
 from stream.metrics.collector import FunnelCollector
 from stream.model.result import FunnelRollup
-from stream.model.window import Age, RollingWindow
+from stream.model.window import Age, AlertWindow, RollingWindow
 from support.rollups import AS_OF_MS, SHOP, TOUR, make_counts, shop_rollup, shop_source, tour_rollup
 
-HOUR = RollingWindow("1h", 3_600_000)
+HOUR = RollingWindow("1h", 3_600_000, alerts=(AlertWindow("1h", 3_600_000, "15m"),))
 QUARTER = Age("15m", 900_000)
 
 

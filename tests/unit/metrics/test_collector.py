@@ -16,7 +16,7 @@ from stream.metrics.exposition import page
 from stream.metrics.process import ProcessStats
 from stream.model.funnel import Breakdown, Funnel, Period, PeriodUnit
 from stream.model.result import FunnelRollup, Money, PeriodRow, Rollup, SplitRow, WindowRow
-from stream.model.window import RollingWindow
+from stream.model.window import AlertWindow, RollingWindow
 from support.rollups import (
     AS_OF_MS,
     DAY_MS,
@@ -36,6 +36,7 @@ WINDOW = SEGMENT | {"counts": "attempts", "window": "1h", "form": "rolling"}
 TODAY = {"window": "day", "form": "current"}
 PEOPLE = SEGMENT | TODAY | {"counts": "people"}
 YESTERDAY = PEOPLE | {"form": "previous"}
+HOUR = RollingWindow("1h", 3_600_000, alerts=(AlertWindow("1h", 3_600_000, "15m"), AlertWindow("30m", 1_800_000)))
 
 
 def read(page: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -72,13 +73,13 @@ class Shown:
 
 @pytest.fixture
 def shown():
-    return Shown(shop_source())
+    return Shown(shop_source(), windows=[HOUR])
 
 
 @pytest.fixture
 def all_shown():
     """Show a plain funnel, and an open one with an optional step."""
-    return Shown(shop_source(shop_rollup(), tour_rollup()), SHOP, TOUR)
+    return Shown(shop_source(shop_rollup(), tour_rollup()), SHOP, TOUR, windows=[HOUR])
 
 
 def with_total(counts) -> FunnelRollup:
@@ -188,17 +189,32 @@ def test_age_matched_conversion_is_a_share_of_those_that_reached_the_step(shown)
     name = "funnel_age_matched_conversion_ratio"
     assert shown.steps(name, **at, age="15m") == [0.25, 0.2]
     assert shown.steps(name, **at, age="1h") == [0.5], "absent where nobody reached the step"
-    assert shown.steps(name, **at | {"breakdown": "channel", "segment": "mail"}, age="15m") == [0.5, 0.4]
+    assert not shown.steps(name, **at | {"breakdown": "channel", "segment": "mail"}, age="15m"), "segments have counts"
+
+
+def test_alert_windows_have_counts_of_segments_only_at_their_shortest_age():
+    rollup = shop_rollup()
+    rollup.ages += [msgspec.structs.replace(row, window="30m") for row in rollup.ages]
+    shown = Shown(shop_source(rollup), windows=[HOUR])
+    total, mail = FUNNEL | {"breakdown": "", "segment": ""}, FUNNEL | {"breakdown": "channel", "segment": "mail"}
+    found = {
+        (window, age, at["segment"]): [shown.steps(f"funnel_age_matched_{name}", **at, window=window, age=age)
+                                       for name in ("reached", "went_on")]
+        for window in ("1h", "30m") for age in ("15m", "1h") for at in (total, mail)
+    }  # fmt: skip
+    whole = {"15m": [[80, 25], [20, 5]], "1h": [[60, 0], [30, 0]]}
+    assert {key: counts for key, counts in found.items() if any(counts)} == {
+        **{(window, age, ""): counts for window in ("1h", "30m") for age, counts in whole.items()},
+        ("1h", "15m", "mail"): [[30, 10], [15, 4]],
+    }
+    assert not shown.steps("funnel_age_matched_conversion_ratio", **total, window="30m", age="15m"), "no rolling window"
 
 
 def test_age_matched_conversion_is_shown_although_nobody_entered_the_window():
     rollup = msgspec.structs.replace(shop_rollup(), windows=[])
-    at = SEGMENT | {"window": "1h"}
+    at = {label: value for label, value in WINDOW.items() if label not in {"counts", "form"}}
     shown = Shown(shop_source(rollup))
-    found = shown(
-        "funnel_age_matched_conversion_ratio", **at | {"breakdown": "channel", "segment": "ads"}, age="15m", step="1"
-    )
-    assert found == 0.1
+    assert shown("funnel_age_matched_conversion_ratio", **at, age="15m", step="1") == 0.25
 
 
 def test_values_are_shown_by_step_and_currency(shown):
@@ -424,9 +440,9 @@ def test_a_window_in_which_nothing_happened_is_zero_and_not_absent():
     assert shown("funnel_time_to_convert_seconds_count", **FUNNEL) == 0
 
 
-def test_zeros_stand_only_where_nothing_else_does(shown):
+def test_zeros_stand_only_where_nothing_else_does():
     windows = [RollingWindow("1h", 3_600_000)]
-    assert Shown(shop_source(), windows=windows).samples == shown.samples
+    assert Shown(shop_source(), windows=windows).samples == Shown(shop_source()).samples
 
 
 def test_a_matured_form_that_is_not_kept_is_not_shown_as_zero():
@@ -447,7 +463,7 @@ def test_an_empty_log_shows_zeros_and_no_instant():
 
 def test_a_funnel_without_a_definition_here_is_left_to_others(shown):
     stranger = msgspec.structs.replace(shop_rollup(), key="stranger@1")
-    assert Shown(shop_source(shop_rollup(), stranger)).samples == shown.samples
+    assert Shown(shop_source(shop_rollup(), stranger), windows=[HOUR]).samples == shown.samples
 
 
 @pytest.mark.parametrize(

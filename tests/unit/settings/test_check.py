@@ -45,12 +45,18 @@ def test_what_is_right_is_summed_up(funnel):
             "  kafka    127.0.0.1:9092, plaintext, group funnel",
             "  redis    redis://127.0.0.1:6379/0, namespace live",
             "  source   clicks: clicks, preset flat, keyed by actor, late after 10m",
+            "  alerts   on drop-off over 1m, 5m; by segment over 5m",
             "shop@1: 2 steps within 1h, per day (UTC)",
             "  steps    a > b",
             "  split by device",
-            "series: 1,467 at most on /metrics, of 5,000 that it shows",
+            "series: 1,431 at most on /metrics, of 5,000 that it shows",
         ],
     )
+
+
+def test_alert_windows_that_nothing_serves_are_not_among_those_named(funnel, project):
+    (project / "config" / "tracker.yaml").write_text(TRACKER.replace("5m, 24h", "7d"))
+    assert "  alerts   none on drop-off: they need rolling, age_matched and alerts.windows" in funnel("check")[1]
 
 
 def test_more_series_than_the_page_shows_are_refused_with_what_would_be_enough(funnel, project):
@@ -58,7 +64,7 @@ def test_more_series_than_the_page_shows_are_refused_with_what_would_be_enough(f
     status, lines = funnel("check")
     assert status == 1
     assert lines[-1].startswith(
-        "config/tracker.yaml: the page can come to 1,467 series (shop@1 1,455), at most 1,400 are shown: "
+        "config/tracker.yaml: the page can come to 1,431 series (shop@1 1,419), at most 1,400 are shown: "
     )
     assert lines[-1].endswith("set metrics.max_series: 2000")
 

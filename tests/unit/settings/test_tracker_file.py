@@ -14,6 +14,7 @@ from stream.settings.schema import TRACKER_SCHEMA
 from stream.settings.tracker import FieldPaths
 
 SOURCE = {"topics": ["clicks"], "keyed_by_actor": True}
+NO_ALERTS = {"windows": [], "segment_windows": []}
 SASL = {"protocol": "sasl_ssl", "user": "u", "password": "p"}
 
 
@@ -179,7 +180,7 @@ def security(**changes):
         ({"kafka": None}, "kafka: is empty, not a mapping (give a value, or remove the key)"),
         (
             {"topics": ["x"]},
-            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, web, export, dead_letter, repartition, actor_secret)""",
+            """topics: "topics" is not a known key (known here: kafka, redis, sources, funnels, rolling, age_matched, period, worker, metrics, web, export, alerts, dead_letter, repartition, actor_secret)""",
         ),
         (
             {"web": {"host": "0.0.0.0"}},  # noqa: S104
@@ -334,7 +335,9 @@ def test_the_log_has_the_limits_that_its_sources_share(load):
 
 def test_rolling_windows_have_slots_of_equal_length(load):
     assert [window.slot_ms for window in load().rolling] == [5_000, 60_000, 1_440_000]
-    assert load(rolling=[{"window": "1h", "slots": 12}]).rolling == (RollingWindow("1h", 3_600_000, 12),)
+    assert load(rolling=[{"window": "1h", "slots": 12}], alerts=NO_ALERTS).rolling == (
+        RollingWindow("1h", 3_600_000, 12),
+    )
     assert load(rolling=[]).rolling == ()
 
 

@@ -62,6 +62,17 @@ def test_every_share_can_be_set(tmp_path):
     assert b'"time":{"at":[1]}' in path.read_bytes()
 
 
+def test_a_drop_can_hit_one_segment(tmp_path):
+    path = tmp_path / "events.jsonl"
+    simulate("--events", "3000", "--drop-step", "view_product", "--drop-segment", "device=mobile", "--drop-factor", "0",
+             "--content-share", "0", "--junk-share", "0", "--returning-share", "0", "--to", str(path))  # fmt: skip
+    events = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert {event["properties"]["device"] for event in events if event["event"] == "view_product"} == {
+        "desktop",
+        "tablet",
+    }
+
+
 def test_a_drop_can_start_after_so_many_seconds(tmp_path):
     path = tmp_path / "events.jsonl"
     simulate("--seconds", "600", "--rate", "50", "--drop-step", "view_product", "--drop-from", "+300", "--drop-factor",
@@ -96,6 +107,7 @@ def test_options_that_make_no_sense_are_refused(options, complaint):
     ("options", "complaint"),
     [
         (["--to", "x", "--start", "yesterday"], '"yesterday" is no ISO 8601 time'),
+        (["--to", "x", "--drop-segment", "mobile"], '"mobile" is not NAME=VALUE (try device=mobile)'),
         (["--to", "x", "--rate", "0"], "0 is not above 0"),
         (["--to", "x", "--events", "-1"], "-1 is not above 0"),
         (["--to", "x", "--topic", "y"], "not allowed with argument"),

@@ -277,6 +277,19 @@ def test_a_drop_collapses_its_step_from_its_moment_on_and_no_other():
     assert conversion(after, "add_to_cart", "begin_checkout") == pytest.approx(earlier, rel=0.25)
 
 
+@pytest.mark.parametrize(("name", "value"), [("device", "mobile"), ("channel", "ads"), ("country", "DE")])
+def test_a_drop_of_one_segment_leaves_all_others_as_they_were(name, value):
+    settings = {"events_per_second": 50, "drop_step": "begin_checkout", "drop_factor": 0.0, **QUIET}
+    found = [
+        [fields for record in islice(shop_records(ShopTraffic(**settings, **more)), 15_000) if (fields := read(record))]
+        for more in ({"drop_from_ms": 2**53}, {"drop_segment": (name, value)})
+    ]
+    of_all, of_others = (Counter(f["properties"][name] for f in run if f["event"] == "begin_checkout") for run in found)
+    assert of_all[value] > 40
+    assert of_others[value] == 0
+    assert of_others.total() == pytest.approx(of_all.total() - of_all[value], rel=0.2)
+
+
 def test_an_endless_run_stays_in_bounded_memory():
     traffic = ShopTraffic(events_per_second=50, max_visitors=300, allowed_lateness_ms=20_000)
     endless = shop_records(traffic)

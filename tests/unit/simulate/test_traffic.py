@@ -17,8 +17,12 @@ from stream.simulate.traffic import ShopTraffic
         pytest.param({"events_per_second": 0}, "events_per_second: 0 must be above 0", id="no-traffic"),
         pytest.param({"drop_factor": 2}, "drop_factor: 2 must be", id="a-drop-that-is-a-rise"),
         pytest.param({"drop_step": "scroll"}, '"scroll" is no step .*add_to_cart', id="a-drop-of-no-step"),
+        pytest.param({"drop_segment": ("device", "phone")}, r'no visitor has "device=phone" .*device=mobile\|desktop',
+                     id="a-drop-for-nobody"),
+        pytest.param({"drop_segment": ("age", "9")}, "no visitor has .*channel=search.*; country=",
+                     id="a-drop-by-a-property-nobody-has"),
     ],
-)
+)  # fmt: skip
 def test_refused(settings, complaint):
     with pytest.raises(SimulateError, match=complaint):
         ShopTraffic(**settings)

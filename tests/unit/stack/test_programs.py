@@ -8,8 +8,8 @@ from stream.errors import StackError
 from stream.stack import programs
 from stream.stack.programs import Backend, Programs, java_major, missing_programs, missing_text, prepare
 
-ALL = ("kafka", "redis", "prometheus", "alertmanager", "chromium")
-EVERYTHING = Programs("java", "mvn", "redis-server", "prometheus", "alertmanager", "chromium")
+ALL = ("kafka", "redis", "prometheus", "alertmanager", "chromium", "npm")
+EVERYTHING = Programs("java", "mvn", "redis-server", "prometheus", "alertmanager", "chromium", "npm")
 
 
 @pytest.mark.parametrize(

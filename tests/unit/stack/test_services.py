@@ -49,6 +49,23 @@ def test_a_rule_file_that_is_not_there_is_named(tmp_path):
         services.write_prometheus(tmp_path, None, [tmp_path / "nowhere.yml"])
 
 
+def test_alertmanager_has_the_configuration_it_is_given_else_it_notifies_nobody(tmp_path):
+    written = tmp_path / "alertmanager" / "alertmanager.yml"
+    services.alertmanager_plan(tmp_path, [20001], Programs())
+    assert yaml.safe_load(written.read_text()) == services.NOBODY
+    (tmp_path / "own.yml").write_text("route: {receiver: me}")
+    services.alertmanager_plan(tmp_path, [20001], Programs(), tmp_path / "own.yml")
+    assert written.read_text() == "route: {receiver: me}"
+    with pytest.raises(StackError, match=r"nowhere\.yml cannot be read"):
+        services.alertmanager_plan(tmp_path, [20001], Programs(), tmp_path / "nowhere.yml")
+
+
+def test_prometheus_looks_as_often_as_it_is_told(tmp_path):
+    services.write_prometheus(tmp_path, None, [], scrape_seconds=5)
+    config = yaml.safe_load((tmp_path / "prometheus" / "prometheus.yml").read_text())
+    assert set(config["global"].values()) == {"5s"}
+
+
 @pytest.mark.parametrize(
     ("targets", "groups"),
     [

@@ -1,0 +1,1 @@
+"""Alert rules for Prometheus, from the funnels and the tracker's settings."""
