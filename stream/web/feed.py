@@ -8,6 +8,7 @@ Encoding is paced, so that many choices cost a worker a small share of its core 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 
@@ -22,6 +23,8 @@ HEARTBEAT = b": still here\n\n"
 HEARTBEAT_S = 5.0  # proxies cut what is silent for a minute; the page asks anew after three of these
 PACE = 30.0
 """A round of events waits until 30 times as long has gone by as encoding the last one took: about 3 % of a core."""
+MAX_ENCODED = 1_000
+"""Documents kept at once: a segment can be any text, and while nothing is read none is thrown away."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,6 +44,8 @@ class Feed:
 
     def publish(self, refreshed: Refreshed) -> None:
         """Take a reading, and wake those who follow as soon as the pace allows."""
+        if self.is_closed:
+            return
         self.refreshed = refreshed
         self._encoded.clear()
         if self._waking is None:
@@ -60,6 +65,8 @@ class Feed:
         key = choice, state_of(self.refreshed, now_ms)  # numbers grow stale while nothing is read
         encoded = self._encoded.get(key)
         if encoded is None:
+            if len(self._encoded) >= MAX_ENCODED:
+                self._encoded.clear()
             began_s = time.perf_counter()
             encoded = self._encoded[key] = _encode(view_document(self.catalog, choice, self.refreshed, now_ms))
             self._spent_s += time.perf_counter() - began_s
@@ -67,19 +74,20 @@ class Feed:
 
     async def events(self, choice: Choice) -> AsyncGenerator[bytes]:
         """Yield server-sent events until the feed is closed, and a comment when nothing has changed for a while."""
-        sent = b""
+        loop = asyncio.get_running_loop()
+        sent, due_s = b"", loop.time()
         while not self.is_closed:
             changed = self._changed
             document = self.document(choice)
             if document != sent:
-                sent = document
+                sent, due_s = document, loop.time() + HEARTBEAT_S
                 yield self._event(document)
-            try:
-                async with asyncio.timeout(HEARTBEAT_S):
+            elif loop.time() >= due_s:  # however many readings there were that changed nothing
+                due_s = loop.time() + HEARTBEAT_S
+                yield HEARTBEAT
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due_s):
                     await changed.wait()
-            except TimeoutError:
-                if self.document(choice) == sent:
-                    yield HEARTBEAT
 
     def _event(self, document: bytes) -> bytes:
         merged = None if self.refreshed is None else self.refreshed.merged

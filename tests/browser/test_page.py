@@ -248,10 +248,18 @@ def test_many_segments_stay_in_their_table(open_page):
     assert box["height"] < 500
 
 
-def test_stages_are_shown_where_the_funnel_has_them(open_page):
-    page = open_page("funnel=marketing-six&version=1")
-    expect(page.locator(".bar-name")).to_have_count(6)
-    assert page.locator(".bar-name .name").all_inner_texts()[-1] == "action"
+@pytest.mark.parametrize(("funnel", "locale", "tags"), [
+    ("marketing-six", "en-GB", ["top", "top", "middle", "middle", "bottom", "bottom"]),
+    ("marketing-five", "fr-FR",
+     ["notoriété haut", "intérêt haut", "évaluation milieu", "décision milieu", "achat bas"]),
+])  # fmt: skip
+def test_the_stages_of_both_models_are_shown_in_both_languages(open_page, funnel, locale, tags):
+    page = open_page(f"funnel={funnel}&version=1", locale=locale)
+    expect(page.locator(".bar-name")).to_have_count(len(tags))
+    shown_tags = page.locator(".bar-name").evaluate_all(
+        "bars => bars.map(bar => [...bar.querySelectorAll('.tag')].map(tag => tag.innerText).join(' '))"
+    )
+    assert shown_tags == tags
 
 
 def test_it_speaks_french_and_english(open_page):

@@ -67,6 +67,9 @@ export const TEXTS = {
     "funnels.none": "The settings name no funnel.", "error": "The server says: {text}",
     "spoken": "{funnel}: {entered} {unit} entered, {conversion} converted. {bottleneck}", "unit.note": "counts {unit}", version: "version {version}",
     "bars": "Funnel of {n} steps, {how}. The table below has every number.",
+    "stage.awareness": "awareness", "stage.interest": "interest", "stage.consideration": "consideration", "stage.intent": "intent",
+    "stage.evaluation": "evaluation", "stage.action": "action", "stage.decision": "decision", "stage.purchase": "purchase",
+    "stage.top": "top", "stage.middle": "middle", "stage.bottom": "bottom",
     "why.counted": "counted", "why.late": "late", "why.duplicate": "copy", "why.bot": "bot", "why.invalid": "invalid", "why.future": "from the future", "why.no_match": "no match",
     "why.ahead": "later", "why.order": "order", "why.other_chain": "other chain", "why.too_soon": "too soon", "why.excluded": "excluded", "why.exclusion": "exclusion",
     "why.removed": "removed", "why.broken": "broken chain", "why.broke": "broke a chain", "why.consumed": "consumed", "why.outside_window": "outside the window",
@@ -136,6 +139,9 @@ export const TEXTS = {
     "funnels.none": "Les réglages ne nomment aucun entonnoir.", "error": "Le serveur répond : {text}",
     "spoken": "{funnel} : {entered} {unit} entrées, {conversion} de conversion. {bottleneck}", "unit.note": "compte des {unit}", version: "version {version}",
     "bars": "Entonnoir de {n} étapes, {how}. Le tableau ci-dessous contient tous les chiffres.",
+    "stage.awareness": "notoriété", "stage.interest": "intérêt", "stage.consideration": "considération", "stage.intent": "intention",
+    "stage.evaluation": "évaluation", "stage.action": "action", "stage.decision": "décision", "stage.purchase": "achat",
+    "stage.top": "haut", "stage.middle": "milieu", "stage.bottom": "bas",
     "why.counted": "compté", "why.late": "en retard", "why.duplicate": "copie", "why.bot": "robot", "why.invalid": "invalide", "why.future": "du futur", "why.no_match": "sans étape",
     "why.ahead": "plus tard", "why.order": "ordre", "why.other_chain": "autre chaîne", "why.too_soon": "trop tôt", "why.excluded": "exclu", "why.exclusion": "exclusion",
     "why.removed": "retiré", "why.broken": "chaîne rompue", "why.broke": "a rompu une chaîne", "why.consumed": "consommé", "why.outside_window": "hors fenêtre",
@@ -184,6 +190,11 @@ export function speak(wanted) {
 export function t(key, places = {}) {
   const text = TEXTS[language][key] ?? TEXTS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => places[name] ?? "");
+}
+
+// Returns a stage or group of the usual stage models as one says it; any other as it is.
+export function stageText(name) {
+  return TEXTS[language][`stage.${name}`] ?? name;
 }
 
 export function count(number) {

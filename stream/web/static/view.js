@@ -1,7 +1,7 @@
 // One view: what was chosen, the figures of the whole, the funnel as bars, and the table with every number.
 
 import { h } from "./dom.js";
-import { clock, count, exactShare, length, moment, money, share, t, windowText } from "./text.js";
+import { clock, count, exactShare, length, moment, money, share, stageText, t, windowText } from "./text.js";
 
 // Returns what is counted, as a word of its own ("attempts", "people", "units").
 export function unitOf(view, info) {
@@ -123,7 +123,7 @@ function drawBars(view, info) {
       h("div", { class: step.optional ? "bar optional" : "bar", "data-step": step.step },
         h("div", { class: "bar-name" },
           h("span", { class: "number" }, step.step), h("span", { class: "name" }, step.name),
-          about.stage && about.stage !== step.name ? h("span", { class: "tag" }, about.stage) : null,
+          [about.stage, about.group].map(stageText).filter((tag) => tag && tag !== step.name).map((tag) => h("span", { class: "tag" }, tag)),
           about.optional ? h("span", { class: "tag" }, t("optional")) : null),
         h("div", { class: "track" },
           h("div", { class: "fill", style: { "--width": width(step) } }),

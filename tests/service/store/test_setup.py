@@ -86,6 +86,23 @@ async def test_the_documented_rights_of_an_operator_drop_a_namespace(redis_serve
     assert await store.load_head(0) is None
 
 
+async def test_the_documented_rights_of_the_page_are_enough_to_read_and_not_to_write(redis_server, open_store):
+    server = redis_server()
+    worker = open_store(server.url, shards=4)
+    await worker.create_head(0, PartitionHead(0))
+    await worker.set_active_funnel_set(b"{}", None)
+    one = Commit(0, (0, 0), PartitionHead(1), [(b"ab", b"1")], [], [], {b"c": b"1"}, [], b"r")
+    assert await worker.commit([one]) == [DONE]
+    page = open_store(await lock_down(server, documented_rights("funnel-page")), shards=4)
+    assert (await page.load_head(0)).next_offset == 1
+    assert (await page.load_rollups(1), await page.load_cells(0)) == ([b"r"], {b"c": b"1"})
+    assert await page.load_states(0, [b"ab"]) == [b"1"]
+    assert await page.active_funnel_set() == b"{}"
+    with pytest.raises(StoreRefused, match="lacks a right"):
+        await page.commit([Commit(0, (1, 0), PartitionHead(2), [(b"ab", b"2")])])
+    assert await worker.load_states(0, [b"ab"]) == [b"1"]
+
+
 async def test_a_user_without_rights_to_the_keys_is_refused(redis_server, open_store):
     rights = [right for right in documented_rights("funnel") if not right.startswith("~")]
     url = await lock_down(redis_server(), [*rights, "~other*"])

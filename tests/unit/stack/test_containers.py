@@ -18,7 +18,7 @@ FETCHED = {name: service["image"] for name, service in SERVICES.items() if "buil
 
 
 def test_the_whole_set_is_described():
-    expected = {"kafka", "topics", "redis", "worker-1", "worker-2", "prometheus", "alertmanager", "grafana"}
+    expected = {"kafka", "topics", "redis", "worker-1", "worker-2", "page", "prometheus", "alertmanager", "grafana"}
     assert set(SERVICES) == expected
 
 
@@ -33,7 +33,7 @@ def test_the_worker_image_stands_on_a_pinned_one():
 
 def test_every_port_is_published_on_loopback_only():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 5
+    assert len(ports) == 6
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{FUNNEL_[A-Z]+_PORT:-\d+\}:\d+", port) for port in ports)
 
 

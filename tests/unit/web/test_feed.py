@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -65,14 +66,29 @@ async def test_a_reader_gets_the_newest_at_once_and_skips_what_it_missed(feed):
         assert [event async for event in events] == []
 
 
-async def test_what_is_equal_is_not_sent_again_and_silence_is_broken_by_a_comment(feed, monkeypatch):
+@pytest.mark.parametrize("reads_on", [False, True], ids=["no-more-readings", "readings-that-change-nothing"])
+async def test_what_is_equal_is_not_sent_again_and_silence_is_broken_by_a_comment(feed, monkeypatch, reads_on):
     monkeypatch.setattr(feed_module, "HEARTBEAT_S", 0.05)
+
+    async def read_on():
+        while reads_on:
+            feed.publish(reading())
+            await asyncio.sleep(0)
+
     feed.publish(reading())
     async with aclosing(feed.events(CHOICE)) as events:
         await anext(events)
-        feed.publish(reading())
-        assert await anext(events) == HEARTBEAT
+        readings = asyncio.create_task(read_on())
+        assert [await anext(events) for _ in range(2)] == [HEARTBEAT] * 2
         feed.close()
+    readings.cancel()
+
+
+async def test_what_is_kept_has_a_bound(feed, monkeypatch):
+    monkeypatch.setattr(feed_module, "MAX_ENCODED", 3)
+    for number in range(10):
+        feed.document(replace(CHOICE, breakdown="channel", segment=str(number)))
+    assert len(feed._encoded) <= 3
 
 
 async def test_numbers_that_have_grown_stale_are_sent_without_a_reading(monkeypatch):
