@@ -9,7 +9,7 @@ SECONDS ?=
 SAMPLE ?=
 INCIDENT ?=
 
-.PHONY: help setup fmt check test test-unit test-service test-chaos test-demo fuzz mutants bench demo up down lock clean
+.PHONY: help setup fmt check test test-unit test-service test-chaos test-demo fuzz mutants bench pictures demo up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ mutants: setup ## turn the engine's rules off one at a time: a test must notice 
 
 bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
 	$(BIN)/python -m tests.bench.run
+
+pictures: setup ## draw the dashboards over a simulated week, for docs/images
+	PYTHONPATH=tests $(BIN)/python -m tests.dashboards.pictures
 
 demo: setup ## the whole thing live in the terminal; SECONDS=60 ends by itself and checks its numbers
 	@$(BIN)/funnel demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(INCIDENT),--incident $(INCIDENT))

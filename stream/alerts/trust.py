@@ -71,7 +71,9 @@ def gates(settings: TrackerSettings) -> list[Rule]:
     """Return the recording rules on which `trusted` looks."""
     started = f"{names.PROCESS_START.name} and on (instance) {names.WORKER_PARTITIONS.name}"
     late, seen = f"sum({_counted(600, LATE_RECORD)})", f"sum({_counted(600)})"
-    gap = f"{WATERMARK_AGE} > {settings.alerts.max_gap_ms / 1000:g} and {WATERMARK_AGE} * {RATE} > {GAP_RECORDS}"
+    # A backlog is no gap: its events are old too, but all there once it is counted.
+    is_long = f"{WATERMARK_AGE} > {settings.alerts.max_gap_ms / 1000:g} and {WATERMARK_AGE} * {RATE} > {GAP_RECORDS}"
+    gap = f"{is_long} and {LAG} <= {MOST_LAG_S}"
     surge = f"{LATE} > {LATE_SHARE} unless {LATE} <= {LATE_TIMES} * {USUALLY_LATE}"
     reasons = {
         "lag": f"{LAG} > bool {MOST_LAG_S} == 1",

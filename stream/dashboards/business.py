@@ -83,12 +83,12 @@ def _steps() -> Row:
         Panel("Value by step and currency", "Sum of the step's values, how many had one, and their average. Lost: what "
               "those were worth who stopped there; at stake: what those are worth who are pending there.", Of.CHOSEN,
               "table", COUNT,
-              (Query(named(value), column="value"),
+              (Query(named(value), column="value", decimals=2),
                Query(named(events), column="orders"),
-               Query(named(f"({value} / ({events} > 0))"), column="average"),
-               Query(named(chosen(names.VALUE_LOST, _AT)), column="lost"),
-               Query(named(chosen(names.VALUE_AT_STAKE, _AT)), column="at stake")), _NO_VALUE, width=14, height=9,
-              labels={"at": "Step", "currency": "Currency"}, hidden=("step",)),
+               Query(named(f"({value} / ({events} > 0))"), column="average", decimals=2),
+               Query(named(chosen(names.VALUE_LOST, _AT)), column="lost", decimals=2),
+               Query(named(chosen(names.VALUE_AT_STAKE, _AT)), column="at stake", decimals=2)), _NO_VALUE, width=14,
+              height=9, labels={"at": "Step", "currency": "Currency"}, hidden=("step",)),
         Panel("Value lost by step", "Where value is lost: what those were worth who were dropped or excluded at the "
               "step.", Of.CHOSEN, "bargauge", COUNT,
               (Query(f'label_join({named(chosen(names.VALUE_LOST, _AT))}, "at", ", ", "at", "currency")',
@@ -129,10 +129,11 @@ def _segments() -> Row:
         Panel("Value by segment and currency", "Value of the last step, orders, average order value, value per "
               "entrant, lost and at stake. The segments of one breakdown add up to the total.", Of.CHOSEN, "table",
               COUNT,
-              (Query(value, column="value"), Query(orders, column="orders"),
-               Query(f"{value} / ({orders} > 0)", column="average order"),
-               Query(f"{value} / on (segment) group_left () ({entered} > 0)", column="per entrant"),
-               Query(lost, column="lost"), Query(at_stake, column="at stake")), no_segments, width=14, height=10,
+              (Query(value, column="value", decimals=2), Query(orders, column="orders"),
+               Query(f"{value} / ({orders} > 0)", column="average order", decimals=2),
+               Query(f"{value} / on (segment) group_left () ({entered} > 0)", column="per entrant", decimals=2),
+               Query(lost, column="lost", decimals=2), Query(at_stake, column="at stake", decimals=2)), no_segments,
+              width=14, height=10,
               labels={"segment": "Segment", "currency": "Currency"}, largest_first=True),
         Panel("Value by segment over time", f"Value of the last step, of the {MOST_SEGMENTS} segments with most "
               "entrants.", Of.CHOSEN, "timeseries", "short",

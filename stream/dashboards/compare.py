@@ -96,7 +96,7 @@ def _compared(entered: str, converted: str, conversion: str, difference: Differe
     return (
         Query(entered, column="entered"),
         Query(converted, column="converted"),
-        Query(conversion, column="conversion", unit=SHARE, no_value=NOT_DECIDED),
+        Query(conversion, column="conversion", unit=SHARE),
         Query(difference.points(), column="difference", unit=POINTS, levels=RISE_IS_GOOD),
         Query(difference.limit("-"), column="from", unit=POINTS),
         Query(difference.limit("+"), column="to", unit=POINTS),

@@ -10,6 +10,7 @@ from stream.dashboards.panel import (
     COUNT,
     POINTS,
     REACHED_OR_NOT,
+    RISE_IS_BAD,
     RISE_IS_GOOD,
     SHARE,
     Dashboard,
@@ -33,9 +34,8 @@ from stream.dashboards.queries import (
     WEEK,
     WINDOW,
     change,
+    changes,
     chosen,
-    conversion_changes,
-    dropoff_changes,
     most,
     named,
     no_history,
@@ -92,7 +92,7 @@ def _at_a_glance(about: Known) -> Row:
               tuple(Query(change(names.CONVERSION, ago), f"vs {ago} ago") for ago in (HOUR, WEEK)),
               f"{no_history(HOUR)} or a week ago", width=5, height=4, levels=RISE_IS_GOOD, shows_name=True),
         Panel("Largest loss", "The bottleneck: the step at which most were dropped.", Of.CHOSEN, "stat", "short",
-              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped",
+              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped yet",
               width=4 if about.has_target else 7, height=4, shows_name=True),
     ]  # fmt: skip
     if about.has_target:
@@ -119,9 +119,9 @@ def _step_table(about: Known) -> Panel:
     columns = [
         Query(named(chosen(names.REACHED, "step")), column="reached"),
         Query(chosen(names.STEP_CONVERSION, "step"), column="conversion", unit=SHARE),
-        *conversion_changes(),
+        *changes(names.STEP_CONVERSION, "conversion", RISE_IS_GOOD),
         Query(chosen(names.STEP_DROPOFF, "step"), column="drop-off", unit=SHARE),
-        *dropoff_changes(),
+        *changes(names.STEP_DROPOFF, "drop-off", RISE_IS_BAD),
         Query(chosen(names.DROPPED, "step"), column="dropped"),
         Query(chosen(names.PENDING, "step"), column="pending"),
     ]

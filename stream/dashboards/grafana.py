@@ -212,11 +212,12 @@ def _overrides(panel: Panel) -> list[Json]:
 
 
 def _column(query: Query) -> Json:
-    properties: Json = {"noValue": query.no_value or NO_CELL}
+    properties: Json = {"noValue": NO_CELL}
+    decimals = _DECIMALS.get(query.unit) if query.decimals is None else query.decimals
     if query.unit:
         properties["unit"] = query.unit
-    if query.unit in _DECIMALS:
-        properties["decimals"] = _DECIMALS[query.unit]
+    if decimals is not None:
+        properties["decimals"] = decimals
     if query.levels:
         properties |= {"thresholds": _thresholds(query.levels), "custom.cellOptions": {"type": "color-text"}}
     return properties

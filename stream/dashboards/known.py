@@ -25,7 +25,6 @@ class Known:
     has_exclusions: bool
     has_optional_steps: bool
     is_open: bool
-    counts_units: bool
     valued_funnel: str = ""
     valued_version: str = ""
 
@@ -48,7 +47,6 @@ def known(funnels: Sequence[Funnel], windows: Sequence[RollingWindow]) -> Known:
         has_exclusions=any(funnel.exclusions for funnel in funnels),
         has_optional_steps=any(step.optional for step in steps),
         is_open=any(funnel.is_open for funnel in funnels),
-        counts_units=any(funnel.counts_units for funnel in funnels),
         valued_funnel=valued[0].name if valued else "",
         valued_version=str(_newest(valued, valued[0].name)) if valued else "",
     )

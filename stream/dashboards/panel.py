@@ -41,7 +41,7 @@ class Of(StrEnum):
 class Query:
     """One PromQL query; `legend` may use {{label}}.
 
-    As a `column` it is one column of a table: `unit`, `levels` and `no_value` where they differ from the panel's.
+    As a `column` it is one column of a table: `unit`, `decimals` and `levels` where they differ from the panel's.
     step: the shortest step of a query over time, as Grafana's "Min step".
     """
 
@@ -49,8 +49,8 @@ class Query:
     legend: str = ""
     column: str = ""
     unit: str = ""
+    decimals: int | None = None
     levels: Levels = ()
-    no_value: str = ""
     step: str = ""
 
 

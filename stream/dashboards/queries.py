@@ -7,7 +7,7 @@ Every worker shows the whole funnel, so queries over funnel series take `max` ov
 instances; `sum` only ever adds steps, partitions or workers.
 """
 
-from stream.dashboards.panel import POINTS, RISE_IS_BAD, RISE_IS_GOOD, Levels, Query
+from stream.dashboards.panel import POINTS, Levels, Query
 from stream.metrics import names
 from stream.metrics.names import Series
 
@@ -22,7 +22,6 @@ SIDE_BY_SIDE = 'breakdown="$breakdown",breakdown!=""'
 RATE = "[$__rate_interval]"
 
 HOUR, DAY, WEEK = "1h", "1d", "1w"
-_SHORT = {names.STEP_CONVERSION.name: "conversion", names.STEP_DROPOFF.name: "drop-off"}
 _AGO = {HOUR: "an hour", DAY: "a day", WEEK: "a week"}
 NOT_DECIDED = "nothing decided yet"
 NO_ENTRANTS = "no numbers: no worker is scraped, or the funnel counts nothing yet"
@@ -62,13 +61,9 @@ def segments(series: Series, by: str = "segment") -> str:
 
 
 def largest_segments(query: str) -> str:
-    """Keep the largest segments, the same ones at every instant of a graph."""
-    return f"{query} and on (segment) topk({MOST_SEGMENTS}, {most_entered_at_the_end()})"
-
-
-def most_entered_at_the_end() -> str:
-    """Return how many entered in each segment when the graph ends."""
-    return f"max by (segment) ({names.ENTERED.name}{{{WINDOW},{SIDE_BY_SIDE}}} @ end())"
+    """Keep the segments with most entrants at the end of a graph, the same ones at each of its instants."""
+    entered = f"max by (segment) ({names.ENTERED.name}{{{WINDOW},{SIDE_BY_SIDE}}} @ end())"
+    return f"{query} and on (segment) topk({MOST_SEGMENTS}, {entered})"
 
 
 def named(query: str) -> str:
@@ -81,24 +76,17 @@ def change(series: Series, ago: str, by: str = "") -> str:
     return f"100 * ({chosen(series, by)} - {chosen(series, by, ago)})"
 
 
-def change_column(series: Series, ago: str, by: str, levels: Levels) -> Query:
-    """Return `change` as a column of a table."""
-    return Query(change(series, ago, by), column=f"{_SHORT[series.name]} vs {ago}", unit=POINTS, levels=levels)
+def changes(series: Series, name: str, levels: Levels) -> tuple[Query, ...]:
+    """Return what became of a share of each step since an hour and a week ago, as columns."""
+    return tuple(
+        Query(change(series, ago, "step"), column=f"{name} vs {ago}", unit=POINTS, levels=levels)
+        for ago in (HOUR, WEEK)
+    )
 
 
 def no_history(ago: str) -> str:
     """Say why there is nothing to compare with."""
     return f"no number of {_AGO[ago]} ago"
-
-
-def conversion_changes() -> tuple[Query, ...]:
-    """Return what became of each step's conversion, as columns."""
-    return tuple(change_column(names.STEP_CONVERSION, ago, "step", RISE_IS_GOOD) for ago in (HOUR, WEEK))
-
-
-def dropoff_changes() -> tuple[Query, ...]:
-    """Return what became of each step's drop-off, as columns."""
-    return tuple(change_column(names.STEP_DROPOFF, ago, "step", RISE_IS_BAD) for ago in (HOUR, WEEK))
 
 
 class Difference:

@@ -1,7 +1,7 @@
-"""Which alerts Prometheus has, as its page /alerts lists them.
+"""Which alerts Prometheus has, and where its own page lists them.
 
 In:  Prometheus' URL.
-Out: its alerts, and the texts of those that fire.
+Out: its alerts, and the texts of those that fire; the page's URL.
 """
 
 import urllib.request
@@ -11,6 +11,8 @@ import msgspec
 
 TIMEOUT_S = 2.0
 FIRING = "firing"
+PAGES = ("/alerts", "/classic/alerts")
+"""Debian's Prometheus has the older page only."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -46,3 +48,14 @@ def read_alerts(prometheus: str) -> list[Alert]:
 def firing(alerts: Iterable[Alert]) -> list[str]:
     """Return the texts of those that fire; one that fires for several windows is named once."""
     return sorted({alert.text for alert in alerts if alert.state == FIRING})
+
+
+def page_of(prometheus: str) -> str:
+    """Return the URL of the page that lists the alerts."""
+    for page in PAGES:
+        try:
+            with urllib.request.urlopen(f"{prometheus}{page}", timeout=TIMEOUT_S):  # noqa: S310
+                return f"{prometheus}{page}"
+        except OSError:
+            continue
+    return f"{prometheus}{PAGES[0]}"

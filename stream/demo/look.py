@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from stream.demo.alerts import Alert, read_alerts
 from stream.errors import ServerSilent
@@ -18,6 +19,8 @@ from stream.terminal.watch import RATE_OVER_LOOKS
 
 PICKS = Picks(window="5m", breakdown="device")
 """Five minutes, so that an incident shows within one; by the property it is about."""
+PAGE = f"/?{urlencode({'window': PICKS.window, 'breakdown': PICKS.breakdown})}"
+"""Where the live page shows the same."""
 READY = "ready"
 
 

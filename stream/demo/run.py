@@ -24,11 +24,11 @@ from urllib.parse import urlencode
 
 from rich.console import Console
 
-from stream.demo.alerts import firing
+from stream.demo.alerts import firing, page_of
 from stream.demo.checks import Finding, check
 from stream.demo.children import Child, stop_all
 from stream.demo.incident import Incident
-from stream.demo.look import Eyes, Seen
+from stream.demo.look import PAGE, Eyes, Seen
 from stream.demo.place import Place, make_place, make_rules, make_topics, remove_state, remove_topics
 from stream.demo.scrape import read_pages
 from stream.demo.view import Frame, Link, draw, line, picture
@@ -113,7 +113,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
 def _run(options: DemoOptions, console: Console) -> int:
     with ExitStack() as stack:
         ports = tuple(free_ports(options.workers))
-        page = f"http://{LOOPBACK}:{ports[0]}/"
+        page = f"http://{LOOPBACK}:{ports[0]}{PAGE}"
         say(console, f"live page  {page} (answers in half a minute)")
         folder = Path(tempfile.mkdtemp(prefix="funnel-demo-")) if options.keep else None
         if folder is not None:
@@ -180,21 +180,22 @@ def _start(ports: tuple[int, ...], servers: Stack, folder: Path, stack: ExitStac
         command = ["worker", "--config", str(place.tracker), "--metrics-port", str(port)]
         children.append(Child(f"worker-{number}", folder, command))
     prometheus = servers.prometheus_url if servers.owns("prometheus") else None
-    pages = [f"http://{LOOPBACK}:{port}/" for port in ports]
-    links = tuple(_links(servers, place, pages, prometheus, funnels[0]))
-    for link in (*links, Link("live page", pages[0])):
+    urls = [f"http://{LOOPBACK}:{port}" for port in ports]
+    links = tuple(_links(servers, place, urls, prometheus, funnels[0]))
+    page = f"{urls[0]}{PAGE}"
+    for link in (*links, Link("live page", page)):
         say(console, f"{link.name:<10} {link.url or link.text}")
-    eyes = Eyes([Client(url) for url in pages], prometheus)
-    return _Running(place, funnels, children, servers.kafka, eyes, Frame(pages[0], links))
+    eyes = Eyes([Client(url) for url in urls], prometheus)
+    return _Running(place, funnels, children, servers.kafka, eyes, Frame(page, links))
 
 
-def _links(servers: Stack, place: Place, pages: list[str], prometheus: str | None, funnel: Funnel) -> Iterator[Link]:
+def _links(servers: Stack, place: Place, urls: list[str], prometheus: str | None, funnel: Funnel) -> Iterator[Link]:
     if prometheus is not None:
         graph = urlencode({"g0.expr": GRAPH % funnel.name, "g0.tab": 0, "g0.range_input": "15m"})
-        yield Link("alerts", f"{prometheus}/alerts")
+        yield Link("alerts", page_of(prometheus))
         yield Link("Prometheus", prometheus, "graph", f"{prometheus}/graph?{graph}")
-    for number, page in enumerate(pages, start=1):
-        yield Link(f"worker {number}", f"{page}metrics")
+    for number, url in enumerate(urls, start=1):
+        yield Link(f"worker {number}", f"{url}/metrics")
     yield Link("Kafka", f"{servers.kafka}, topic {place.topic}")
     yield Link("logs", str(place.folder))
 

@@ -41,7 +41,7 @@ class Client:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise TopError(f"{url} is no URL of a server (try http://127.0.0.1:9108)")
-        self.url = url.rstrip("/")
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"  # a page's choice, behind ?, is its own
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def look(self, picks: Picks) -> Looked:

@@ -64,7 +64,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--warmup", type=float, default=10.0, help="seconds of the same load before it (default %(default)g)")
     add("--only", type=_names, default=PARTS, metavar="NAME,NAME",
         help=f"of: {', '.join(PARTS)}")  # fmt: skip
-    add("--falls", type=int, default=6, help="falls in conversion that alerts are to tell of, at once (default "
+    add("--falls", type=int, default=12, help="falls in conversion that alerts are to tell of, at once (default "
         "%(default)s)")  # fmt: skip
     add("--quick", action="store_true", help="a smoke run: few events, once; its times say nothing")
     add("--json", type=Path, metavar="FILE", help="append the rows to this file as JSON lines")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stream.demo.alerts import page_of
 from stream.demo.children import Child, stop_all
 from stream.demo.incident import LEFT, STEP
 from stream.demo.place import make_place, make_rules, make_topics
@@ -66,11 +67,15 @@ def nats_of_an_alert(place, window):
     return float(re.search(r"drop_nats > ([\d.]+)", rule["expr"])[1])
 
 
+def read(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own loopback URL
+        return answer.read()
+
+
 def values(prometheus, expression):
     """Return the value of each series by breakdown and segment."""
     url = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own loopback URL
-        found = json.load(answer)["data"]["result"]
+    found = json.loads(read(url))["data"]["result"]
     return {(each["metric"].get("breakdown"), each["metric"].get("segment")): float(each["value"][1]) for each in found}
 
 
@@ -92,6 +97,7 @@ async def test_after_a_minute_and_a_half_phones_are_far_beyond_chance_and_nobody
         ratio = values(prometheus, f"funnel:age_matched_conversion:ratio{which}")
         beyond = values(prometheus, f"funnel:age_matched_conversion:drop_nats{which} > {least}")
     assert set(beyond) == {phones}
+    assert ALERT in read(page_of(prometheus)).decode()
     assert ratio["device", "desktop"] > 0.6
 
 

@@ -18,7 +18,7 @@ from support.boards import interpolate, panels, variables
 
 DRAWING = Path(__file__).parents[1] / "dashboards" / "drawing"
 WIDTH = 1800
-LINE_POINTS = 120
+LINE_POINTS = 60
 
 
 class Drawing:

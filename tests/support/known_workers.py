@@ -81,8 +81,8 @@ PAST = {
 
 
 def past_pages():
-    """(seconds ago, page) of each instant of the past."""
-    for ago, counts in PAST.items():
+    """(seconds ago, page) of each instant of the past, the earliest first."""
+    for ago, counts in sorted(PAST.items(), reverse=True):
         rollup = shop_rollup()
         rollup.windows = [WindowRow("1h", matured, "", "", counts) for matured in (False, True)]
         rollup.periods = [PeriodRow(TODAY_MS, "", "", counts)]

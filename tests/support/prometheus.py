@@ -16,6 +16,8 @@ import pytest
 
 from stream.metrics.exposition import CONTENT_TYPE
 from stream.stack import Stack
+from stream.stack.programs import prepare
+from stream.stack.state import cache_folder
 
 DEADLINE_S = 30.0
 POLL_S = 0.1
@@ -89,14 +91,16 @@ class Page:
 
 @contextlib.contextmanager
 def prometheus(name, folder, past=()):
-    """Start one, so that nobody else's targets are in it; `past` is what it knows already (`openmetrics`)."""
+    """Start one, so that nobody else's targets are in it; `past`: what it knows, `openmetrics` in order of time."""
     if past:
+        prepare(("prometheus",), cache_folder())  # promtool comes with it
         known = folder / "past.txt"
         known.write_text("".join([*past, "# EOF\n"]), encoding="utf-8")
         blocks = folder / "prometheus" / "data"
         blocks.mkdir(parents=True)
-        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(known), str(blocks)]
-        subprocess.run(command, check=True, capture_output=True)
+        # It reads the whole file once a block, and would make one for every two hours.
+        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=512h"]
+        subprocess.run([*command, str(known), str(blocks)], check=True, stdout=subprocess.DEVNULL)
     with Stack.running(f"{name}-{os.getpid()}", services=("prometheus",), environ={}, directory=folder) as stack:
         yield Prometheus(stack)
 

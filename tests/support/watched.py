@@ -59,7 +59,8 @@ NEVER, SELDOM, USUAL, ONE, HUNDRED, LONG_AGO = map(always, (0, 0.001, 0.4, 1, 10
 class Shop:
     """One funnel: how many reach step 1 a minute, which share goes on, and the factor on that of mobile visitors.
 
-    target: of step 1 within the age, and of the whole funnel; None for none. matured: the funnel's decided conversion.
+    target: of step 1, at all and within the age, and of the whole funnel; None for none. matured, step_matured: decided
+    conversion of the funnel and of step 1.
     """
 
     visits: At = HUNDRED
@@ -67,6 +68,7 @@ class Shop:
     mobile: At = ONE
     target: float | None = 0.4
     matured: At = USUAL
+    step_matured: At = USUAL
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def _of_shop(
     yield f'funnel_step_info{{{step},step_name="cart"}}', same
     if shop.target is not None:
         yield f'funnel_step_target_ratio{{{step},age="{AGES[0].name}"}}', [shop.target for _ in same]
+        yield f'funnel_step_target_ratio{{{step},age=""}}', [shop.target for _ in same]
         yield f"funnel_target_ratio{{{funnel}}}", [shop.target for _ in same]
     reached, went_on = ([sum(each) for each in zip(*both, strict=True)] for both in zip(*slots.values(), strict=True))
     for rolling in SETTINGS.rolling:
@@ -172,8 +175,10 @@ def _of_shop(
         labels = f'{attempts},window="{rolling.name}",form="rolling"'
         yield f"funnel_entered{{{labels}}}", _sums(reached, rolling.window_ms // 1_000 // story.tick_s)
     yield f'funnel_entered{{{attempts},window="24h",form="matured"}}', [5_000 for _ in same]
-    matured = [shop.matured(now_s) for now_s in story.times]
-    yield f'funnel_conversion_ratio{{{attempts},window="24h",form="matured"}}', matured
+    yield f'funnel_reached{{{attempts},window="24h",form="matured",step="1"}}', [5_000 for _ in same]
+    for what, at, share in (("", "", shop.matured), ("step_", ',step="1"', shop.step_matured)):
+        labels = f'{attempts},window="24h",form="matured"{at}'
+        yield f"funnel_{what}conversion_ratio{{{labels}}}", [share(now_s) for now_s in story.times]
 
 
 def _ages(

@@ -44,8 +44,8 @@ function stat(panel, frames, body) {
     if (panel.options.colorMode !== 'none') text.style.color = colourOf(value, config);
     const cell = element('div', {}, ...(showsName ? [element('span', { title: field.name }, field.name)] : []), text);
     box.append(cell);
-    fit(text, Math.min(44, body.clientHeight * (showsName ? 0.45 : 0.6)), cell.clientWidth);
   }
+  for (const text of box.querySelectorAll('strong')) fit(text, Math.min(44, body.clientHeight * (showsName ? 0.45 : 0.6)), text.parentElement.clientWidth);
 }
 
 function bargauge(panel, frames, body) {

@@ -13,6 +13,7 @@ import yaml
 
 from stream.alerts.rules import document
 from stream.settings.load import load_funnels, load_tracker
+from stream.settings.tracker import DEFAULT_AGES
 from stream.stack import Stack
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
@@ -62,6 +63,7 @@ def pipeline(name, **labels):
                      id="the-shorter-window-is-told"),
         pytest.param([part("5m"), part("30m"), part("30m", segment="desktop")], [1], id="of-a-segment-too"),
         pytest.param([spike("30m"), spike("5m", age="1h")], [1], id="the-shorter-age-is-told"),
+        pytest.param([spike("30m", age="15s"), spike("5m"), spike("5m", age="1h")], [1, 2], id="the-shortest-of-three"),
         pytest.param([spike("30m"), part("5m", step="1"), pipeline("FunnelDeadLetters", verdict="late")], [0, 1],
                      id="nothing-about-a-funnel-is-told-beside-a-pipeline-alert"),
     ],
@@ -133,6 +135,7 @@ def test_it_speaks_of_the_alerts_windows_and_ages_that_the_rules_have():
         **{label: {rule["labels"][label] for rule in alerts if label in rule["labels"]}
            for label in ("window", "age", "layer", "severity")},
     }  # fmt: skip
+    known["age"] |= {age.name for age in DEFAULT_AGES}
     tree = yaml.safe_load(FILE.read_text())
     matchers = [
         each for rule in tree["inhibit_rules"] for key in ("source_matchers", "target_matchers") for each in rule[key]

@@ -70,6 +70,7 @@ CASES = {
                 "a fall among many": Shop(always(600), since(THEN_S, 0.1, 0.4)),
                 "a fall among few": Shop(always(3), since(THEN_S, 0, 0.4)),
                 "target missed": Shop(matured=always(0.3)),
+                "a step's target missed": Shop(step_matured=always(0.3)),
                 "target missed by chance": Shop(matured=always(0.39)),
             },
         ),
@@ -79,6 +80,7 @@ CASES = {
             *[(SPIKE, "a fall among many", window) for window in ("1m", "5m", "30m")],
             (SPIKE, "a fall among few", "30m"),
             (MISSED, "target missed", ""),
+            (MISSED, "a step's target missed", ""),
         ),
         by=("alertname", "funnel", "window"),
         tempts=(SPIKE, PART, STOP, MISSED),
@@ -123,6 +125,10 @@ CASES = {
     "broken-while-all-is-well": Case(Story(SOON_END_S, BROKEN), fires=((SPIKE,),), tempts=(NO_DATA,)),
     "broken-while-a-worker-lags": Case(Story(SOON_END_S, BROKEN, lag=since(SOON_S, 120, 0)), fires=((LAG,), (NO_DATA,)),
                                        tempts=(SPIKE,)),
+    "broken-during-a-backlog": Case(
+        Story(2_300, BROKEN, lag=between(1_200, 1_740, 120, 0), moves=between(1_200, 1_740, 0, 1)),
+        fires=((LAG, ""), *[(SPIKE, window) for window in ("1m", "5m", "30m")]), by=("alertname", "window"),
+        tempts=(NO_DATA,)),
     "broken-while-workers-restart": Case(
         Story(SOON_END_S, BROKEN, started=lambda now_s: now_s - 30 if now_s >= SOON_S else 0), fires=((NO_DATA,),),
         tempts=(SPIKE, DOWN)),

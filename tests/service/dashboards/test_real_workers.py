@@ -1,6 +1,8 @@
 """Panels over real workers, Kafka, Redis and Prometheus: the oracle's numbers, also while a worker dies."""
 
 import json
+import math
+import re
 import time
 from datetime import UTC, datetime
 
@@ -9,17 +11,18 @@ import pytest
 from stream.analyze.live import count_as_live
 from stream.analyze.read_topic import read_topic
 from stream.metrics.collector import FunnelCollector, PageLimits
-from support.boards import everything, interpolate, panels, variables
+from support.boards import everything, interpolate, panels, targets, variables
 from support.prometheus import prometheus as running
 from support.shop import STEPS, expected, shop
 from support.workers import Site, until
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(240)]
 
-BOARD = everything()["funnel.json"]
+BOARDS = everything()
+BOARD = BOARDS["funnel.json"]
 CHOICES = {
     "funnel": "shop", "version": "1", "counts": "attempts", "window": "24h", "form": "rolling", "cohort": "24h",
-    "breakdown": "device", "segment": "$__all",
+    "breakdown": "device", "segment": "$__all", "control": "mobile", "job": "$__all", "instance": "$__all",
 }  # fmt: skip
 FUNNEL = """\
 funnel: shop
@@ -105,6 +108,11 @@ async def series_of_analysis(site, as_of_ms):
     return samples(collector.render(0).decode())
 
 
+EMPTY = re.compile(
+    " offset |repartition|_target_|_benchmark_|_excluded|_entered_at|_optional_|_lost|_at_stake|age_matched|version!=|"
+    'form="previous"'
+)
+"""Of what a shop without these, that opened for a minute two hours ago, has no numbers."""
 MOVE = (
     "funnel_as_of_seconds", "funnel_since_seconds", "funnel_series", "funnel_corrections", "funnel_worker", "process_",
 )  # fmt: skip
@@ -114,6 +122,15 @@ MOVE = (
 def samples(page):
     lines = [line.rpartition(" ") for line in page.splitlines() if line and not line.startswith(("#", *MOVE))]
     return {name: float(value) for name, _, value in lines}
+
+
+def unanswered(server):
+    """Return panels whose queries have no answer, or one that is no number."""
+    for board in BOARDS.values():
+        for panel, target in targets(board):
+            found = server.now(interpolate(target["expr"], CHOICES, variables(board)))
+            if any(map(math.isnan, found.values())) or not (found or EMPTY.search(target["expr"])):
+                yield panel["title"], target["refId"], found
 
 
 async def test_panels_show_the_oracles_numbers_also_while_a_worker_dies(site, server):
@@ -165,6 +182,7 @@ async def test_panels_show_the_oracles_numbers_also_while_a_worker_dies(site, se
     )
     assert server.now(asked("Segments")) == devices
 
+    assert list(unanswered(server)) == []
     # Whatever else the panels ask for: each series is what a batch count of the same log comes to.
     (as_of_s,) = server.now("max(funnel_as_of_seconds)").values()
     assert samples(await survivor.page()) == pytest.approx(await series_of_analysis(site, int(as_of_s * 1000)))

@@ -31,7 +31,7 @@ def serve(tmp_path):
 
 
 def test_it_reads_the_numbers_of_what_is_picked(serve):
-    looked = Client(f"{serve().url}/").look(Picks(breakdown="channel"))
+    looked = Client(f"{serve().url}/?window=5m").look(Picks(breakdown="channel"))
     ((info, view),) = looked.views
     assert (info.funnel, info.version) == ("shop", 2)
     assert view.choice.window == "1h"
