@@ -23,7 +23,7 @@ from . import machine
 from .pacer import MARKER
 from .place import STANDARD, BenchError, Child, Place, plain
 from .standard import PARTITIONS
-from .systems import start_workers
+from .systems import PAGES, open_pages, start_workers
 
 LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
@@ -67,7 +67,7 @@ class Load(NamedTuple):
 
 
 def run(place: Place, load: Load, *, on_page: bool = False) -> Latency:
-    """Start a worker on an empty topic, send events to it, and watch its /metrics, or the stream of its live page.
+    """Start a worker on an empty topic, send events to it, and watch its /metrics, or one of many open live pages.
 
     Raises `BenchError` if it ends.
     """
@@ -77,12 +77,15 @@ def run(place: Place, load: Load, *, on_page: bool = False) -> Latency:
     tracker = place.tracker(name, topic, {**STANDARD, MARKER: plain(MARKER, (MARKER, "never"))})
     (port,) = free_ports(1)
     (worker,) = start_workers(place, tracker, name, [port])
+    pages = open_pages(port, PAGES - 1, tracker.parent / "received") if on_page else None
     try:
         watch = (_PageWatch if on_page else _Watch)(place, worker, port)
         watch.until_ready()
         return watch.paced(topic, load, tracker.parent / "sent")
     finally:
         worker.stop()
+        if pages is not None:
+            pages.stop()
         place.drop_keys(name)
         place.delete_topics([topic])
 

@@ -7,6 +7,7 @@ Out: running processes that say how far they are; and whether what they counted 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from stream.analyze.compare import broken_laws, compare
@@ -150,8 +151,7 @@ class Watched(Worker):
     def __init__(self, place: Place, expected: Expected, name: str) -> None:
         super().__init__(place, expected, name)
         self._received = place.folder / name / "received"
-        argv = ["-m", "tests.bench.viewers", str(self._ports[0]), str(PAGES), "standard", str(self._received)]
-        self._viewers = Child(argv, place.folder / name / "viewers.log", {})
+        self._viewers = open_pages(self._ports[0], PAGES, self._received)
 
     def counted(self) -> int | None:
         """Return what is counted, once all pages are open."""
@@ -174,6 +174,12 @@ def start_workers(place: Place, tracker, name: str, ports: Sequence[int]) -> lis
         )
         for port in ports
     ]
+
+
+def open_pages(port: int, pages: int, received: Path) -> Child:
+    """Open live pages of the standard funnel; `received` is there once all are open, with the bytes that have come."""
+    argv = ["-m", "tests.bench.viewers", str(port), str(pages), "standard", str(received)]
+    return Child(argv, received.with_suffix(".log"), {})
 
 
 def stored_offsets(place: Place, name: str) -> int:

@@ -34,7 +34,7 @@ def tables(machine: Mapping[str, str], rows: Sequence[Row]) -> str:
     if fast:
         parts += [_throughput(fast), _ratios(fast)]
     for on_page, its in sorted(_grouped(paced, lambda row: row.on_page).items()):
-        parts.append(_latency(its, "the live page" if on_page else "/metrics"))
+        parts.append(_latency(its, "one of 50 open live pages" if on_page else "/metrics"))
     alerted = [row for row in rows if isinstance(row, Alerted)]
     if alerted:
         parts.append(_alerted(alerted))
