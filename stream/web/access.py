@@ -71,7 +71,10 @@ class Access:
                 f"the page is off, because {self._host} is no loopback address and neither web.token nor "
                 "web.trusted_header is configured (docs/api.md)",
             )
-        name = request.url.host or ""
+        try:
+            name = request.url.host or ""
+        except ValueError:  # a port that is none, say
+            name = request.host
         if not is_loopback(name):
             raise RequestRefused(403, f'this address is not known under the name "{name}" (use 127.0.0.1 or localhost)')
 

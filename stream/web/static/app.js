@@ -187,7 +187,7 @@ function askForToken(said, isWrong) {
         h("h2", { id: "token-title" }, t(isWrong ? "token.wrong" : "token.title")),
         h("p", null, said),
         h("label", { for: "token-text" }, t("token.label")),
-        h("input", { id: "token-text", name: "token", type: "password", autocomplete: "off", required: "required" }),
+        h("input", { id: "token-text", name: "token", type: "password", autocomplete: "off", required: "required", pattern: "\\s*[!-~]+\\s*" }),
         h("p", { class: "note" }, t("token.hint")),
         h("button", { type: "submit" }, t("token.open"))));
     dialog.oncancel = (event) => event.preventDefault();

@@ -49,6 +49,7 @@ async def serve():
         pytest.param(WebSettings(), "127.0.0.1", {"Host": "[::1]:1"}, 200, id="and-by-its-other-address"),
         pytest.param(WebSettings(), "127.0.0.1", {"Host": "shop.example"}, 403, id="but-not-by-somebody-elses-name"),
         pytest.param(WebSettings(), "127.0.0.1", {"Host": "127.0.0.1.shop.example"}, 403, id="nor-by-one-like-it"),
+        pytest.param(WebSettings(), "127.0.0.1", {"Host": "localhost:99999"}, 403, id="nor-by-what-is-no-name"),
         pytest.param(WebSettings(), "0.0.0.0", {}, 403, id="elsewhere-nothing-is-open"),  # noqa: S104
         pytest.param(TOKEN_RULE, "0.0.0.0", {}, 401, id="a-token-is-needed"),  # noqa: S104
         pytest.param(TOKEN_RULE, "127.0.0.1", {}, 401, id="on-loopback-too-where-there-is-one"),
