@@ -42,8 +42,8 @@ from stream.metrics import names
 
 _INTERVAL = (
     "The interval holds the true difference in 95 of 100 such comparisons (normal approximation, shown from 30 "
-    "entrants on either side); z beyond ±1.96 is the same as an interval without 0. Choose matured or previous: "
-    "pending entrants count as not converted."
+    "entrants on either side); z beyond ±1.96 is the same as an interval without 0. Choose matured, or previous "
+    "once the funnel's window is over too: pending entrants count as not converted."
 )
 
 

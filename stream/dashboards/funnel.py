@@ -85,8 +85,10 @@ def _at_a_glance(about: Known) -> Row:
         _stat("Pending", "How many of them still have time: neither converted nor lost.", "short",
               f"sum({chosen(names.PENDING, 'step')})", NO_ENTRANTS),
         _stat("Conversion", "Converted / entered. So far (rolling, current) it still rises as pending ones convert; "
-              "matured and previous are final.", SHARE, chosen(names.CONVERSION), NOT_DECIDED),
-        _stat("Drop-off", "Dropped at any step / entered.", SHARE, chosen(names.DROPOFF), NOT_DECIDED),
+              "matured is final, and so is previous once the funnel's window is over too.", SHARE,
+              chosen(names.CONVERSION), NOT_DECIDED),
+        _stat("Drop-off", "Dropped at any step / entered. So far it is 0 where the window is no longer than the "
+              "funnel's: nobody's time is over. Choose matured.", SHARE, chosen(names.DROPOFF), NOT_DECIDED),
         Panel("Conversion before", "Change of the conversion since an hour and a week ago, in percentage points.",
               Of.CHOSEN, "stat", POINTS,
               tuple(Query(change(names.CONVERSION, ago), f"vs {ago} ago") for ago in (HOUR, WEEK)),
@@ -145,7 +147,8 @@ def _against_targets(about: Known) -> Row:
     target = Query(_TARGET, "target")
     benchmarks = Query(most(names.BENCHMARK, FUNNEL, "benchmark"), "benchmark {{benchmark}}")
     lines = Panel(
-        "Conversion over time", "Both forms of the window: so far (rolling, current), and final (matured, previous). "
+        "Conversion over time", "Both forms of the window: so far (rolling, current), and decided (matured; previous "
+        "once the funnel's window is over too). "
         "Dashed: the funnel's target and benchmarks, as configured.", Of.CHOSEN, "timeseries", SHARE,
         (forms, target, benchmarks) if about.has_target else (forms,), NOT_DECIDED,
         width=16 if about.has_target else 24, dashed="^(target|benchmark)",

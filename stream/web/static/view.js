@@ -25,9 +25,9 @@ export function whyEmpty(view, info) {
   return t(view.choice.segment === null ? "nobody" : "nobody.segment", { when });
 }
 
-// Of people nobody has dropped off for good before the period is over: what is not decided is no 0.
+// While nobody's time can be over, nobody can have dropped off: a 0 would say that nobody does.
 function isOpen(view) {
-  return view.choice.form === "current";
+  return !view.drops_known;
 }
 
 export function drawView(view, info, isCompared) {
@@ -58,7 +58,7 @@ function drawFigures(view, info) {
   const entered = outcome.entered;
   const part = (number) => (entered ? share(number / entered) : "");
   const time = outcome.time_to_convert;
-  const about = outcome.conversion === null ? t("undecided") : isOpen(view) ? t("open.period") : t("drop.share", { share: share(outcome.dropoff) });
+  const about = outcome.conversion === null ? t("undecided") : isOpen(view) ? t("too.soon") : t("drop.share", { share: share(outcome.dropoff) });
   return h("dl", { class: "figures" },
     figure("entered", t("entered"), count(entered), unit),
     figure("converted", t("converted"), count(outcome.converted), unit),
@@ -80,7 +80,7 @@ function drawMarks(view, info) {
   const marks = [...(info.target === null ? [] : [{ name: t("target"), share: info.target, isTarget: true }]), ...info.benchmarks];
   if (!marks.length) return null;
   const end = Math.min(1, 1.2 * Math.max(conversion ?? 0, ...marks.map((mark) => mark.share)));
-  const isDecided = conversion !== null && (view.choice.form === "matured" || view.choice.form === "previous");
+  const isDecided = conversion !== null && !isOpen(view) && (view.choice.form === "matured" || view.choice.form === "previous");
   const judged = (mark) => (mark.isTarget && isDecided ? ` · ${mark.share <= conversion ? t("target.reached") : t("target.missed", { share: share(mark.share - conversion) })}` : "");
   return h("div", { class: "marks" },
     h("div", { class: "track", "aria-hidden": "true" },
