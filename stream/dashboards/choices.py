@@ -41,16 +41,17 @@ def which_funnel(funnel: str, version: str) -> tuple[Variable, ...]:
 
 
 def which_entrants(window: str) -> tuple[Variable, ...]:
-    """Return the choice of attempts or people, of the window and its form."""
+    """Return the choice of attempts or people, of the window and its form; `window` is empty if none rolls."""
     place = f'{FUNNEL},counts="$counts"'
     return (
         Variable("counts", "Count", "attempts: each try of an actor, by rolling windows. people: actors, each once in "
-                 "an entry period.", options=("attempts", "people"), default="attempts"),
+                 "an entry period.", options=("attempts", "people"), default="attempts" if window else "people"),
         Variable("window", "Window", "Of attempts a rolling window by entry time; of people the entry period.",
                  f"label_values({_ENTERED}{{{place}}}, window)", default=window, order=Order.NATURAL),
         Variable("form", "Form", "rolling: so far, the newest entrants, some still pending. matured: the same length "
                  "of window, shifted back until all are decided. current, previous: entry period of people.",
-                 f'label_values({_ENTERED}{{{place},window="$window"}}, form)', default="rolling"),
+                 f'label_values({_ENTERED}{{{place},window="$window"}}, form)',
+                 default="rolling" if window else "current"),
     )  # fmt: skip
 
 

@@ -93,6 +93,11 @@ def test_first_choices_are_the_first_funnel_its_newest_version_and_a_middling_wi
     assert business["funnel"]["current"]["value"] == "shop", "the first one that has values"
 
 
+def test_without_rolling_windows_people_are_chosen_at_first():
+    chosen = variables(as_model(dashboards([SHOP], [])["funnel.json"]))
+    assert [chosen[name]["current"]["value"] for name in ("counts", "window", "form")] == ["people", "", "current"]
+
+
 def test_a_cohort_is_long_enough_to_be_kept_until_it_is_decided():
     windows = [RollingWindow("5m", 300_000), RollingWindow("24h", 86_400_000)]
     monthly = replace(SHOP, window_ms=30 * 86_400_000)
