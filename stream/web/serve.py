@@ -7,9 +7,10 @@ Out: an HTTP server that polls the store until it is told to stop.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from stream.analyze.live import partition_count
@@ -18,8 +19,9 @@ from stream.model.funnel import Funnel
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 from stream.web.pages import Pages
+from stream.worker.activation import ROLLING, ActiveSet, counted_otherwise, rules_of, with_rules
 from stream.worker.http import SHUTDOWN_SECONDS
-from stream.worker.refreshed import read_rollups
+from stream.worker.refreshed import Refreshed, read_rollups
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class PageServer:
         self._store = store
         self._address = address
         self._pages = Pages(settings, funnels, store, address.host, self.is_ready)
+        self._funnels = tuple(funnels)
+        self._rolling = rules_of(settings.rolling, settings.actor_secret)[ROLLING]
+        self._otherwise: list[str] = []
         self._why_not = "the store was not read yet"
         self._partitions, self._asked_s = 0, -COUNT_EVERY_S
 
@@ -77,14 +82,29 @@ class PageServer:
         try:
             if not self._partitions or time.monotonic() - self._asked_s >= COUNT_EVERY_S:
                 self._partitions = await partition_count(self._store)
+                self._otherwise = await self._counted_otherwise()
                 self._asked_s = time.monotonic()
-            self._pages.publish(await read_rollups(self._store, self._partitions))
+            self._pages.publish(_without(self._otherwise, await read_rollups(self._store, self._partitions)))
         except FunnelError as error:
             if str(error) != self._why_not:
                 log.warning("%s", error)
             self._why_not = str(error)
             return
         self._why_not = "" if self._partitions else "nothing is counted: no worker has begun"
+        if self._otherwise:
+            self._why_not = (
+                f"{', '.join(self._otherwise)} is counted with another definition than this process has: "
+                "start it with the files that the workers run with"
+            )
+
+    async def _counted_otherwise(self) -> list[str]:
+        """Return which funnels are not counted as they are defined here. Raises `StoreRefused` for other windows."""
+        document = await self._store.active_funnel_set()
+        if document is None:
+            return []
+        active = msgspec.json.decode(document, type=ActiveSet)
+        with_rules(active, active.rules | {ROLLING: self._rolling})
+        return counted_otherwise(self._funnels, active)
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -92,6 +112,14 @@ class PageServer:
     async def _serve_ready(self, _request: web.Request) -> web.Response:
         is_ready, reason = self.is_ready()
         return web.Response(text=f"{'ready' if is_ready else reason}\n", status=200 if is_ready else 503)
+
+
+def _without(keys: Collection[str], refreshed: Refreshed) -> Refreshed:
+    """Leave out funnels whose numbers are of another definition: they would stand under the wrong steps."""
+    if refreshed.merged is None or not keys:
+        return refreshed
+    left = [funnel for funnel in refreshed.merged.funnels if funnel.key not in keys]
+    return refreshed._replace(merged=msgspec.structs.replace(refreshed.merged, funnels=left))
 
 
 def _shown(address: tuple[str, int]) -> tuple[str, int]:

@@ -129,6 +129,12 @@ def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, forc
     )
 
 
+def counted_otherwise(funnels: Sequence[Funnel], active: ActiveSet) -> list[str]:
+    """Return the keys of those funnels that are counted with another definition than theirs."""
+    own = {funnel.key: definition_id(funnel) for funnel in funnels}
+    return [key for key, digest in own.items() if active.digests.get(key, digest) != digest]
+
+
 def with_rules(active: ActiveSet, rules: Mapping[str, str]) -> ActiveSet:
     """Return `active` with these rules: itself if it has them. Raises `StoreRefused` if it has others.
 

@@ -5,16 +5,22 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from stream.cli.main import main
 from stream.errors import StoreUnavailable
+from stream.model.funnel import Step
 from stream.settings.load import load_tracker
 from stream.store.contract import PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.web.serve import Address, PageServer
-from support.rollups import SHOP
+from stream.worker.activation import ROLLING, next_active_set, with_rules
+from stream.worker.partition import encode_rollup
+from support.pages import ask
+from support.rollups import SHOP, TOUR, shop_rollup, shop_source, tour_rollup
 from support.workers import until
 
 
@@ -81,6 +87,48 @@ async def test_an_outage_of_the_store_is_told_and_outlived(tracker, caplog):
         await readiness(server, "")
         stop.set()
         await running
+
+
+class Counted(MemoryStore):
+    """A store in which the shop and the tour are counted."""
+
+    async def load_rollups(self, _partitions):
+        return [encode_rollup(shop_source(shop_rollup(), tour_rollup()))]
+
+
+async def test_a_definition_that_is_not_the_counted_one_shows_no_numbers_under_its_steps(tracker, caplog):
+    store = Counted(MemoryServer())
+    await store.create_head(0, PartitionHead(0, partition_count=1))
+    counted = next_active_set([SHOP, TOUR], None)
+    await store.set_active_funnel_set(msgspec.json.encode(counted), None)
+    other = replace(SHOP, steps=(*SHOP.steps, Step("Praised", ("praised",))))
+    server = PageServer(load_tracker(tracker, {}), [other, TOUR], store, Address("127.0.0.1", 0))
+    stop = asyncio.Event()
+    with caplog.at_level("INFO"):
+        running = asyncio.create_task(server.run(stop))
+        await readiness(server, "shop@2 is counted with another definition than this process has: start it with the "
+                                "files that the workers run with")  # fmt: skip
+        url = caplog.text.split("page at ")[1].split()[0]
+        shop, tour = [await asyncio.to_thread(ask, f"{url}api/v1/funnels/{name}") for name in ("shop/2", "tour/1")]
+        assert shop["outcome"] is None
+        assert tour["outcome"]["entered"] > 0
+        stop.set()
+        await running
+
+
+async def test_other_rolling_windows_than_the_counted_ones_are_told(tracker):
+    store = MemoryStore(MemoryServer())
+    await store.create_head(0, PartitionHead(0, partition_count=1))
+    counted = with_rules(next_active_set([SHOP], None), {ROLLING: "7m/60"})
+    await store.set_active_funnel_set(msgspec.json.encode(counted), None)
+    server = PageServer(load_tracker(tracker, {}), [SHOP], store, Address("127.0.0.1", 0))
+    stop = asyncio.Event()
+    running = asyncio.create_task(server.run(stop))
+    await until(
+        lambda: "counted with rolling windows 7m/60" in server.is_ready()[1], "it says which windows are counted"
+    )
+    stop.set()
+    await running
 
 
 async def readiness(server, reason):
