@@ -15,8 +15,9 @@ FUNNEL = 'funnel="$funnel",version="$version"'
 ATTEMPTS = f'{FUNNEL},counts="attempts"'
 PEOPLE = f'{FUNNEL},counts="people"'
 WINDOW = f'{FUNNEL},counts="$counts",window="$window",form="$form"'
-# The segment "All" is the pattern ^$, which only the total matches; a chosen segment lies in the chosen breakdown.
-CHOSEN = 'breakdown=~"|$breakdown",segment=~"$segment"'
+# The segment "All" is the pattern ^$, which only the total matches; a chosen segment lies in the chosen breakdown. Its
+# name is escaped as a pattern, and stands in a text that knows no escapes of its own: it may be called c++.
+CHOSEN = 'breakdown=~`|${breakdown:regex}`,segment=~"$segment"'
 TOTAL = 'breakdown="",segment=""'
 SIDE_BY_SIDE = 'breakdown="$breakdown",breakdown!=""'
 RATE = "[$__rate_interval]"

@@ -55,4 +55,7 @@ def interpolate(text, choices, models):
             return re.sub(r"[$^*{}\[\]+?.()|]", r"\\\\\g<0>", chosen.replace("\\", "\\\\\\\\").replace('"', '\\"'))
         return escaped
 
-    return re.sub(r"\$([a-z_]\w*)", value, text)
+    def pattern(match):
+        return re.sub(r"[\\^$.*+?()\[\]{}|]", r"\\\g<0>", choices[match[1]])
+
+    return re.sub(r"\$([a-z_]\w*)", value, re.sub(r"\$\{([a-z_]\w*):regex\}", pattern, text))

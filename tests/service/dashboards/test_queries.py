@@ -307,7 +307,12 @@ def test_people_are_counted_where_people_are_chosen(prometheus):
 
 def test_nothing_is_shown_where_nothing_is_known(prometheus):
     """A funnel that does not exist, a window that is not kept: no number, and above all no NaN and no 0 %."""
-    for other in ({"funnel": "none"}, {"window": "7d", "cohort": "7d"}, {"breakdown": "", "control": ""}):
+    for other in (
+        {"funnel": "none"},
+        {"window": "7d", "cohort": "7d"},
+        {"breakdown": "", "control": ""},
+        {"breakdown": "c++ (old)", "control": ""},
+    ):
         for file in ("funnel.json", "compare.json", "business.json"):
             for panel, ref, expression in asked(file, CHOICES | other):
                 found = prometheus.now(expression)
