@@ -67,7 +67,7 @@ def _check_tracker(path: Path) -> tuple[list[str], list[Problem]]:
     lines, problems = _check_funnels(tracker.funnels, tracker)
     if not problems:
         funnels = load_funnels(tracker.funnels, tracker.period)
-        lines += _age_notes(funnels, tracker)
+        lines += [*_age_notes(funnels, tracker), *_target_notes(funnels, tracker)]
         series = most_series(funnels, tracker.rolling, tracker.age_matched, tracker.export.most)
         total, most = sum(series.values()) + LOG_WIDE, tracker.metrics.max_series
         lines.append(f"series: {total:,} at most on /metrics, of {most:,} that it shows")
@@ -93,6 +93,16 @@ def _age_notes(funnels: Sequence[Funnel], tracker: TrackerSettings) -> Iterator[
             for age in [age.name for age, _ in step.target_within if age.name not in known]:
                 text = f"{age} is no age of age_matched ({', '.join(known) or 'none'}): nothing is compared with it"
                 yield f"  note     target_within of {step.name} in {funnel.key}: {text}"
+
+
+def _target_notes(funnels: Sequence[Funnel], tracker: TrackerSettings) -> Iterator[str]:
+    """Say which targets no alert watches, as nothing that is decided is kept over the longest rolling window."""
+    longest = max(tracker.rolling, key=lambda window: window.window_ms, default=None)
+    for funnel in funnels:
+        has_target = any(share is not None for share in (funnel.target, *[step.target for step in funnel.steps]))
+        if has_target and (longest is None or not longest.has_matured(funnel.window_ms)):
+            why = "there is no rolling window" if longest is None else f"{longest.name} has no matured form"
+            yield f"  note     target in {funnel.key}: no alert watches it, as {why}"
 
 
 def _over_budget(series: Mapping[str, int], total: int, most: int) -> str:

@@ -69,6 +69,24 @@ def test_more_series_than_the_page_shows_are_refused_with_what_would_be_enough(f
     assert lines[-1].endswith("set metrics.max_series: 2000")
 
 
+@pytest.mark.parametrize(
+    ("window", "rolling", "why"),
+    [
+        pytest.param("400d", "[5m, 24h]", "24h has no matured form", id="too-long-to-be-kept"),
+        pytest.param("1h", "[]", "there is no rolling window", id="no-rolling-window"),
+        pytest.param("1h", "[5m, 24h]", None, id="one-that-is-watched"),
+    ],
+)
+def test_a_target_that_no_alert_watches_is_told(funnel, project, window, rolling, why):
+    text = f"{FUNNEL.format(window=window)}target: 5%\nperiod: {{unit: month}}\n"
+    (project / "config" / "funnels" / "shop.yaml").write_text(text)
+    (project / "config" / "tracker.yaml").write_text(TRACKER.replace("[5m, 24h]", rolling))
+    status, lines = funnel("check")
+    assert status == 0
+    notes = [line for line in lines if "no alert watches it" in line]
+    assert notes == ([] if why is None else [f"  note     target in shop@1: no alert watches it, as {why}"])
+
+
 def test_a_target_for_an_age_that_is_not_counted_is_told(funnel, project):
     text = FUNNEL.format(window="1h").replace("{event: a}", "{event: a, target_within: {10m: 5%}}")
     (project / "config" / "funnels" / "shop.yaml").write_text(text)
