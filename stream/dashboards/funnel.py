@@ -45,6 +45,9 @@ from stream.metrics import names
 
 _NO_TIMES = "nobody converted in the window"
 _SHOWN = "{{at}}"
+# Not all funnels have exclusions.
+_DROPPED = chosen(names.DROPPED, "step")
+_LOST = f"({_DROPPED} + {chosen(names.EXCLUDED, 'step')} or {_DROPPED})"
 _TARGET = most(names.TARGET, FUNNEL)
 # Columns of a matrix are sorted as text, and steps have at most one blank before them: these come first.
 _UNTIL, _ENTERED = "   entered until", "  entered"
@@ -91,8 +94,8 @@ def _at_a_glance(about: Known) -> Row:
               Of.CHOSEN, "stat", POINTS,
               tuple(Query(change(names.CONVERSION, ago), f"vs {ago} ago") for ago in (HOUR, WEEK)),
               f"{no_history(HOUR)} or a week ago", width=5, height=4, levels=RISE_IS_GOOD, shows_name=True),
-        Panel("Largest loss", "The bottleneck: the step at which most were dropped.", Of.CHOSEN, "stat", "short",
-              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped yet",
+        Panel("Largest loss", "The bottleneck: the step at which most were dropped or excluded.", Of.CHOSEN, "stat",
+              "short", (Query(f"topk(1, {named(_LOST)} > 0)", _SHOWN),), "nobody was dropped yet",
               width=4 if about.has_target else 7, height=4, shows_name=True),
     ]  # fmt: skip
     if about.has_target:
