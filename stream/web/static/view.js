@@ -58,7 +58,10 @@ function drawFigures(view, info) {
   const entered = outcome.entered;
   const part = (number) => (entered ? share(number / entered) : "");
   const time = outcome.time_to_convert;
-  const about = outcome.conversion === null ? t("undecided") : isOpen(view) ? t("open.period") : t("drop.share", { share: share(outcome.dropoff) });
+  const about = outcome.conversion === null ? t("undecided")
+    : isOpen(view) ? t("open.period")
+    : outcome.dropoff === null ? t("drop.unknown")
+    : t("drop.share", { share: share(outcome.dropoff) });
   return h("dl", { class: "figures" },
     figure("entered", t("entered"), count(entered), unit),
     figure("converted", t("converted"), count(outcome.converted), unit),
@@ -139,10 +142,10 @@ function drawBars(view, info) {
 
 function gapText(step, next, open, target) {
   if (!step.reached) return "";
-  if (step.dropoff === null) return `${t("step.undecided")} · ${t("step.pending", { n: count(step.pending) })}`;
+  if (step.conversion === null) return `${t("step.undecided")} · ${t("step.pending", { n: count(step.pending) })}`;
   const lost = step.dropped
     ? t("step.dropped", { n: count(step.dropped), share: share(step.dropoff) })
-    : step.excluded || open ? "" : t("step.none");
+    : step.excluded || open || step.dropoff === null ? "" : t("step.none");
   const time = next.from_previous;
   return [
     lost,
