@@ -216,7 +216,7 @@ def outcome(
 def _step(  # noqa: PLR0913, PLR0917
     counts: Counts,
     outcomes: Outcomes,
-    rates: dict[int, tuple[float, float]],
+    rates: dict[int, tuple[float, float | None]],
     definition: Funnel,
     number: int,
     exact: Callable[[int, int], Sequence[int]] | None,

@@ -45,6 +45,9 @@ from stream.metrics import names
 
 _NO_TIMES = "nobody converted in the window"
 _SHOWN = "{{at}}"
+# Not all funnels have exclusions.
+_DROPPED = chosen(names.DROPPED, "step")
+_LOST = f"({_DROPPED} + {chosen(names.EXCLUDED, 'step')} or {_DROPPED})"
 _TARGET = most(names.TARGET, FUNNEL)
 # Columns of a matrix are sorted as text, and steps have at most one blank before them: these come first.
 _UNTIL, _ENTERED = "   entered until", "  entered"
@@ -87,14 +90,13 @@ def _at_a_glance(about: Known) -> Row:
         _stat("Conversion", "Converted / entered. So far (rolling, current) it still rises as pending ones convert; "
               "matured is final, and so is previous once the funnel's window is over too.", SHARE,
               chosen(names.CONVERSION), NOT_DECIDED),
-        _stat("Drop-off", "Dropped at any step / entered. So far it is 0 where the window is no longer than the "
-              "funnel's: nobody's time is over. Choose matured.", SHARE, chosen(names.DROPOFF), NOT_DECIDED),
+        _stat("Drop-off", "Dropped at any step / entered.", SHARE, chosen(names.DROPOFF), NOT_DECIDED),
         Panel("Conversion before", "Change of the conversion since an hour and a week ago, in percentage points.",
               Of.CHOSEN, "stat", POINTS,
               tuple(Query(change(names.CONVERSION, ago), f"vs {ago} ago") for ago in (HOUR, WEEK)),
               f"{no_history(HOUR)} or a week ago", width=5, height=4, levels=RISE_IS_GOOD, shows_name=True),
-        Panel("Largest loss", "The bottleneck: the step at which most were dropped.", Of.CHOSEN, "stat", "short",
-              (Query(f"topk(1, {named(chosen(names.DROPPED, 'step'))} > 0)", _SHOWN),), "nobody was dropped yet",
+        Panel("Largest loss", "The bottleneck: the step at which most were dropped or excluded.", Of.CHOSEN, "stat",
+              "short", (Query(f"topk(1, {named(_LOST)} > 0)", _SHOWN),), "nobody was dropped yet",
               width=4 if about.has_target else 7, height=4, shows_name=True),
     ]  # fmt: skip
     if about.has_target:

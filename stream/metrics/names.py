@@ -113,7 +113,8 @@ OPTIONAL_SHARE = Series(
 )  # fmt: skip
 STEP_DROPOFF = Series(
     "funnel_step_dropoff_ratio", Kind.GAUGE,
-    "Dropped at this step / reached this step, 0..1; absent while nothing is decided at this step", "1",
+    "Dropped at this step / reached this step, 0..1; absent while nothing is decided at this step, and while nobody "
+    "failed there and some may", "1",
     (*WINDOW, "step"),
 )  # fmt: skip
 AGE_MATCHED = Series(
@@ -134,7 +135,8 @@ CONVERSION = Series(
 )
 DROPOFF = Series(
     "funnel_dropoff_ratio", Kind.GAUGE,
-    "Dropped at any step / entered, 0..1; absent while no outcome is decided", "1", WINDOW,
+    "Dropped at any step / entered, 0..1; absent while no outcome is decided, and while nobody failed and some may",
+    "1", WINDOW,
 )  # fmt: skip
 VALUE = Series(
     "funnel_value", Kind.GAUGE,

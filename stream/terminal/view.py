@@ -73,7 +73,7 @@ def funnel_parts(info: FunnelInfoDoc, view: ViewDoc) -> list[RenderableType]:
     title = Text(title_of(info, view), style="bold", no_wrap=True, overflow="ellipsis")
     if view.outcome is None:
         return [title, Text(f" {_MISSING[view.state]}", style="dim"), Text()]
-    parts: list[RenderableType] = [title, _steps(info, view, view.outcome)]
+    parts: list[RenderableType] = [title, _steps(info, view.outcome)]
     if view.bottleneck is not None:
         parts.append(_bottleneck(view.bottleneck))
     if view.segments:
@@ -90,9 +90,7 @@ def title_of(info: FunnelInfoDoc, view: ViewDoc) -> str:
     return f"{old}{safe(info.title) or info.funnel}: {counted} that {entered}{of_actors}"
 
 
-def _steps(info: FunnelInfoDoc, view: ViewDoc, outcome: OutcomeDoc) -> Table:
-    # While nobody can have dropped off, a 0 would say that nobody does.
-    dropped = outcome.dropoff if view.drops_known else None
+def _steps(info: FunnelInfoDoc, outcome: OutcomeDoc) -> Table:
     table = _table()
     table.add_column("step", no_wrap=True, overflow="ellipsis", max_width=30)
     table.add_column("", min_width=BAR, no_wrap=True)
@@ -104,18 +102,18 @@ def _steps(info: FunnelInfoDoc, view: ViewDoc, outcome: OutcomeDoc) -> Table:
             _name(f"[{step.name}]" if about.optional else step.name),
             _bar(step),
             f"{step.reached:,}",
-            *(["", "", ""] if is_last or about.optional else [*_shares(step, view), f"{step.pending:,}"]),
+            *(["", "", ""] if is_last or about.optional else [*_shares(step), f"{step.pending:,}"]),
             _median(step.from_previous),
         )
     table.add_row(
-        "overall", "", f"{outcome.converted:,}", percent(outcome.conversion), percent(dropped),
+        "overall", "", f"{outcome.converted:,}", percent(outcome.conversion), percent(outcome.dropoff),
         f"{outcome.pending:,}", _median(outcome.time_to_convert), style="bold",
     )  # fmt: skip
     return table
 
 
-def _shares(step: StepDoc, view: ViewDoc) -> list[str]:
-    return [percent(step.conversion), percent(step.dropoff if view.drops_known else None)]
+def _shares(step: StepDoc) -> list[str]:
+    return [percent(step.conversion), percent(step.dropoff)]
 
 
 def _bar(step: StepDoc) -> Text:

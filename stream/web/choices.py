@@ -49,12 +49,6 @@ class Catalog:
             for window in self.windows
         }
 
-    def has_decided(self, name: str, funnel: Funnel) -> bool:
-        """Tell whether so far (rolling) a window can hold a slot in which everybody's time is over."""
-        return any(
-            window.name == name and window.window_ms - window.slot_ms > funnel.window_ms for window in self.windows
-        )
-
     def funnel(self, name: str, version: str) -> Funnel:
         """Return a funnel. Raises `RequestRefused`."""
         found = self.funnels.get(f"{name}@{version}")

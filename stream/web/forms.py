@@ -157,10 +157,6 @@ class ViewDoc(_Strict):
     since: Annotated[Instant | None, Meta(description="record time from which on the funnel counts")]
     period_start: Annotated[Instant | None, Meta(description="of people's period; null for attempts")]
     outcome: Annotated[OutcomeDoc | None, Meta(description="null: see state, or the funnel did not count then yet")]
-    drops_known: Annotated[
-        bool,
-        Meta(description="whether anybody's time can be over: until then `dropped` and `dropoff` of 0 say nothing"),
-    ]
     distinct: Annotated[Count | None, Meta(description="where people's numbers are of units: the people")]
     standing: Annotated[list[int] | None, Meta(description="per step, how many stand there now, whatever the window")]
     age_matched: Annotated[

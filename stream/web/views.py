@@ -8,7 +8,6 @@ Rates, outcomes by required step and percentiles come from where `funnel report`
 
 from stream.aggregate.cells import empty_counts
 from stream.aggregate.outcomes import optional_steps, outcomes_of
-from stream.aggregate.totals import undecided_from_ms
 from stream.analyze.document import age_matched, iso, outcome, records
 from stream.metrics import ratios
 from stream.model.funnel import Funnel
@@ -109,7 +108,6 @@ def view_document(catalog: Catalog, choice: Choice, refreshed: Refreshed | None,
         since=None,
         period_start=None,
         outcome=None,
-        drops_known=False,
         distinct=None,
         standing=None,
         age_matched=[],
@@ -128,7 +126,6 @@ def view_document(catalog: Catalog, choice: Choice, refreshed: Refreshed | None,
         _people(document, catalog, funnel, choice, merged, rollup)
     else:
         rows = [row for row in rollup.windows if _is_of(row, choice)]
-        document.drops_known = choice.form is Form.MATURED or catalog.has_decided(choice.window, funnel)
         _numbers(document, funnel, choice, rows)
         if choice.form is Form.ROLLING:
             document.age_matched = [
@@ -154,12 +151,9 @@ def _people(  # noqa: PLR0913, PLR0917
     if merged.as_of_ms is None:
         return
     calendar = catalog.period(choice.key)
-    current_ms, end_ms = calendar(merged.as_of_ms)
-    start_ms = current_ms
-    if choice.form is Form.PREVIOUS:
-        start_ms, end_ms = calendar(current_ms - 1)
+    current_ms = calendar(merged.as_of_ms)[0]
+    start_ms = current_ms if choice.form is Form.CURRENT else calendar(current_ms - 1)[0]
     document.period_start = iso(start_ms)
-    document.drops_known = end_ms < undecided_from_ms(funnel, merged.as_of_ms)
     rows = [row for row in rollup.periods if row.start_ms == start_ms]
     began = rollup.since_ms is not None and (choice.form is Form.CURRENT or rollup.since_ms < current_ms)
     if not rows and not began:

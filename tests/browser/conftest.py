@@ -1,4 +1,4 @@
-"""One Chromium and one counted site for all tests of the live page."""
+"""One counted site for all tests of the live page, and a Chromium for each module."""
 
 import time
 
@@ -32,7 +32,7 @@ def site(stack, tmp_path_factory):
         made.close()
 
 
-@pytest.fixture(scope="package")  # while it is open this thread has a running loop, which other tests do not expect
+@pytest.fixture(scope="module")  # while it is open this thread has a running loop, which other modules do not expect
 def chromium():
     """Debian's Chromium, installed if need be."""
     _, programs = prepare(("chromium",), cache_folder())

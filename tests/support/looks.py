@@ -30,7 +30,6 @@ NOTHING = {
     "as_of": READ,
     "since": None,
     "period_start": None,
-    "drops_known": True,
     "distinct": None,
     "standing": None,
     "age_matched": [],

@@ -25,9 +25,9 @@ export function whyEmpty(view, info) {
   return t(view.choice.segment === null ? "nobody" : "nobody.segment", { when });
 }
 
-// While nobody's time can be over, nobody can have dropped off: a 0 would say that nobody does.
+// Of people nobody has dropped off for good before the period is over: what is not decided is no 0.
 function isOpen(view) {
-  return !view.drops_known;
+  return view.choice.form === "current";
 }
 
 export function drawView(view, info, isCompared) {
@@ -58,7 +58,10 @@ function drawFigures(view, info) {
   const entered = outcome.entered;
   const part = (number) => (entered ? share(number / entered) : "");
   const time = outcome.time_to_convert;
-  const about = outcome.conversion === null ? t("undecided") : isOpen(view) ? t("too.soon") : t("drop.share", { share: share(outcome.dropoff) });
+  const about = outcome.conversion === null ? t("undecided")
+    : isOpen(view) ? t("open.period")
+    : outcome.dropoff === null ? t("drop.unknown")
+    : t("drop.share", { share: share(outcome.dropoff) });
   return h("dl", { class: "figures" },
     figure("entered", t("entered"), count(entered), unit),
     figure("converted", t("converted"), count(outcome.converted), unit),
@@ -80,7 +83,7 @@ function drawMarks(view, info) {
   const marks = [...(info.target === null ? [] : [{ name: t("target"), share: info.target, isTarget: true }]), ...info.benchmarks];
   if (!marks.length) return null;
   const end = Math.min(1, 1.2 * Math.max(conversion ?? 0, ...marks.map((mark) => mark.share)));
-  const isDecided = conversion !== null && !isOpen(view) && (view.choice.form === "matured" || view.choice.form === "previous");
+  const isDecided = conversion !== null && !view.outcome.pending && (view.choice.form === "matured" || view.choice.form === "previous");
   const judged = (mark) => (mark.isTarget && isDecided ? ` · ${mark.share <= conversion ? t("target.reached") : t("target.missed", { share: share(mark.share - conversion) })}` : "");
   return h("div", { class: "marks" },
     h("div", { class: "track", "aria-hidden": "true" },
@@ -91,7 +94,7 @@ function drawMarks(view, info) {
 
 function drawBottleneck(view, info) {
   const found = view.bottleneck;
-  if (!found) return view.outcome.conversion === null || isOpen(view) ? null : h("p", { class: "note" }, t("bottleneck.none"));
+  if (!found) return view.outcome.dropoff === null || isOpen(view) ? null : h("p", { class: "note" }, t("bottleneck.none"));
   return h("p", { class: "bottleneck", "data-step": found.step }, bottleneckText(view, info));
 }
 
@@ -139,10 +142,10 @@ function drawBars(view, info) {
 
 function gapText(step, next, open, target) {
   if (!step.reached) return "";
-  if (step.dropoff === null) return `${t("step.undecided")} · ${t("step.pending", { n: count(step.pending) })}`;
+  if (step.conversion === null) return `${t("step.undecided")} · ${t("step.pending", { n: count(step.pending) })}`;
   const lost = step.dropped
     ? t("step.dropped", { n: count(step.dropped), share: share(step.dropoff) })
-    : step.excluded || open ? "" : t("step.none");
+    : step.excluded || open || step.dropoff === null ? "" : t("step.none");
   const time = next.from_previous;
   return [
     lost,

@@ -79,7 +79,7 @@ EXPECTED = {
         "Drop-off": [one(0.6)],
         "To the target": [one(-5)],
         "Conversion before": [one(100 * (0.2 - 0.15)), one(100 * (0.2 - 0.3))],
-        "Largest loss": [steps(40)],
+        "Largest loss": [steps(45)],
         "Funnel by step": [steps(100, 45, 20)],
         "Conversion and drop-off by step": [
             steps(100, 45, 20),

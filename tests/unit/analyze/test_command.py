@@ -116,7 +116,7 @@ def test_an_undecided_ratio_is_absent_and_not_zero(capsys, folder):
 def test_a_table_fits_80_columns(capsys, events):
     status, printed = analyze(capsys, events, "--funnel", "shop.yaml")
     assert status == 0
-    assert "attempts 2 entered: 1 converted (50.0%), 0 dropped (0.0%), 1 pending" in printed.out
+    assert "attempts 2 entered: 1 converted (50.0%), 0 dropped (-), 1 pending" in printed.out
     assert "actors   2 unique, 1 converted (50.0%)" in printed.out
     for words in ("1 view", "Time to step", "By device", "phone", "Trend by day", "12.30"):
         assert words in printed.out

@@ -168,6 +168,10 @@ def test_what_entered_is_converted_dropped_excluded_or_pending(shown):
     [
         pytest.param(nothing(), {}, id="nobody-entered"),
         pytest.param(make_counts([9, 0], [0, 0], 0), {}, id="all-who-entered-are-pending"),
+        pytest.param(make_counts([1, 0], [0, 0], 9), {"conversion": [0.9, 1.0], "overall": [0.9, None]},
+                     id="nobody-failed-and-one-may-is-no-drop-off"),
+        pytest.param(make_counts([1, 0], [1, 0], 8), {"conversion": [0.8, 1.0], "dropoff": [0.1, 0.0],
+                                                      "overall": [0.8, 0.1]}, id="one-failed-and-one-may-is-some"),
         pytest.param(make_counts([0, 9], [0, 0], 0), {"conversion": [1.0], "dropoff": [0.0]},
                      id="going-on-decides-the-step-but-no-outcome"),
         pytest.param(make_counts([0, 0], [9, 0], 0), {"conversion": [0.0], "dropoff": [1.0], "overall": [0.0, 1.0]},

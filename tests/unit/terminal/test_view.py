@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from stream.aggregate.cells import empty_counts
-from stream.model.result import Counts
 from stream.terminal.view import fitting, health_rows, keys_row, live_view, plain_line, speed, watermark_age
 from stream.web.forms import BottleneckDoc, Form, State, Unit
 from support.looks import ANY_ORDER, SHOP, health, info, looked, side, view
@@ -31,13 +30,6 @@ def test_every_number_stands_in_the_table_uncut(width):
     assert rows["buy"][2:] == ["50"]
     assert rows["overall"][1:] == ["50", "25.0%", "50.0%", "33"]
     assert "…" not in text
-
-
-def test_drop_off_is_not_said_to_be_0_while_nobody_can_have_dropped_off():
-    text = drawn(looked((info(), view(counts=Counts([150], [0], [0], converted=50), drops_known=False))))
-    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
-    assert rows["view"][2:] == ["200", "25.0%", "-", "150"]
-    assert rows["overall"][1:] == ["50", "25.0%", "-", "150"]
 
 
 def test_a_bar_is_as_long_as_the_share_that_got_there():

@@ -119,25 +119,6 @@ def test_a_period_in_which_nobody_entered_is_zeros_and_one_before_the_funnel_is_
     assert view(replace(PEOPLE, form=Form.PREVIOUS), reading(empty)).outcome is None
 
 
-@pytest.mark.parametrize(
-    ("choice", "passed_ms", "known"),
-    [
-        pytest.param(ATTEMPTS, 0, True, id="a-window-longer-than-the-funnels"),
-        pytest.param(replace(ATTEMPTS, window="5m"), 0, False, id="a-shorter-one-so-far"),
-        pytest.param(replace(ATTEMPTS, window="31m"), 0, True, id="one-by-more-than-a-slot"),
-        pytest.param(replace(ATTEMPTS, window="30m"), 0, False, id="one-as-long"),
-        pytest.param(replace(ATTEMPTS, window="5m", form=Form.MATURED), 0, True, id="matured"),
-        pytest.param(PEOPLE, DAY_MS - 1, False, id="a-period-that-runs"),
-        pytest.param(replace(PEOPLE, form=Form.PREVIOUS), 1_800_000, False, id="one-whose-last-may-still-convert"),
-        pytest.param(replace(PEOPLE, form=Form.PREVIOUS), 1_800_001, True, id="one-whose-time-is-over"),
-    ],
-)
-def test_drop_off_is_known_once_somebodys_time_can_be_over(choice, passed_ms, known):
-    catalog = Catalog([SHOP], [RollingWindow(name, int(name[:-1]) * 60_000) for name in ("5m", "30m", "31m")] + [HOUR])
-    found = reading(as_of_ms=TODAY_MS + passed_ms)
-    assert view_document(catalog, choice, found, AS_OF_MS).drops_known is known
-
-
 def test_where_units_are_counted_it_is_said_of_how_many_people():
     document = view(Choice("tour@1", Unit.PEOPLE, "day", Form.CURRENT), reading(tour_rollup()))
     assert (document.outcome.entered, document.distinct) == (17, 6)
