@@ -34,7 +34,7 @@ check: setup ## lint, format, types, room imports, config, dashboards, alert rul
 	$(BIN)/funnel rules --check
 
 test: setup ## every test; starts its own Kafka, Redis and Prometheus
-	$(PYTEST) -n 2 --dist loadgroup
+	$(PYTEST) -n 2
 
 test-unit: setup ## the tests that need no server
 	$(PYTEST) -m "not service and not chaos"

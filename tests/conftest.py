@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from stream.stack import Stack
+
+WITH_SERVERS = ("tests/service/", "tests/chaos/", "tests/browser/", "tests/property/test_store_contract.py")
 
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -17,12 +21,23 @@ settings.register_profile("deep", deadline=None, max_examples=10_000, suppress_h
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+class ServersTogether(LoadScopeScheduling):
+    """Gives what needs the servers to one process, so that they are started once; all else to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "servers" if nodeid.startswith(WITH_SERVERS) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ServersTogether:
+    """Choose how `make test` spreads the tests over processes."""
+    return ServersTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs the servers in one process, one test after the other, so that they are started once."""
+    """Refuse a test of real servers that would not run with the others of its kind."""
     for item in items:
-        if item.get_closest_marker("service"):
-            item.add_marker(pytest.mark.xdist_group("servers"))
+        if item.get_closest_marker("service") and not item.nodeid.startswith(WITH_SERVERS):
+            raise pytest.UsageError(f"{item.nodeid} needs servers: add its place to WITH_SERVERS in tests/conftest.py")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -34,7 +34,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Write or compare; raises `SettingsError` for wrong files, `DashboardError` if the folder is not there."""
     settings = load_tracker(tracker_path(args.config, os.environ), os.environ)
-    made = dashboards(load_funnels(settings.funnels, settings.period), settings.rolling)
+    made = dashboards(load_funnels(settings.funnels, settings.period, is_live=True), settings.rolling)
     if args.check:
         stale = differing(args.folder, made)
         for path in stale:

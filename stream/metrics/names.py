@@ -114,7 +114,7 @@ OPTIONAL_SHARE = Series(
 STEP_DROPOFF = Series(
     "funnel_step_dropoff_ratio", Kind.GAUGE,
     "Dropped at this step / reached this step, 0..1; absent while nothing is decided at this step, and while nobody "
-    "failed there and some may", "1",
+    "is dropped there and some may be", "1",
     (*WINDOW, "step"),
 )  # fmt: skip
 AGE_MATCHED = Series(
@@ -135,7 +135,7 @@ CONVERSION = Series(
 )
 DROPOFF = Series(
     "funnel_dropoff_ratio", Kind.GAUGE,
-    "Dropped at any step / entered, 0..1; absent while no outcome is decided, and while nobody failed and some may",
+    "Dropped at any step / entered, 0..1; absent while no outcome is decided or nobody is dropped and some may be",
     "1", WINDOW,
 )  # fmt: skip
 VALUE = Series(

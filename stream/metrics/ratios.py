@@ -6,8 +6,8 @@ Out: floats 0..1, or seconds.
 SPEC section 5: "a ratio with denominator 0 or nothing decided is absent, not 0". An
 attempt is decided *for step k* once it went on to the next required step, was dropped
 or was excluded there; it is decided *overall* once it is not pending. So the first minute of a launch
-shows no conversion rate instead of 0 %, and no drop-off rate instead of 0 %. Drop-off is absent also while nobody has
-failed and some still may: in a rolling window no longer than the funnel's own nobody can have run out of time yet.
+shows no conversion rate instead of 0 %, and no drop-off rate instead of 0 %. Drop-off is absent also while nobody is
+dropped and some may still be: in a rolling window no longer than the funnel's own nobody can have run out of time yet.
 """
 
 from collections.abc import Collection
@@ -22,19 +22,17 @@ def step_ratios(outcomes: Outcomes, optional: Collection[int] = ()) -> list[tupl
     Conversion is the share of those that reached the step which went on to the next required one, drop-off the share
     which was dropped there.
     """
-    columns = zip(
-        outcomes.reached, outcomes.went_on, outcomes.dropped, outcomes.excluded, outcomes.pending, strict=False
-    )
+    columns = zip(outcomes.reached, outcomes.went_on, outcomes.dropped, outcomes.pending, strict=False)
     return [
-        (step, went_on / here, _dropped_share(dropped, excluded, pending, here))
-        for step, (here, went_on, dropped, excluded, pending) in enumerate(columns, start=1)
+        (step, went_on / here, _dropped_share(dropped, pending, here))
+        for step, (here, went_on, dropped, pending) in enumerate(columns, start=1)
         if here > pending and step not in optional
     ]
 
 
-def _dropped_share(dropped: int, excluded: int, pending: int, here: int) -> float | None:
-    """Return dropped / here, None while nobody failed and some may."""
-    return dropped / here if dropped or excluded or not pending else None
+def _dropped_share(dropped: int, pending: int, here: int) -> float | None:
+    """Return dropped / here, None while nobody is dropped and some may be."""
+    return dropped / here if dropped or not pending else None
 
 
 def optional_share(counts: Counts, reached: int) -> float | None:
@@ -59,7 +57,7 @@ def dropoff(counts: Counts) -> float | None:
     entered, pending = counts.entered, sum(counts.pending)
     if entered <= pending:
         return None
-    return _dropped_share(sum(counts.dropped), sum(counts.excluded), pending, entered)
+    return _dropped_share(sum(counts.dropped), pending, entered)
 
 
 def buckets(counts: Counts, step: int) -> list[int]:

@@ -156,7 +156,7 @@ async function askCohorts() {
   const info = infoOf(choice, page.funnels);
   const window = choice.counts === "people" ? "" : `?window=${encodeURIComponent(choice.window)}`;
   if (!info.attempts.length) return;
-  const found = await ask(`funnels/${info.funnel}/${info.version}/cohorts${window}`).catch(() => null);
+  const found = await ask(`funnels/${info.funnel}/${info.version}/cohorts${window}`).catch((error) => ({ error: error.message }));
   if (choice === page.choices[0]) {
     page.cohorts = found;
     draw();

@@ -41,6 +41,7 @@ export function drawTimes(view, info) {
 
 export function drawCohorts(cohorts, view) {
   if (!cohorts) return null;
+  if (cohorts.error) return [h("h2", null, t("cohorts")), h("p", { class: "empty" }, cohorts.error)];
   const rows = cohorts.cohorts.map((cohort) => ({
     head: h("time", { datetime: cohort.start }, lately(cohort.start)),
     cells: [
