@@ -30,9 +30,19 @@ def api(tmp_path):
 
 def top(api, *options, **streams):
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "stream", "top", "--url", api.url, *options], cwd=ROOT, env=environ, **streams
-    )
+    command = [sys.executable, "-m", "stream", "top", "--url", api.url, *options]
+    # A shell's background jobs begin with SIGINT ignored, and hand that on; these are in the foreground.
+    with _heard(signal.SIGINT):
+        return subprocess.Popen(command, cwd=ROOT, env=environ, **streams)
+
+
+@contextlib.contextmanager
+def _heard(number):
+    before = signal.signal(number, signal.default_int_handler)  # what is caught is the default again after exec
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 class Terminal:
