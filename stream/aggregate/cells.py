@@ -73,6 +73,10 @@ class Cell(msgspec.Struct, array_like=True):
         """The attempts that count only until they are decided."""
         return None if self.options is None else self.options.leaving
 
+    def shows_any(self, *, decided: bool) -> bool:
+        """Whether it counts any attempt; those that are leaving count until all are decided."""
+        return self.has_attempts or not (decided or self.leaving is None)
+
     @property
     def is_empty(self) -> bool:
         """Whether adding this cell with `add_cell` changes nothing."""

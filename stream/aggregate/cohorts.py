@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stream.aggregate.cells import add_outcomes, empty_counts
 from stream.aggregate.rings import WHOLE
-from stream.aggregate.totals import undecided_from_ms, window_cells
+from stream.aggregate.totals import is_slot_decided, window_cells
 from stream.engine.match import CompiledFunnel
 from stream.model.result import Counts
 from stream.model.window import RollingWindow
@@ -25,14 +25,13 @@ def entry_cohorts(
 ) -> dict[int, Counts]:
     """Return outcomes by slot start, oldest first, of window number `index`; slots that nobody entered are left out."""
     window = rolling[index]
-    undecided_ms = undecided_from_ms(funnel.definition, as_of_ms)
     found: dict[int, Counts] = {}
     for fields in partitions:
         for start_ms, split, cell in window_cells(fields, funnel.number, index):
             if split != WHOLE or not as_of_ms - window.window_ms < start_ms <= as_of_ms:
                 continue
-            decided = start_ms + window.slot_ms < undecided_ms
-            if not cell.has_attempts and (decided or cell.leaving is None):
+            decided = is_slot_decided(funnel.definition, start_ms, window.slot_ms, as_of_ms)
+            if not cell.shows_any(decided=decided):
                 continue
             counts = found.setdefault(start_ms, empty_counts(funnel.step_count))
             add_outcomes(counts, cell, decided=decided)

@@ -18,7 +18,7 @@ from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, co
 from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
-from stream.aggregate.totals import DAY_MS, FunnelTotals, undecided_from_ms
+from stream.aggregate.totals import DAY_MS, FunnelTotals, is_slot_decided, undecided_from_ms
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -111,7 +111,7 @@ def _sum_slots(
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
         for split, cell in splits.items():
-            if not cell.has_attempts and (decided or cell.leaving is None):
+            if not cell.shows_any(decided=decided):
                 continue
             label = _label(split, shown)
             counts = result.get(label)
@@ -173,8 +173,7 @@ def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split,
 
 
 def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) -> bool:
-    """Whether every attempt of a slot has run out its window: the slot's end + window < T."""
-    return start_ms + ring.slot_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
+    return is_slot_decided(totals.funnel.definition, start_ms, ring.slot_ms, as_of_ms)
 
 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:

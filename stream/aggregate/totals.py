@@ -291,6 +291,11 @@ def undecided_from_ms(funnel: Funnel, as_of_ms: int) -> int:
     return funnel.floor(as_of_ms) - funnel.window_ms
 
 
+def is_slot_decided(funnel: Funnel, start_ms: int, slot_ms: int, as_of_ms: int) -> bool:
+    """Whether every attempt of an entry slot has run out its window: the slot's end + window < T."""
+    return start_ms + slot_ms < undecided_from_ms(funnel, as_of_ms)
+
+
 def splits_of(touch: Any) -> tuple[Split, ...]:
     """Return the whole funnel and each breakdown's value of a touch."""
     if touch is None or not touch[0]:
