@@ -19,6 +19,7 @@ from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
 from stream.aggregate.totals import DAY_MS, FunnelTotals, is_slot_decided, undecided_from_ms
+from stream.engine.periods import PeriodOf
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -198,6 +199,23 @@ def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
         for (b, value), counts in _shown_counts(counted, shown).items():
             rows.append(PeriodRow(start_ms, names[b], value, counts))
     return rows
+
+
+def people_by_form(rollup: FunnelRollup, calendar: PeriodOf, as_of_ms: int) -> dict[str, tuple[int, list[PeriodRow]]]:
+    """Return the start and the rows of the entry period of `as_of_ms`, "current", and of the "previous" one.
+
+    A period has a row of the whole, zeros if nobody entered; it has no row if the funnel did not count then yet.
+    """
+    current_ms = calendar(as_of_ms)[0]
+    nobody = [0] * (rollup.steps - 1)
+    found = {}
+    for form, start_ms in (("current", current_ms), ("previous", calendar(current_ms - 1)[0])):
+        rows = [row for row in rollup.periods if row.start_ms == start_ms]
+        began = rollup.since_ms is not None and (form == "current" or rollup.since_ms < current_ms)
+        if began and not any(row.breakdown == "" for row in rows):
+            rows.append(PeriodRow(start_ms, "", "", Counts(nobody, nobody, nobody)))
+        found[form] = start_ms, rows
+    return found
 
 
 def _shown_counts(counted: Iterable[tuple[Split, Counts]], shown: Shown) -> dict[Split, Counts]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream.aggregate.outcomes import optional_steps, outcomes_of, values_by_required
+from stream.aggregate.rollup import people_by_form
 from stream.engine.periods import period_of
 from stream.metrics import names
 from stream.metrics.exposition import Lines, amount, histogram_samples, labels, per_step, seconds
@@ -222,14 +223,7 @@ def _percentiles(lines: Lines, base: str, counts: Counts, steps: int) -> None:
 
 def _periods(found: _Blocks, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int, identity: str) -> None:
     """Add the people of the current and the previous entry period; of the previous one no segments."""
-    calendar = period_of(funnel.period)
-    current_ms = calendar(as_of_ms)[0]
-    nobody = [0] * (rollup.steps - 1)
-    for start_ms, form in ((current_ms, "current"), (calendar(current_ms - 1)[0], "previous")):
-        rows = [row for row in rollup.periods if row.start_ms == start_ms]
-        began = rollup.since_ms is not None and (form == "current" or rollup.since_ms < current_ms)
-        if began and not any(row.breakdown == "" for row in rows):
-            rows.append(PeriodRow(start_ms, "", "", Counts(nobody, nobody, nobody)))
+    for form, (start_ms, rows) in people_by_form(rollup, period_of(funnel.period), as_of_ms).items():
         if not rows:
             continue
         unit = str(funnel.period.unit)

@@ -8,6 +8,7 @@ Rates, outcomes by required step and percentiles come from where `funnel report`
 
 from stream.aggregate.cells import empty_counts
 from stream.aggregate.outcomes import optional_steps, outcomes_of
+from stream.aggregate.rollup import people_by_form
 from stream.analyze.document import age_matched, iso, outcome, records
 from stream.metrics import ratios
 from stream.model.funnel import Funnel
@@ -150,13 +151,9 @@ def _people(  # noqa: PLR0913, PLR0917
 ) -> None:
     if merged.as_of_ms is None:
         return
-    calendar = catalog.period(choice.key)
-    current_ms = calendar(merged.as_of_ms)[0]
-    start_ms = current_ms if choice.form is Form.CURRENT else calendar(current_ms - 1)[0]
+    start_ms, rows = people_by_form(rollup, catalog.period(choice.key), merged.as_of_ms)[choice.form]
     document.period_start = iso(start_ms)
-    rows = [row for row in rollup.periods if row.start_ms == start_ms]
-    began = rollup.since_ms is not None and (choice.form is Form.CURRENT or rollup.since_ms < current_ms)
-    if not rows and not began:
+    if not rows:
         return  # the funnel did not count then
     _numbers(document, funnel, choice, rows)
     if funnel.counts_units and not choice.breakdown:
