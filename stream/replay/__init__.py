@@ -1,0 +1,1 @@
+"""Replay: a named run beside live, from its plan to the switch."""
