@@ -18,10 +18,10 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +134,11 @@ def _seam(records: Sequence[TimedValue], decoder: EventDecoder, now_ms: int) -> 
     return now_ms
 
 
+def _seam_of(start: Start) -> int:
+    assert start.seam_ms is not None  # noqa: S101 - `plan_files` gives every start of a run with files one
+    return start.seam_ms
+
+
 async def are_counted(store: Store, run: Run) -> bool:
     """Whether the run's files are counted, if it has any; `store` is that of its namespace."""
     heads = [await store.load_head(number) for number in run.starts] if run.files is not None else []
@@ -161,9 +166,7 @@ async def count_files(
         outage, pause = Outage(), FIRST_PAUSE_S
         while not stop.is_set():
             try:
-                go = await _begin(settings, store, run, read.invalid)
-                outage.end()
-                return read if await go.count(order, told, stop) else None
+                return read if await _count(settings, store, run, read, order, told, stop) else None
             except StoreUnavailable as error:
                 outage.begin(str(error))
                 with contextlib.suppress(TimeoutError):
@@ -188,10 +191,10 @@ async def _read(  # noqa: PLR0913, PLR0917
     """Put the files' rows that are of before the topic in order; None if `stop` was set before the end."""
     core = EventDecoder(mapping_of(settings.sources[0])).core
     number_of = partition_of(files.partitioner, len(run.starts))
-    seams = {number: start.seam_ms for number, start in run.starts.items() if start.seam_ms is not None}
+    seams = {number: _seam_of(start) for number, start in run.starts.items()}
     skew_ms, lateness_ms = settings.max_future_skew_ms, settings.allowed_lateness_ms
     rows = invalid = left = without_id = 0
-    first_ms, last_ms = None, None
+    first_ms, last_ms, reason = None, None, ""
     total, before = sum(file.size_bytes for file in files.files), 0
     for file in files.files:
         name = Path(file.path).name
@@ -201,6 +204,7 @@ async def _read(  # noqa: PLR0913, PLR0917
                 found = core(value)
                 if type(found) is Invalid:
                     invalid += 1
+                    reason = reason or f"{name}:{line}, {found.reason}"
                     continue
                 actor, time_ms, _, event_id, _ = found
                 number = number_of(actor)
@@ -208,9 +212,9 @@ async def _read(  # noqa: PLR0913, PLR0917
                 if time_ms > seam_ms + skew_ms:
                     left += 1
                     continue
-                if event_id is None and time_ms >= seam_ms - lateness_ms:
-                    without_id += 1
-                taken.append((time_ms, number, f"{name}:{line}", value or b""))
+                if event_id is None:
+                    without_id += time_ms >= seam_ms - lateness_ms
+                taken.append((time_ms, number, f"{name}:{line}" if event_id is None else "", value or b""))
             order.add(taken)
             rows += len(lines.values)
             if taken:
@@ -222,157 +226,150 @@ async def _read(  # noqa: PLR0913, PLR0917
             if stop.is_set():
                 return None
         before += file.size_bytes
+    order.end()
+    if rows and rows == invalid:
+        raise ReplayError(
+            f"none of the files' {rows} rows is an event as source {settings.sources[0].name} reads them (the first: "
+            f"{reason}); correct the source's preset, fields or time_unit (docs/events.md)"
+        )
     return FilesRead(rows, invalid, left, without_id, first_ms, last_ms)
 
 
-async def _begin(settings: TrackerSettings, store: Store, run: Run, invalid: int) -> "_Count":
+async def _count(  # noqa: PLR0913, PLR0917
+    settings: TrackerSettings,
+    store: Store,
+    run: Run,
+    read: FilesRead,
+    order: TimeOrder,
+    told: Told,
+    stop: asyncio.Event,
+) -> bool:
+    """Count partition after partition from what is stored on; False if `stop` was set before the last row."""
     await store.check()
     active = await ActiveFunnels(settings, run.rules.funnels, store, activate=False).activate()
     funnels = FunnelSet(run.rules.funnels, active.numbers)
-    go = _Count(store, run, counting_of(settings, mapping_of(settings.sources[0]), funnels, active.id), invalid)
-    await go.take_over()
-    return go
+    counting = counting_of(settings, mapping_of(settings.sources[0]), funnels, active.id)
+    done, total = 0, order.count()
+    for number, start in sorted(run.starts.items()):
+        part = _PartitionCount(store, run.name, start, counting)
+        if await part.take_over(number, len(run.starts)):
+            # A row without an actor is of no partition.
+            invalid = read.invalid if number == min(run.starts) else 0
+            if not await part.count(order.rows(number), invalid, partial(_tell_on, told, done, total), stop):
+                return False
+        done += order.count(number)
+    return True
 
 
-class _Count:
-    """One go, from what is stored on; the first unclear answer of the store ends it."""
+def _tell_on(told: Told, before: int, total: int, done: int) -> None:
+    told("counting files", before + done, total)
 
-    def __init__(self, store: Store, run: Run, counting: Counting, invalid: int) -> None:
-        self._store, self._run, self._counting, self._invalid = store, run, counting, invalid
-        self._open: dict[int, Partition] = {}
+
+class _PartitionCount:
+    """One go over a partition's rows, from what is stored on; the first unclear answer of the store ends it."""
+
+    def __init__(self, store: Store, run: str, start: Start, counting: Counting) -> None:
+        self._store, self._run, self._start, self._counting = store, run, start, counting
         self._sending: asyncio.Task[None] | None = None
+        self._partition: Partition
 
-    async def take_over(self) -> None:
-        """Load the partitions whose rows are not all counted, and shut out whoever counted them."""
-        for number in self._run.starts:
-            head, is_new = await self._head(number)
-            if head.first_offset is None:
-                partition = self._open[number] = Partition(number, head, self._counting, is_new=is_new)
-                partition.restore(await self._store.load_cells(number))
-
-    async def _head(self, number: int) -> tuple[PartitionHead, bool]:
-        first = PartitionHead(0, epoch=int(time.time() * 1000), partition_count=len(self._run.starts))
-        if await self._store.create_head(number, first):
-            return first, True
-        head = await self._store.load_head(number)
-        if head is not None and head.first_offset is None:
+    async def take_over(self, number: int, partitions: int) -> bool:
+        """Load the partition and shut out whoever counted it; False if there is no row left to count."""
+        first = PartitionHead(0, epoch=int(time.time() * 1000), partition_count=partitions)
+        is_new = await self._store.create_head(number, first)
+        head = first if is_new else await self._store.load_head(number)
+        if head is not None and head.first_offset is not None:
+            return False
+        if not is_new:
             await self._store.raise_epoch(number)
             head = await self._store.load_head(number)
         if head is None:
             raise StoreUnavailable("count files", (number,), "the partition's head is gone")
-        return head, False
+        self._partition = Partition(number, head, self._counting, is_new=is_new)
+        self._partition.restore(await self._store.load_cells(number))
+        return True
 
-    async def count(self, order: TimeOrder, told: Told, stop: asyncio.Event) -> bool:
-        """Count the rows; False if `stop` was set before the last."""
-        counted = {number: partition.head.next_offset for number, partition in self._open.items()}
-        done, rows = 0, order.rows()
+    async def count(self, rows: Iterator[Row], invalid: int, told: Callable[[int], Any], stop: asyncio.Event) -> bool:
+        """Count the rows, and make the partition ready for the topic; False if `stop` was set before."""
+        partition = self._partition
+        rows = islice(rows, partition.head.next_offset, None)
         try:
             while batch := list(islice(rows, BATCH_ROWS)):
                 if stop.is_set():
                     return False
-                await self._count_batch(_not_counted(batch, counted))
-                done += len(batch)
-                told("counting files", done, order.count)
+                await self._count_batch(batch)
+                told(partition.head.next_offset)
             await self._settle()
-            await self._send([self._last(partition) for partition in self._open.values()])
+            await self._send(self._last(invalid))
         finally:
-            with contextlib.suppress(StoreUnavailable, ReplayError):
-                await self._settle()
+            if self._sending is not None:
+                await asyncio.gather(self._sending, return_exceptions=True)
         return True
 
-    async def _count_batch(self, rows: Mapping[int, Sequence[Row]]) -> None:
+    async def _count_batch(self, rows: Sequence[Row]) -> None:
+        partition = self._partition
         with uncollected():
-            judged = {number: self._admit(self._open[number], own) for number, own in rows.items()}
-            for number, own in judged.items():
-                await self._load_missing(self._open[number], own)
-            commits = [self._count_one(self._open[number], rows[number], own) for number, own in judged.items()]
+            judged = self._admit(rows)
+            missing = partition.table.missing(judged.by_actor)
+            if missing:
+                await self._settle()  # an actor that had to leave the table may have its newest state on its way
+                blobs = await self._store.load_states(partition.number, [key for _, key in missing])
+                for (actor, key), blob in zip(missing, blobs, strict=True):
+                    partition.table.put(actor, key, blob)
+            # Without values: the checksum is for the record before an offset of the topic.
+            at = partition.head.next_offset
+            record_times = self._record_times(rows[:1])
+            batch = PartitionBatch(partition.number, at, at, at + len(rows), [], record_times, (), [], None)
+            commit = partition.count(batch, judged).commit
+        partition.head = commit.head
         await self._settle()
         # The store writes this while the next rows are counted.
-        self._sending = asyncio.create_task(self._send(commits))
+        self._sending = asyncio.create_task(self._send(commit))
         await asyncio.sleep(0)
 
-    def _admit(self, partition: Partition, rows: Sequence[Row]) -> Judged:
+    def _admit(self, rows: Sequence[Row]) -> Judged:
         counting = self._counting
         admitted = admit_batch(
             [row[3] for row in rows],
-            self._record_times(partition, rows),
+            self._record_times(rows),
             [row[2] for row in rows],
             counting.decoder,
             counting.funnels.serving,
             counting.limits,
-            partition.head.watermark_ms,
+            self._partition.head.watermark_ms,
             "",
             kinds=counting.funnels.kinds,
         )
         return Judged(admitted, by_actor(admitted.events))
 
-    def _record_times(self, partition: Partition, rows: Sequence[Row]) -> list[int]:
-        seam_ms = self._run.starts[partition.number].seam_ms
-        return [row[0] if seam_ms is None else min(row[0], seam_ms) for row in rows]
+    def _record_times(self, rows: Sequence[Row]) -> list[int]:
+        seam_ms = _seam_of(self._start)
+        return [min(row[0], seam_ms) for row in rows]
 
-    async def _load_missing(self, partition: Partition, judged: Judged) -> None:
-        missing = partition.table.missing(judged.by_actor)
-        if missing:
-            await self._settle()  # an actor that had to leave the table may have its newest state on its way
-            blobs = await self._store.load_states(partition.number, [key for _, key in missing])
-            for (actor, key), blob in zip(missing, blobs, strict=True):
-                partition.table.put(actor, key, blob)
-
-    def _count_one(self, partition: Partition, rows: Sequence[Row], judged: Judged) -> Commit:
-        at = partition.head.next_offset
-        # Without values: the checksum is for the record before an offset of the topic.
-        batch = PartitionBatch(
-            partition.number, at, at, at + len(rows), [], self._record_times(partition, rows[:1]), (), [], None
-        )
-        commit = partition.count(batch, judged).commit
-        partition.head = commit.head
-        return commit
-
-    def _last(self, partition: Partition) -> Commit:
+    def _last(self, invalid: int) -> Commit:
         """Return the commit behind the last row: the head comes to where the run begins in the topic.
 
         It may go back in number, so the epoch is raised.
         """
-        offset = self._run.starts[partition.number].offset
-        commit = partition.touch()
+        commit, offset = self._partition.touch(), self._start.offset
         verdicts = list(commit.head.verdicts)
-        if partition.number == min(self._run.starts):  # a row without an actor is of no partition
-            verdicts[Verdict.INVALID] += self._invalid
-        head = replace(
-            commit.head,
-            next_offset=offset,
-            first_offset=offset,
-            epoch=commit.head.epoch + 1,
-            verdicts=tuple(verdicts),
+        verdicts[Verdict.INVALID] += invalid
+        epoch = commit.head.epoch + 1
+        return replace(
+            commit,
+            head=replace(commit.head, next_offset=offset, first_offset=offset, epoch=epoch, verdicts=tuple(verdicts)),
         )
-        return replace(commit, head=head)
 
     async def _settle(self) -> None:
-        """Wait for the commits that are on their way."""
+        """Wait for the commit that is on its way."""
         sending, self._sending = self._sending, None
         if sending is not None:
             await sending
 
-    async def _send(self, commits: Sequence[Commit]) -> None:
-        results = await self._store.commit(commits)
-        for commit, result in zip(commits, results, strict=True):
-            if not isinstance(result, Moved):
-                continue
-            if result.epoch > commit.expected[1]:
-                raise ReplayError(
-                    f"run {self._run.name}: another process has begun to count its files; leave it to that one"
-                )
-            raise StoreUnavailable("count files", (commit.partition,), f"it went back to offset {result.next_offset}")
-
-
-def _not_counted(batch: Iterable[Row], counted: dict[int, int]) -> dict[int, list[Row]]:
-    """Return the rows of each open partition, without those that are counted; `counted` says how many still come."""
-    rows: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in batch:
-        number = row[1]
-        left = counted.get(number)
-        if left == 0:
-            rows[number].append(row)
-        elif left is not None:
-            counted[number] = left - 1
-    return rows
+    async def _send(self, commit: Commit) -> None:
+        (result,) = await self._store.commit([commit])
+        if not isinstance(result, Moved):
+            return
+        if result.epoch > commit.expected[1]:
+            raise ReplayError(f"run {self._run}: another process has begun to count its files; leave it to that one")
+        raise StoreUnavailable("count files", (commit.partition,), f"it went back to offset {result.next_offset}")

@@ -1,16 +1,17 @@
-"""Rows in order of their times, whatever order they come in and however many they are.
+"""Rows in order of their times, partition by partition, whatever order they come in and however many they are.
 
 In:  rows of (event time, partition, id, bytes).
-Out: the same rows by time; of one time, in the order in which they came.
+Out: a partition's rows by time; of one time, in the order in which they came.
 
 A merge sort through a temporary file without a name: what comes is sorted some rows at a time and written as a run;
 what follows on the run before it makes that longer, so that rows that were in order are only written and read.
-Memory holds `SORTED_ROWS` rows, and later `BLOCK_ROWS` of each run.
+Memory holds `SORTED_ROWS` rows, and later `BLOCK_ROWS` of each run of one partition.
 """
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from operator import itemgetter
 from typing import Final, TypeAlias
@@ -30,6 +31,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[int, int, str, bytes]]).decode
 
 
+class _Sorted:
+    """What is written of one partition: by run, place and size of each block."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[tuple[int, int]]] = []
+        self.last_ms = 0
+        self.count = 0
+
+
 class TimeOrder:
     """Takes rows in, then gives them out, as often as asked. Raises `ReplayError` where the disk is full."""
 
@@ -37,46 +47,55 @@ class TimeOrder:
         self._sorted_rows, self._block_rows = sorted_rows, block_rows
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (`close` ends it)
         self._waiting: list[Row] = []
-        self._runs: list[list[tuple[int, int]]] = []  # by run, place and size of each block
-        self._last_ms = 0
-        self.count = 0
+        self._sorted: defaultdict[int, _Sorted] = defaultdict(_Sorted)
 
     def close(self) -> None:
         """Give the disk back."""
         self._file.close()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Iterable[Row]) -> None:
         """Take the next rows in."""
         self._waiting += rows
-        self.count += len(rows)
         if len(self._waiting) >= self._sorted_rows:
-            self._write()
+            self.end()
 
-    def rows(self) -> Iterator[Row]:
-        """Yield all rows by time."""
-        self._write()
-        # Earlier runs first where times are equal, as `merge` promises.
-        return merge(*map(self._read, self._runs), key=TIME)
-
-    def _write(self) -> None:
+    def end(self) -> None:
+        """Put away what is still in memory: no row comes any more."""
         rows, self._waiting = self._waiting, []
-        if not rows:
-            return
         rows.sort(key=TIME)
-        if not self._runs or rows[0][0] < self._last_ms:
-            self._runs.append([])
-        self._last_ms = rows[-1][0]
+        parts: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            parts[row[1]].append(row)
         try:
-            for start in range(0, len(rows), self._block_rows):
-                block = _encode(rows[start : start + self._block_rows])
-                self._runs[-1].append((self._file.tell(), len(block)))
-                self._file.write(block)
+            for number, part in parts.items():
+                self._write(self._sorted[number], part)
             self._file.flush()
         except OSError as error:
             raise ReplayError(
                 f"{tempfile.gettempdir()}: the files' rows cannot be put in order there ({error.strerror or error}); "
                 "it takes as much room as the files unpacked: set TMPDIR to a folder that has it"
             ) from error
+
+    def count(self, number: int | None = None) -> int:
+        """Return how many rows a partition has; all of them together without a number."""
+        if number is None:
+            return sum(known.count for known in self._sorted.values())
+        return self._sorted[number].count
+
+    def rows(self, number: int) -> Iterator[Row]:
+        """Yield the rows of a partition by time."""
+        # Earlier runs first where times are equal, as `merge` promises.
+        return merge(*map(self._read, self._sorted[number].runs), key=TIME)
+
+    def _write(self, known: _Sorted, rows: Sequence[Row]) -> None:
+        if not known.runs or rows[0][0] < known.last_ms:
+            known.runs.append([])
+        known.last_ms = rows[-1][0]
+        known.count += len(rows)
+        for start in range(0, len(rows), self._block_rows):
+            block = _encode(rows[start : start + self._block_rows])
+            known.runs[-1].append((self._file.tell(), len(block)))
+            self._file.write(block)
 
     def _read(self, run: Sequence[tuple[int, int]]) -> Iterator[Row]:
         for place, size in run:

@@ -19,10 +19,14 @@ def given_out(rows, cut=3):
     with closing(TimeOrder(sorted_rows=5, block_rows=2)) as order:
         for start in range(0, len(rows), cut):
             order.add(rows[start : start + cut])
-        assert order.count == len(rows)
-        first, again = list(order.rows()), list(order.rows())
-        assert first == again
-        return first, len(order._runs)
+        order.end()
+        assert order.count() == len(rows)
+        found = {}
+        for number in range(3):
+            found[number] = list(order.rows(number))
+            assert found[number] == list(order.rows(number))
+            assert order.count(number) == len(found[number])
+        return found, [len(known.runs) for known in order._sorted.values()]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -30,12 +34,14 @@ def test_rows_come_out_as_a_stable_sort_puts_them(seed):
     rng = random.Random(seed)
     rows = rows_of([rng.randrange(-5, rng.choice([3, 10_000])) for _ in range(rng.randrange(60))])
     found, _ = given_out(rows, cut=rng.randrange(1, 9))
-    assert found == sorted(rows, key=itemgetter(0))
+    for number, part in found.items():
+        assert part == sorted((row for row in rows if row[1] == number), key=itemgetter(0))
 
 
 def test_rows_that_are_in_order_are_one_run():
     found, runs = given_out(rows_of([*range(40), *[39] * 20]))
-    assert (len(found), runs) == (60, 1)
+    assert [len(part) for part in found.values()] == [20, 20, 20]
+    assert runs == [1, 1, 1]
 
 
 def test_a_full_disk_is_said(monkeypatch):
