@@ -1,1 +1,1 @@
-"""Replay: a named run beside live, from its plan to the switch."""
+"""Replays beside live numbers: plan, run, compare, promote."""
