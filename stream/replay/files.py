@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +37,7 @@ from stream.ingest.admission import admit_batch
 from stream.ingest.decode import EventDecoder, Invalid
 from stream.model.verdict import Verdict
 from stream.replay.partitioner import PARTITIONERS, find_partitioner, partition_of
+from stream.replay.run import LOOK_EVERY_S, Pace, ending_of
 from stream.replay.time_order import Row, TimeOrder
 from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
@@ -76,19 +76,22 @@ class FilesRead(NamedTuple):
     last_ms: int | None
 
 
-async def plan_files(  # noqa: PLR0913, PLR0917
-    settings: TrackerSettings,
-    starts: Mapping[int, Start],
-    paths: Sequence[Path],
-    now_ms: int,
-    file_format: str | None = None,
-    partitioner: str | None = None,
+class HowRead(NamedTuple):
+    """format: json or csv, None for each file by its name. partitioner: one of `PARTITIONERS`; None asks the topic."""
+
+    format: str | None = None
+    partitioner: str | None = None
+
+
+async def plan_files(
+    settings: TrackerSettings, starts: Mapping[int, Start], paths: Sequence[Path], how: HowRead, now_ms: int
 ) -> tuple[Files, dict[int, Start]]:
     """Return the plan for files before a topic that is read from `starts` on, and these starts with their seams.
 
-    partitioner: one of `PARTITIONERS`, where the topic cannot tell. Raises `ReplayError` if a file cannot be read or
+    Raises `ReplayError` if a file cannot be read or
     the topic's partitioner is not known, `KafkaUnavailable` or `KafkaRefused` if Kafka does not let us read.
     """
+    partitioner = how.partitioner
     if partitioner is not None and partitioner not in PARTITIONERS:
         raise ReplayError(f"--partitioner {partitioner}: there is no such one (try one of: {', '.join(PARTITIONERS)})")
     files = tuple(await asyncio.to_thread(lambda: [_as_it_is(path.absolute()) for path in paths]))
@@ -102,7 +105,7 @@ async def plan_files(  # noqa: PLR0913, PLR0917
     seams = {
         n: msgspec.structs.replace(start, seam_ms=_seam(records[n], decoder, now_ms)) for n, start in starts.items()
     }
-    return Files(files, partitioner, file_format), seams
+    return Files(files, partitioner, how.format), seams
 
 
 def _as_it_is(path: Path) -> File:
@@ -145,33 +148,64 @@ async def are_counted(store: Store, run: Run) -> bool:
     return all(head is not None and head.first_offset is not None for head in heads)
 
 
-async def count_files(
-    settings: TrackerSettings, store: Store, run: Run, told: Told, stop: asyncio.Event
+async def count_files(  # noqa: PLR0913
+    settings: TrackerSettings,
+    base: Store,
+    store: Store,
+    run: Run,
+    *,
+    told: Told,
+    stop: asyncio.Event,
+    max_rate: int | None = None,
 ) -> FilesRead | None:
     """Count the run's files from where that stopped, and make its partitions ready for the topic.
 
-    settings: those that follow the run's rules, with its namespace, whose store is `store`. Returns None if they were
-    counted before, or `stop` was set before all were. A store that is away is waited for. Raises `ReplayError` if a
-    file is not what it was when the run was made, or another process has begun to count them; `AnalyzeError` if one
-    is broken.
+    settings: those that follow the run's rules. base, store: of the configured namespace and of the run's. max_rate:
+    rows a second at most. Returns None if they were counted before, or `stop` was set before all were; it is set here
+    too when the run is stopped or dropped. A store that is away is waited for. Raises `ReplayError` if a file is not
+    what it was when the run was made, or another process has begun to count them; `AnalyzeError` if one is broken.
     """
-    files = run.files
-    if files is None or await are_counted(store, run):
+    if run.files is None or await are_counted(store, run):
         return None
-    await asyncio.to_thread(_check_files, files)
+    await asyncio.to_thread(_check_files, run.files)
+    watching = asyncio.create_task(_watch(base, run, stop))
+    try:
+        return await _counted(settings, store, run, told, stop, max_rate)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(base: Store, run: Run, stop: asyncio.Event) -> None:
+    """Set `stop` once the run is stopped or dropped."""
+    while not stop.is_set():
+        with contextlib.suppress(StoreUnavailable):
+            if await ending_of(base, run) is not None:
+                stop.set()
+        await _pause(LOOK_EVERY_S, stop)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+async def _counted(  # noqa: PLR0913, PLR0917
+    settings: TrackerSettings, store: Store, run: Run, told: Told, stop: asyncio.Event, max_rate: int | None
+) -> FilesRead | None:
     with closing(TimeOrder()) as order:
-        read = await _read(files, settings, run, order, told, stop)
+        read = await _read(settings, run, order, told, stop)
         if read is None:
             return None
         outage, pause = Outage(), FIRST_PAUSE_S
         while not stop.is_set():
             try:
-                return read if await _count(settings, store, run, read, order, told, stop) else None
+                going = _Going(told, stop, max_rate, order.count())
+                return read if await _count(settings, store, run, read, order, going) else None
             except StoreUnavailable as error:
                 outage.begin(str(error))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await stop.wait()
+                await _pause(pause, stop)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
     return None
 
@@ -185,10 +219,12 @@ def _check_files(files: Files) -> None:
             )
 
 
-async def _read(  # noqa: PLR0913, PLR0917
-    files: Files, settings: TrackerSettings, run: Run, order: TimeOrder, told: Told, stop: asyncio.Event
+async def _read(
+    settings: TrackerSettings, run: Run, order: TimeOrder, told: Told, stop: asyncio.Event
 ) -> FilesRead | None:
     """Put the files' rows that are of before the topic in order; None if `stop` was set before the end."""
+    files = run.files
+    assert files is not None  # noqa: S101 - the caller has looked
     core = EventDecoder(mapping_of(settings.sources[0])).core
     number_of = partition_of(files.partitioner, len(run.starts))
     seams = {number: _seam_of(start) for number, start in run.starts.items()}
@@ -235,34 +271,45 @@ async def _read(  # noqa: PLR0913, PLR0917
     return FilesRead(rows, invalid, left, without_id, first_ms, last_ms)
 
 
+class _Going:
+    """How far the counting is, at which pace, and whether it goes on."""
+
+    def __init__(self, told: Told, stop: asyncio.Event, max_rate: int | None, total: int) -> None:
+        self._told, self.stop, self._total = told, stop, total
+        self._pace = None if max_rate is None else Pace(max_rate)
+        # At a pace, not more at once than half a second's.
+        self.batch_rows = BATCH_ROWS if max_rate is None else max(1, min(BATCH_ROWS, max_rate // 2))
+        self._done = 0
+
+    async def wait(self, rows: int) -> None:
+        """Wait until so many rows may be counted."""
+        if self._pace is not None:
+            await _pause(self._pace.pause_s(rows, time.monotonic()), self.stop)
+
+    def add(self, rows: int) -> None:
+        """Tell that so many more are counted."""
+        self._done += rows
+        self._told("counting files", self._done, self._total)
+
+
 async def _count(  # noqa: PLR0913, PLR0917
-    settings: TrackerSettings,
-    store: Store,
-    run: Run,
-    read: FilesRead,
-    order: TimeOrder,
-    told: Told,
-    stop: asyncio.Event,
+    settings: TrackerSettings, store: Store, run: Run, read: FilesRead, order: TimeOrder, going: _Going
 ) -> bool:
-    """Count partition after partition from what is stored on; False if `stop` was set before the last row."""
+    """Count partition after partition from what is stored on; False if that was stopped before the last row."""
     await store.check()
     active = await ActiveFunnels(settings, run.rules.funnels, store, activate=False).activate()
     funnels = FunnelSet(run.rules.funnels, active.numbers)
     counting = counting_of(settings, mapping_of(settings.sources[0]), funnels, active.id)
-    done, total = 0, order.count()
     for number, start in sorted(run.starts.items()):
         part = _PartitionCount(store, run.name, start, counting)
-        if await part.take_over(number, len(run.starts)):
-            # A row without an actor is of no partition.
-            invalid = read.invalid if number == min(run.starts) else 0
-            if not await part.count(order.rows(number), invalid, partial(_tell_on, told, done, total), stop):
-                return False
-        done += order.count(number)
+        if not await part.take_over(number, len(run.starts)):
+            going.add(order.count(number))
+            continue
+        # A row without an actor is of no partition.
+        invalid = read.invalid if number == min(run.starts) else 0
+        if not await part.count(order.rows(number), invalid, going):
+            return False
     return True
-
-
-def _tell_on(told: Told, before: int, total: int, done: int) -> None:
-    told("counting files", before + done, total)
 
 
 class _PartitionCount:
@@ -289,16 +336,18 @@ class _PartitionCount:
         self._partition.restore(await self._store.load_cells(number))
         return True
 
-    async def count(self, rows: Iterator[Row], invalid: int, told: Callable[[int], Any], stop: asyncio.Event) -> bool:
-        """Count the rows, and make the partition ready for the topic; False if `stop` was set before."""
-        partition = self._partition
-        rows = islice(rows, partition.head.next_offset, None)
+    async def count(self, rows: Iterator[Row], invalid: int, going: _Going) -> bool:
+        """Count the rows, and make the partition ready for the topic; False if that was stopped before."""
+        counted = self._partition.head.next_offset
+        going.add(counted)
+        rows = islice(rows, counted, None)
         try:
-            while batch := list(islice(rows, BATCH_ROWS)):
-                if stop.is_set():
+            while batch := list(islice(rows, going.batch_rows)):
+                await going.wait(len(batch))
+                if going.stop.is_set():
                     return False
                 await self._count_batch(batch)
-                told(partition.head.next_offset)
+                going.add(len(batch))
             await self._settle()
             await self._send(self._last(invalid))
         finally:

@@ -20,7 +20,7 @@ from stream.settings.sources import mapping_of
 from stream.settings.tracker import SourceSettings, TrackerSettings
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.contract import LogState, PartitionBatch
-from stream.worker.runs import Files, Run, Start, namespace_of
+from stream.worker.runs import Files, Run, Start, change_runs, namespace_of
 from stream.worker.tracker import Tracker
 
 TOPIC = "shop"
@@ -107,8 +107,14 @@ def store_of(server: MemoryServer, run: Run, kind=MemoryStore) -> MemoryStore:
     return kind(server, settings_of(run).redis.namespace, shards=4)
 
 
-async def counted_files(server, run, kind=MemoryStore, told=lambda *_: None, stop=None):
-    return await count_files(settings_of(run), store_of(server, run, kind), run, told, stop or asyncio.Event())
+async def counted_files(server, run, kind=MemoryStore, *, told=lambda *_: None, stop=None, max_rate=None):
+    """Count the run's files as one of its processes does; the run is made if there is none of its name."""
+    base = MemoryStore(server)
+    await change_runs(base, lambda runs: runs if run.name in runs.runs else runs.with_run(run))
+    return await count_files(
+        settings_of(run), base, store_of(server, run, kind), run,
+        told=told, stop=stop or asyncio.Event(), max_rate=max_rate,
+    )  # fmt: skip
 
 
 async def counted_topic(server: MemoryServer, run: Run, newer: list[Row]) -> None:
