@@ -63,9 +63,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                        "run needs")  # fmt: skip
     past = start.add_argument_group("files of what the topic no longer holds (docs/replay.md)")
     past.add_argument("--files", nargs="+", type=Path, metavar="FILE", help="JSON lines or CSV with a header, packed "
-                      "(.gz) or not, read as the topic's source says: counted first, then the topic from --from on, "
-                      "without a warm-up")  # fmt: skip
+                      "(.gz) or not: counted first, then the topic from --from on, without a warm-up")  # fmt: skip
     past.add_argument("--files-format", choices=("json", "csv"), help="of the files (default: by name, else json)")
+    past.add_argument("--files-source", metavar="NAME", help="source of the tracker file that says how their records "
+                      "are read (default: the first)")  # fmt: skip
     past.add_argument("--partitioner", help="how the topic's producers choose an actor's partition, if its records "
                       f"cannot tell: {', '.join(PARTITIONERS)}")  # fmt: skip
     _add_process_options(start)
@@ -108,8 +109,8 @@ def _start(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
     funnels = _chosen(load_funnels(tracker.funnels, tracker.period, is_live=True), args.funnel)
     catalog.check_name(tracker, args.name)
-    if args.files is None and (args.files_format or args.partitioner):
-        raise ReplayError("--files-format and --partitioner are for --files: name the files, or leave them out")
+    if args.files is None and (args.files_format or args.files_source or args.partitioner):
+        raise ReplayError("--files-format, --files-source and --partitioner are for --files: name the files")
     begin, end = from_of(args.begin), to_of(args.end, _now_ms())
     run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
     for gap in run.gaps:
@@ -134,7 +135,7 @@ async def _make(
         )
     files = None
     if args.files is not None:
-        how = HowRead(args.files_format, args.partitioner)
+        how = HowRead(args.files_format, args.files_source, args.partitioner)
         files, starts = await plan_files(tracker, plan.starts, args.files, how, _now_ms())
         plan = plan._replace(starts=starts)
     run = catalog.new_run(args.name, tracker.log_topic, rules, plan, files)

@@ -40,12 +40,12 @@ from stream.replay.partitioner import PARTITIONERS, find_partitioner, partition_
 from stream.replay.run import LOOK_EVERY_S, Pace, ending_of
 from stream.replay.time_order import Row, TimeOrder
 from stream.settings.sources import mapping_of
-from stream.settings.tracker import TrackerSettings
+from stream.settings.tracker import SourceSettings, TrackerSettings
 from stream.store.contract import Commit, Moved, PartitionHead, Store
 from stream.worker.active_funnels import ActiveFunnels
 from stream.worker.contract import PartitionBatch
 from stream.worker.memory import uncollected
-from stream.worker.partition import Counting, Judged, Partition, counting_of
+from stream.worker.partition import Counting, Judged, Partition, counting_by
 from stream.worker.runs import File, Files, Run, Start
 from stream.worker.takeover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 
@@ -77,9 +77,14 @@ class FilesRead(NamedTuple):
 
 
 class HowRead(NamedTuple):
-    """format: json or csv, None for each file by its name. partitioner: one of `PARTITIONERS`; None asks the topic."""
+    """How files are read.
+
+    format: json or csv, None for each by its name. source: whose mapping, None for the first. partitioner: one of
+    `PARTITIONERS`, None for what the topic's records show.
+    """
 
     format: str | None = None
+    source: str | None = None
     partitioner: str | None = None
 
 
@@ -91,7 +96,7 @@ async def plan_files(
     Raises `ReplayError` if a file cannot be read or
     the topic's partitioner is not known, `KafkaUnavailable` or `KafkaRefused` if Kafka does not let us read.
     """
-    partitioner = how.partitioner
+    source, partitioner = _source_of(settings, how.source), how.partitioner
     if partitioner is not None and partitioner not in PARTITIONERS:
         raise ReplayError(f"--partitioner {partitioner}: there is no such one (try one of: {', '.join(PARTITIONERS)})")
     files = tuple(await asyncio.to_thread(lambda: [_as_it_is(path.absolute()) for path in paths]))
@@ -105,7 +110,15 @@ async def plan_files(
     seams = {
         n: msgspec.structs.replace(start, seam_ms=_seam(records[n], decoder, now_ms)) for n, start in starts.items()
     }
-    return Files(files, partitioner, how.format), seams
+    return Files(files, partitioner, source.name, how.format), seams
+
+
+def _source_of(settings: TrackerSettings, name: str | None) -> SourceSettings:
+    """Return a source by its name, the first without. Raises `ReplayError` if there is none of this name."""
+    names = [source.name for source in settings.sources]
+    if name is not None and name not in names:
+        raise ReplayError(f"--files-source {name}: there is no such source (try one of: {', '.join(names)})")
+    return settings.sources[0 if name is None else names.index(name)]
 
 
 def _as_it_is(path: Path) -> File:
@@ -225,7 +238,8 @@ async def _read(
     """Put the files' rows that are of before the topic in order; None if `stop` was set before the end."""
     files = run.files
     assert files is not None  # noqa: S101 - the caller has looked
-    core = EventDecoder(mapping_of(settings.sources[0])).core
+    source = _source_of(settings, files.source)
+    core = EventDecoder(mapping_of(source)).core
     number_of = partition_of(files.partitioner, len(run.starts))
     seams = {number: _seam_of(start) for number, start in run.starts.items()}
     skew_ms, lateness_ms = settings.max_future_skew_ms, settings.allowed_lateness_ms
@@ -265,7 +279,7 @@ async def _read(
     order.end()
     if rows and rows == invalid:
         raise ReplayError(
-            f"none of the files' {rows} rows is an event as source {settings.sources[0].name} reads them (the first: "
+            f"none of the files' {rows} rows is an event as source {source.name} reads them (the first: "
             f"{reason}); correct the source's preset, fields or time_unit (docs/events.md)"
         )
     return FilesRead(rows, invalid, left, without_id, first_ms, last_ms)
@@ -299,7 +313,9 @@ async def _count(  # noqa: PLR0913, PLR0917
     await store.check()
     active = await ActiveFunnels(settings, run.rules.funnels, store, activate=False).activate()
     funnels = FunnelSet(run.rules.funnels, active.numbers)
-    counting = counting_of(settings, mapping_of(settings.sources[0]), funnels, active.id)
+    assert run.files is not None  # noqa: S101 - that is what is counted
+    mapping = mapping_of(_source_of(settings, run.files.source))
+    counting = counting_by(settings, mapping, funnels, active.id)
     for number, start in sorted(run.starts.items()):
         part = _PartitionCount(store, run.name, start, counting)
         if not await part.take_over(number, len(run.starts)):

@@ -81,12 +81,12 @@ def progress_of(
 
 
 def state_of(  # noqa: PLR0913
-    run: Run, progress: Progress, *, is_live: bool, has_files_left: bool, written_ms: int | None, now_ms: int
+    run: Run, progress: Progress, *, is_live: bool, written_ms: int | None, now_ms: int, has_files_left: bool = False
 ) -> State:
     """Return a run's state.
 
-    has_files_left: a partition's files are not all counted. written_ms: when one of its processes wrote last to a
-    partition whose topic is read (wall clock), None for never.
+    written_ms: when one of its processes wrote last to a partition whose topic is read (wall clock), None for never.
+    has_files_left: a partition's files are not all counted.
     """
     if is_live:
         return State.LIVE

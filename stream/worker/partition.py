@@ -55,7 +55,7 @@ class Counting(NamedTuple):
     ages: tuple[Age, ...] = ()
 
 
-def counting_of(settings: TrackerSettings, mapping: FieldMapping, funnels: FunnelSet, funnel_set_id: str) -> Counting:
+def counting_by(settings: TrackerSettings, mapping: FieldMapping, funnels: FunnelSet, funnel_set_id: str) -> Counting:
     """Return how a worker with these settings counts a log that `mapping` reads."""
     return Counting(
         funnels=funnels,

@@ -43,11 +43,12 @@ class File(msgspec.Struct, frozen=True):
 class Files(msgspec.Struct, frozen=True):
     """The older part of a run's log. partitioner: how its actors are spread over the topic's partitions.
 
-    format: json or csv; None for each by its name.
+    source: whose mapping reads the rows. format: json or csv; None for each by its name.
     """
 
     files: tuple[File, ...]
     partitioner: str
+    source: str
     format: str | None = None
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
@@ -71,6 +72,16 @@ def records_of():
     return [record for record in drawn if record.value and b"\n" not in record.value]
 
 
+def by_partition(records):
+    """Return (value, record time) of each partition as Kafka's own clients spread them, in log order."""
+    place = DefaultPartitioner()
+    rows = {number: [] for number in range(PARTITIONS)}
+    for record in records:
+        if record.key is not None:  # one that is broken
+            rows[place(record.key, range(PARTITIONS), None)].append((record.value, record.record_ms))
+    return rows
+
+
 def write_files(folder, records):
     """Write two exports: one packed, from the middle on; one plain, backwards."""
     lines = [record.value + b"\n" for record in records]
@@ -126,11 +137,39 @@ async def test_files_and_the_topic_come_to_what_the_whole_stream_does_through_ki
     assert await asyncio.to_thread(run, site, "status", "--name", "past", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["state"], document["files"]) == ("complete", paths)
-    place = DefaultPartitioner()
-    rows = {number: [] for number in range(PARTITIONS)}
-    for record in records:
-        if record.key is not None:  # one that is broken
-            rows[place(record.key, range(PARTITIONS), None)].append((record.value, record.record_ms))
     found = await shown(site, "past")
-    assert shop.differences(found, rows) == []
+    assert shop.differences(found, by_partition(records)) == []
     assert found.verdicts[Verdict.LATE] == found.verdicts[Verdict.FUTURE] == 0
+
+
+async def test_the_topic_begins_where_it_is_told_to(site):
+    records = records_of()
+    cut, after = len(records) // 3, len(records) // 2
+    await site.produce([(record.key, record.value, record.record_ms) for record in records[cut:]])
+    paths = write_files(site.folder, records[: after + OVERLAP])
+    begin = datetime.fromtimestamp(records[after].record_ms / 1000, UTC).isoformat()
+    process = Process(site, "start", "--name", "later", "--files", *paths, "--from", begin)
+    assert await process.ended() == 0, process.said()
+    assert shop.differences(await shown(site, "later"), by_partition(records)) == []
+    heads, ends = await heads_of(site, "later"), await site.ends()
+    assert [head.next_offset for head in heads] == list(ends.values())
+    assert all(head.first_offset > 0 for head in heads), "what the topic has of before was not read"
+
+
+async def test_files_are_all_where_the_topic_is_empty_but_its_partitioner_must_be_said(site, capsys):
+    records = records_of()
+    paths = write_files(site.folder, records)
+    for words, text in (
+        (["--files", *paths], "0 actors where the run begins are too few to tell"),
+        (["--files", *paths, "--partitioner", "random"], "--partitioner random: there is no such one"),
+        (["--files", *paths, "missing.csv"], "missing.csv: is no file"),
+        (["--files", *paths, "--files-source", "shop"], "--files-source shop: there is no such source"),
+        (["--partitioner", "murmur2"], "--partitioner are for --files"),
+    ):
+        assert await asyncio.to_thread(run, site, "start", "--name", "past", *words) == 1
+        assert text in capsys.readouterr().err
+    assert await asyncio.to_thread(run, site, "list") == 0
+    assert capsys.readouterr().out == "there are no runs\n"
+    process = Process(site, "start", "--name", "past", "--files", *paths, "--partitioner", "murmur2")
+    assert await process.ended() == 0, process.said()
+    assert shop.differences(await shown(site, "past"), by_partition(records)) == []

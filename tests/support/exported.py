@@ -89,7 +89,7 @@ def run_over(older: list[Row], newer: list[Row], paths: list[Path], partitions: 
         number: Start(ends[number], seam_ms=firsts[number].record_ms if number in firsts else older[-1].record_ms)
         for number in range(partitions)
     }
-    files = Files(tuple(map(_as_it_is, paths)), "crc32")
+    files = Files(tuple(map(_as_it_is, paths)), "crc32", "shop")
     return Run("past", TOPIC, counting_rules(SETTINGS, FUNNELS), starts, None, 0, files=files, **changes)
 
 
