@@ -222,7 +222,7 @@ async def _files(
     finally:
         await store.close()
     if read is not None:
-        sys.stderr.write("".join(f"run {run.name}: {line}\n" for line in files_text(read)))
+        sys.stderr.write("".join(f"run {run.name}: {line}\n" for line in files_text(run, read)))
     return is_counted
 
 

@@ -164,12 +164,13 @@ class RunProgress:
             sys.stderr.flush()
 
 
-def files_text(read: FilesRead) -> list[str]:
-    """Say what the files held, for a person."""
+def files_text(run: Run, read: FilesRead) -> list[str]:
+    """Say what a run's files held, for a person."""
     counted = read.rows - read.invalid - read.left
     lines = [f"{_records(read.rows)} rows in the files, {_records(counted)} counted before the topic"]
     if read.first_ms is not None and read.last_ms is not None:
-        lines[0] += f" ({iso(read.first_ms)} to {iso(read.last_ms)})"
+        seams = [start.seam_ms for start in run.starts.values() if start.seam_ms is not None]
+        lines[0] += f" ({iso(read.first_ms)} to {iso(read.last_ms)}; the topic begins at {iso(min(seams))})"
     if read.left:
         lines.append(f"{_records(read.left)} left to Kafka: they are of when the topic had begun")
     if read.invalid:
