@@ -24,7 +24,8 @@ from stream.errors import ReplayError
 from stream.model.funnel import Funnel
 from stream.replay import catalog
 from stream.replay.catalog import Look, open_run_store
-from stream.replay.files import HowRead, are_counted, count_files, plan_files
+from stream.replay.files import HowRead, plan_files
+from stream.replay.files_count import FilesCount, are_counted
 from stream.replay.partitioner import PARTITIONERS
 from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
 from stream.replay.show import RunProgress, files_text, run_document, show_run, show_runs
@@ -209,15 +210,9 @@ async def _files(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     store = open_run_store(tracker, run.name)
     try:
-        read = await count_files(
-            catalog.settings_of(tracker, run),
-            base,
-            store,
-            run,
-            told=progress.tell_files,
-            stop=stop,
-            max_rate=args.max_rate,
-        )
+        settings = catalog.settings_of(tracker, run)
+        files = FilesCount(settings, base, store, run, told=progress.tell_files, stop=stop, max_rate=args.max_rate)
+        read = await files.count()
         is_counted = await are_counted(store, run)
     finally:
         await store.close()

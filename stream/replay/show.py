@@ -16,7 +16,7 @@ from rich.table import Table
 from stream.analyze.document import iso
 from stream.analyze.show import console
 from stream.replay.catalog import Look
-from stream.replay.files import FilesRead
+from stream.replay.files_count import FilesRead
 from stream.replay.progress import Progress as HowFar
 from stream.worker.runs import Run
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream.analyze.compare import broken_laws, compare
 from stream.model.verdict import Verdict
-from stream.replay import files
+from stream.replay import files_count
 from stream.store.memory import MemoryServer
 from support.exported import counted_files, counted_topic, expected, log_of, run_over, shown, write_ndjson
 
@@ -41,7 +41,7 @@ def test_a_run_over_files_and_topic_says_what_the_whole_log_says(files_in, seed,
         await counted_topic(server, run, newer)
         return read, await shown(server, run)
 
-    with patch.object(files, "BATCH_ROWS", rng.choice([1, 7, 500])):
+    with patch.object(files_count, "BATCH_ROWS", rng.choice([1, 7, 500])):
         read, found = asyncio.run(counted())
     wanted = expected(rows)
     assert read.rows == len(exported)

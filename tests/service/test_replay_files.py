@@ -9,17 +9,23 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from zlib import crc32
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from stream.analyze.live import read_live
 from stream.cli.main import main
 from stream.model.verdict import Verdict
 from stream.replay.catalog import open_run_store
+from stream.settings.clients import kafka_arguments
+from stream.settings.sources import mapping_of
 from stream.simulate.shop import bounded, shop_records
 from stream.simulate.traffic import ShopTraffic
 from stream.stack.processes import dying_with_parent
+from stream.worker.envelope import EnvelopeWriter
+from stream.worker.log_topic import ensure_log_topic
 from support import shop
 from support.workers import ROOT, Site, until
 
@@ -173,3 +179,22 @@ async def test_files_are_all_where_the_topic_is_empty_but_its_partitioner_must_b
     process = Process(site, "start", "--name", "past", "--files", *paths, "--partitioner", "murmur2")
     assert await process.ended() == 0, process.said()
     assert shop.differences(await shown(site, "past"), by_partition(records)) == []
+
+
+async def test_a_log_of_our_own_is_gone_on_with_where_it_has_each_actor(stack, tmp_path):
+    site = Site(tmp_path, stack.kafka, stack.redis_url, keyed=False)
+    records, log = records_of(), site.settings.log_topic
+    cut = len(records) // 2
+    await ensure_log_topic(kafka_arguments(site.settings.kafka), log, PARTITIONS, ())
+    writer = EnvelopeWriter(mapping_of(site.settings.sources[0]), 1 << 20)
+    rows = {number: [] for number in range(PARTITIONS)}
+    async with AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=5) as producer:
+        for offset, record in enumerate(records):
+            key, value, _ = writer.write(record.value, f"shop/0/{offset}")
+            number = crc32(key) % PARTITIONS
+            rows[number].append((record.value, record.record_ms))
+            if offset >= cut:
+                await producer.send(log, value, key=key, partition=number, timestamp_ms=record.record_ms)
+    process = Process(site, "start", "--name", "past", "--files", *write_files(site.folder, records[: cut + OVERLAP]))
+    assert await process.ended() == 0, process.said()
+    assert shop.differences(await shown(site, "past"), rows) == []

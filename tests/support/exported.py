@@ -14,7 +14,8 @@ from zlib import crc32
 from stream.analyze.live import count_as_live, read_live
 from stream.model.funnel import Breakdown, Funnel, Step
 from stream.model.window import Age, RollingWindow
-from stream.replay.files import _as_it_is, count_files
+from stream.replay.files import as_it_is
+from stream.replay.files_count import FilesCount
 from stream.settings.counting import counting_rules, following
 from stream.settings.sources import mapping_of
 from stream.settings.tracker import SourceSettings, TrackerSettings
@@ -89,7 +90,7 @@ def run_over(older: list[Row], newer: list[Row], paths: list[Path], partitions: 
         number: Start(ends[number], seam_ms=firsts[number].record_ms if number in firsts else older[-1].record_ms)
         for number in range(partitions)
     }
-    files = Files(tuple(map(_as_it_is, paths)), "crc32", "shop")
+    files = Files(tuple(map(as_it_is, paths)), "crc32", "shop")
     return Run("past", TOPIC, counting_rules(SETTINGS, FUNNELS), starts, None, 0, files=files, **changes)
 
 
@@ -111,10 +112,9 @@ async def counted_files(server, run, kind=MemoryStore, *, told=lambda *_: None, 
     """Count the run's files as one of its processes does; the run is made if there is none of its name."""
     base = MemoryStore(server)
     await change_runs(base, lambda runs: runs if run.name in runs.runs else runs.with_run(run))
-    return await count_files(
-        settings_of(run), base, store_of(server, run, kind), run,
-        told=told, stop=stop or asyncio.Event(), max_rate=max_rate,
-    )  # fmt: skip
+    stop = stop or asyncio.Event()
+    store = store_of(server, run, kind)
+    return await FilesCount(settings_of(run), base, store, run, told=told, stop=stop, max_rate=max_rate).count()
 
 
 async def counted_topic(server: MemoryServer, run: Run, newer: list[Row]) -> None:

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from stream.errors import ReplayError
-from stream.replay.files import FilesRead, HowRead, are_counted, plan_files
+from stream.replay.files import HowRead, plan_files
+from stream.replay.files_count import FilesRead, are_counted
 from stream.replay.progress import State, progress_of, state_of
 from stream.replay.run import read_heads
 from stream.replay.show import RunProgress, files_text

@@ -12,8 +12,9 @@ import pytest
 from stream.analyze.compare import compare
 from stream.errors import AnalyzeError, ReplayError, StoreUnavailable
 from stream.model.verdict import Verdict
-from stream.replay import files
-from stream.replay.files import FilesRead, are_counted
+from stream.replay import files_count
+from stream.replay.catalog import drop_run
+from stream.replay.files_count import FilesRead, are_counted
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.runs import Start, change_runs
 from support.exported import (
@@ -44,7 +45,7 @@ def rows():
 
 @pytest.fixture
 def run(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH_ROWS", 10)
+    monkeypatch.setattr(files_count, "BATCH_ROWS", 10)
     return run_over(rows[:60], rows[60:], [write_ndjson(tmp_path / "past.ndjson", rows[:60][::-1])], PARTITIONS)
 
 
@@ -155,7 +156,7 @@ async def test_who_was_overtaken_stores_nothing_more_though_the_other_has_not_be
 
 @pytest.mark.parametrize("is_stored", [True, False])
 async def test_a_store_that_gives_no_clear_answer_is_asked_again(run, rows, monkeypatch, is_stored):
-    monkeypatch.setattr(files, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(files_count, "FIRST_PAUSE_S", 0.01)
     calls = 0
 
     class Unclear(MemoryStore):
@@ -175,7 +176,7 @@ async def test_a_store_that_gives_no_clear_answer_is_asked_again(run, rows, monk
 
 
 async def test_a_store_that_went_back_is_counted_from_where_it_is(run, rows, monkeypatch):
-    monkeypatch.setattr(files, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(files_count, "FIRST_PAUSE_S", 0.01)
     server, calls, earlier = MemoryServer(), 0, None
 
     class WentBack(MemoryStore):
@@ -218,7 +219,7 @@ async def test_a_stop_while_reading_counts_nothing(run):
 
 @pytest.mark.parametrize("becomes", ["stopped", "dropped"])
 async def test_a_run_that_is_stopped_or_dropped_meanwhile_is_not_counted_on(run, monkeypatch, becomes):
-    monkeypatch.setattr(files, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(files_count, "LOOK_EVERY_S", 0.001)
     server = MemoryServer()
     base, counted = MemoryStore(server), []
 
@@ -236,6 +237,25 @@ async def test_a_run_that_is_stopped_or_dropped_meanwhile_is_not_counted_on(run,
     stop = asyncio.Event()
     assert await counted_files(server, run, Changed, stop=stop) is None
     assert len(counted) < 3, "what was on its way, and nothing more"
+
+
+@pytest.mark.parametrize("call", [2, 7])
+async def test_a_run_that_was_dropped_is_not_made_again(run, monkeypatch, call):
+    monkeypatch.setattr(files_count, "FIRST_PAUSE_S", 0.001)
+    server, calls = MemoryServer(), 0
+
+    class Dropped(MemoryStore):
+        async def commit(self, commits):
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                await drop_run(MemoryStore(server), store_of(server, run), run.name)
+            return await super().commit(commits)
+
+    assert await counted_files(server, run, Dropped) is None
+    assert calls == call
+    left = server.namespaces["live.past"]
+    assert (left.partitions, left.document) == ({}, None)
 
 
 async def test_files_are_counted_at_a_pace(run, rows):
