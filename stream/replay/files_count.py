@@ -133,7 +133,7 @@ class FilesCount:
         for file in files.files:
             for lines in read_lines(file.path, files.format):
                 reading.take(Path(file.path).name, lines)
-                self._told("reading files", before + lines.read_bytes, total)
+                self._told("reading files (bytes)", before + lines.read_bytes, total)
                 await asyncio.sleep(0)
                 if self._stop.is_set():
                     return False
@@ -254,7 +254,7 @@ class _Going:
     def add(self, rows: int) -> None:
         """Tell that so many more are counted."""
         self._done += rows
-        self._told("counting files", self._done, self._total)
+        self._told("counting files (rows)", self._done, self._total)
 
 
 class _PartitionCount:

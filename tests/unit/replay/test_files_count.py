@@ -200,7 +200,7 @@ async def test_a_stop_is_gone_on_from(run, rows):
 
     def told(what, done, total):
         assert 0 <= done <= total
-        if what == "counting files" and done >= 20:
+        if what == "counting files (rows)" and done >= 20:
             stop.set()
 
     assert await counted_files(server, run, told=told, stop=stop) is None

@@ -57,12 +57,12 @@ def test_what_is_not_so_is_not_told(run):
 
 def test_each_part_of_the_way_has_a_pace_of_its_own(run, capsys):
     with RunProgress(run) as progress:
-        progress.tell_files("reading files", 1_000, 1_000)
-        progress.tell_files("counting files", 50, 50)
+        progress.tell_files("reading files (bytes)", 1_000, 1_000)
+        progress.tell_files("counting files (rows)", 50, 50)
         progress.tell(progress_of(run, {}, 1e9))
     assert capsys.readouterr().err.splitlines() == [
-        "run past: reading files 100% of 1 000",
-        "run past: counting files 100% of 50",
+        "run past: reading files (bytes) 100% of 1 000",
+        "run past: counting files (rows) 100% of 50",
         "run past: 0 read",
     ]
 
