@@ -17,11 +17,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
-from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
-from stream.ingest.admission import Limits
-from stream.ingest.decode import EventDecoder
-from stream.ingest.identify import actor_keys
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import PartitionStats, ProcessStats
@@ -39,7 +35,7 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, counting_of, encode_rollup
 from stream.worker.refreshed import Refreshed, read_rollups
 from stream.worker.resume import check_position, first_head, log_changed, read_from, run_head
 from stream.worker.runs import Start
@@ -142,20 +138,7 @@ class Tracker:
         counting = self._counting
         # A store that was emptied gives the same set other numbers.
         if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
-            funnels = FunnelSet(self._funnels, active.numbers)
-            self._counting = Counting(
-                funnels=funnels,
-                funnel_set_id=active.id,
-                decoder=EventDecoder(self._mapping, funnels.property_paths),
-                limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
-                rolling=settings.rolling,
-                topic=settings.log_topic,
-                key_of=actor_keys(settings.actor_secret.encode()),
-                bot_cap=settings.worker.bot_cap,
-                cache_actors=settings.worker.cache_actors,
-                must_be_keyed_by_actor=not settings.needs_repartition,
-                ages=settings.age_matched,
-            )
+            self._counting = counting_of(settings, self._funnels, self._mapping, active)
 
     # --- assignment
 
