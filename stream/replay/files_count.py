@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stream.analyze.read_file import Lines, read_lines
-from stream.engine.match import FunnelSet
 from stream.engine.table import by_actor
 from stream.errors import ReplayError, StoreUnavailable
 from stream.ingest.admission import admit_batch
@@ -39,7 +38,7 @@ from stream.store.contract import Commit, Moved, PartitionHead, Store
 from stream.worker.active_funnels import ActiveFunnels
 from stream.worker.contract import PartitionBatch
 from stream.worker.memory import uncollected
-from stream.worker.partition import Counting, Judged, Partition, counting_by
+from stream.worker.partition import Counting, Judged, Partition, counting_of
 from stream.worker.runs import Files, Run, Start
 from stream.worker.takeover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 
@@ -159,8 +158,8 @@ class FilesCount:
             return False
         await self._store.check()
         active = await ActiveFunnels(settings, run.rules.funnels, self._store, activate=False).activate()
-        funnels = FunnelSet(run.rules.funnels, active.numbers)
-        counting = counting_by(settings, mapping_of(source_of(settings, files.source)), funnels, active.id)
+        mapping = mapping_of(source_of(settings, files.source))
+        counting = counting_of(settings, run.rules.funnels, mapping, active)
         going = _Going(self._told, self._stop, self._max_rate, order.count())
         for number, start in sorted(run.starts.items()):
             # Asked each time: a run that was dropped meanwhile must not be made again.

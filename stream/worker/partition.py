@@ -23,11 +23,13 @@ from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_keys
 from stream.ingest.mapping import Mapping as FieldMapping
+from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.model.window import Age, RollingWindow
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import NO_FUNNEL_SET, Commit, PartitionHead
+from stream.worker.activation import ActiveSet
 from stream.worker.contract import PartitionBatch
 from stream.worker.envelope import provenance
 from stream.worker.outbox import DeadLetter
@@ -55,12 +57,15 @@ class Counting(NamedTuple):
     ages: tuple[Age, ...] = ()
 
 
-def counting_by(settings: TrackerSettings, mapping: FieldMapping, funnels: FunnelSet, funnel_set_id: str) -> Counting:
-    """Return how a worker with these settings counts a log that `mapping` reads."""
+def counting_of(
+    settings: TrackerSettings, funnels: Sequence[Funnel], mapping: FieldMapping, active: ActiveSet
+) -> Counting:
+    """Return how a process with these settings counts the funnels of the active set."""
+    compiled = FunnelSet(funnels, active.numbers)
     return Counting(
-        funnels=funnels,
-        funnel_set_id=funnel_set_id,
-        decoder=EventDecoder(mapping, funnels.property_paths),
+        funnels=compiled,
+        funnel_set_id=active.id,
+        decoder=EventDecoder(mapping, compiled.property_paths),
         limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
         rolling=settings.rolling,
         topic=settings.log_topic,

@@ -17,7 +17,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
-from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
@@ -36,7 +35,7 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, counting_by, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, counting_of, encode_rollup
 from stream.worker.refreshed import Refreshed, read_rollups
 from stream.worker.resume import check_position, files_first, first_head, log_changed, read_from, run_head
 from stream.worker.runs import Start
@@ -139,8 +138,7 @@ class Tracker:
         counting = self._counting
         # A store that was emptied gives the same set other numbers.
         if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
-            funnels = FunnelSet(self._funnels, active.numbers)
-            self._counting = counting_by(settings, self._mapping, funnels, active.id)
+            self._counting = counting_of(settings, self._funnels, self._mapping, active)
 
     # --- assignment
 
