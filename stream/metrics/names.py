@@ -302,3 +302,5 @@ ABOUT_PROCESS: tuple[Series, ...] = (
     PROCESS_CPU, PROCESS_MEMORY, PROCESS_VIRTUAL, PROCESS_START, PROCESS_FILES, PROCESS_FILES_LIMIT,
 )  # fmt: skip
 ALL: tuple[Series, ...] = ABOUT_FUNNELS + ABOUT_PROCESS
+BY_RUN: tuple[Series, ...] = (SETTLED, CONVERT_TIME, STEP_TIME, RECORDS, CORRECTIONS, GAPS)
+"""Counters about the whole funnel: while a promoted run is live, they carry its name in the label `run` besides."""

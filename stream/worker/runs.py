@@ -49,7 +49,10 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then."""
+    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then.
+
+    `rollback` lets live go on by them.
+    """
 
     run: str
     at_ms: int
@@ -57,10 +60,16 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """All runs by name, and the promotions in force, newest last."""
+    """All runs by name, and the promotions in force, newest last.
+
+    rules: what live counts by since the last switch, there or back; None before the first. overruled: ids of the
+    rules (`activation.rules_id`) that switches have put out of force: who has these in its files follows `rules`.
+    """
 
     runs: dict[str, Run] = {}
     promotions: tuple[Promotion, ...] = ()
+    rules: CountingRules | None = None
+    overruled: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property

@@ -1,0 +1,98 @@
+"""What is live: the configured namespace or a run's, and by which rules a process counts or reads it.
+
+In:  the settings and funnels of a process' files, the document of the runs.
+Out: the settings and funnels to go by; and the document after a switch.
+
+Whoever has the rules that are live in its files goes by its files, and so does whoever has newer ones: that is a
+change of definitions like any other. Only rules that a switch has put out of force are not gone by: running workers
+follow a switch without new files, and starting one anew with its old files must not undo it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+
+from stream.errors import StoreRefused
+from stream.model.funnel import Funnel
+from stream.settings.counting import CountingRules, counting_rules, following
+from stream.settings.tracker import TrackerSettings
+from stream.worker.activation import definition_id, rules_id
+from stream.worker.runs import Promotion, Run, Runs, namespace_of
+
+REMEMBERED_RULES = 50
+
+
+class Live(NamedTuple):
+    """What to go by: settings, whose namespace is the live one, and funnels.
+
+    run: the one that is live, None where the configured namespace is. is_overruled: the files say something else.
+    """
+
+    settings: TrackerSettings
+    funnels: tuple[Funnel, ...]
+    run: Run | None = None
+    is_overruled: bool = False
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run that is live; empty where none is."""
+        return "" if self.run is None else self.run.name
+
+    @property
+    def title(self) -> str:
+        """What is live, in words."""
+        return f"namespace {self.settings.redis.namespace}" if self.run is None else f"run {self.run.name}"
+
+    def is_as(self, other: "Live") -> bool:
+        """Whether the same is counted in the same way in the same place."""
+        return (self.settings, self.funnels) == (other.settings, other.funnels)
+
+
+def what_is_live(settings: TrackerSettings, funnels: Sequence[Funnel], runs: Runs, *, insists: bool = False) -> Live:
+    """Return what is live. `insists`: go by the files although their rules were put out of force.
+
+    Raises `StoreRefused` if the run that is live counts another log.
+    """
+    run, rules, own = runs.live, runs.rules, counting_rules(settings, funnels)
+    is_overruled = rules is not None and rules_id(own) in runs.overruled and not insists
+    namespace = settings.redis.namespace if run is None else namespace_of(settings.redis.namespace, run.name)
+    used = _shown_as(rules, own) if rules is not None and is_overruled else own
+    live = Live(following(settings, used, namespace), used.funnels, run, is_overruled)
+    if run is not None and {run.topic} != {settings.log_topic, live.settings.log_topic}:
+        raise StoreRefused(
+            f"run {run.name}, which is live, counts topic {run.topic}; this process reads {settings.log_topic}",
+            "use the sources that the run was made with, or go back with `funnel replay rollback`",
+        )
+    return live
+
+
+def _shown_as(rules: CountingRules, own: CountingRules) -> CountingRules:
+    """Return `rules` with what the own files say of how their counts are shown and judged."""
+    ours = {(funnel.key, definition_id(funnel)): funnel for funnel in own.funnels}
+    funnels = tuple(ours.get((funnel.key, definition_id(funnel)), funnel) for funnel in rules.funnels)
+    is_same = [(window.name, window.slots) for window in rules.rolling] == [
+        (window.name, window.slots) for window in own.rolling
+    ]
+    return replace(rules, funnels=funnels, rolling=own.rolling if is_same else rules.rolling)
+
+
+def promoted(runs: Runs, name: str, at_ms: int, replaced: CountingRules) -> Runs:
+    """Return the document with a run live; `replaced`: the rules that live counts by until then."""
+    rules = runs.runs[name].rules
+    promotions = (*runs.promotions, Promotion(name, at_ms, replaced))
+    return _switched(msgspec.structs.replace(runs, promotions=promotions), rules, [replaced])
+
+
+def rolled_back(runs: Runs, counted: CountingRules) -> Runs:
+    """Return the document with live where it was before the newest promotion; `counted`: the rules until now."""
+    *promotions, last = runs.promotions
+    given_up = [runs.runs[last.run].rules, counted]
+    return _switched(msgspec.structs.replace(runs, promotions=tuple(promotions)), last.replaced, given_up)
+
+
+def _switched(runs: Runs, rules: CountingRules, given_up: Sequence[CountingRules]) -> Runs:
+    ids = [*runs.overruled, *map(rules_id, given_up)]
+    overruled = tuple(dict.fromkeys(each for each in ids if each != rules_id(rules)))
+    return msgspec.structs.replace(runs, rules=rules, overruled=overruled[-REMEMBERED_RULES:])
