@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from stream.analyze.live import open_store, partition_count
+from stream.cli import replay_promote
 from stream.cli.worker import port_number
 from stream.errors import ReplayError
 from stream.model.funnel import Funnel
@@ -65,6 +66,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     status.add_argument("--json", action="store_true", help="print JSON")
     runs = _command(commands, "list", "all runs", _list, is_named=False)
     runs.add_argument("--json", action="store_true", help="print JSON")
+    replay_promote.register(commands)
 
 
 def _command(

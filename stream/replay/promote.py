@@ -18,8 +18,8 @@ import msgspec
 from stream.analyze.live import partition_count
 from stream.analyze.read_topic import Span
 from stream.errors import ReplayError
+from stream.replay.catalog import named
 from stream.settings.counting import CountingRules
-from stream.settings.texts import closest
 from stream.store.contract import PartitionHead, Store
 from stream.worker.activation import SECRET, ActiveSet, counted_otherwise, counting_of
 from stream.worker.pointer import promoted, rolled_back
@@ -139,16 +139,6 @@ async def taken_over(switch: Switch, within_s: float) -> dict[int, float]:
             break
         await asyncio.sleep(POLL_S)
     return found
-
-
-def named(runs: Runs, name: str) -> Run:
-    """Return a run by its name. Raises `ReplayError` if there is none."""
-    run = runs.runs.get(name)
-    if run is None:
-        guess = closest(name, runs.runs)
-        there = f'did you mean "{guess}"?' if guess else f"there are {len(runs.runs)}: {', '.join(sorted(runs.runs))}"
-        raise ReplayError(f"there is no run {name} ({there if runs.runs else 'there is none at all'})")
-    return run
 
 
 def _check_run(runs: Runs, run: Run, topic: str) -> None:

@@ -73,16 +73,14 @@ exclusions:
 
 
 class Worker:
-    """One `funnel worker` process."""
+    """One `funnel worker` process, or one of another command."""
 
-    def __init__(self, folder, number):
+    def __init__(self, folder, number, words=("worker", "--metrics-port", "0")):
         self.log = folder / f"worker-{number}.log"
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "stream", "worker", "--config", str(folder / "tracker.yaml")]
+            command = [sys.executable, "-m", "stream", *words, "--config", str(folder / "tracker.yaml")]
             environ = {k: v for k, v in os.environ.items() if k not in {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}}
-            self.process = subprocess.Popen(
-                dying_with_parent([*command, "--metrics-port", "0"]), cwd=ROOT, env=environ, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, env=environ, stdout=log, stderr=log)
 
     def said(self):
         return self.log.read_text(errors="replace")
@@ -187,6 +185,12 @@ class Site:
         started = [Worker(self.folder, len(self.workers) + number) for number in range(count)]
         self.workers += started
         return started[0] if count == 1 else started
+
+    def start_run(self, name):
+        """Start a run of the files as they are now, which follows the log."""
+        run = Worker(self.folder, f"run-{name}", ("replay", "start", "--name", name, "--to", "follow"))
+        self.workers.append(run)
+        return run
 
     def close(self):
         for worker in self.workers:
