@@ -30,6 +30,7 @@ from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
+from stream.worker.pointer import Live
 
 POLL_S = 0.2
 
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _report(args: argparse.Namespace, tracker: TrackerSettings, funnels: Sequence[Funnel]) -> ReportDoc:
     async with open_live(tracker, funnels) as (store, live):
+        if args.compare_topic:
+            _check_comparable(live)
         spans = await _spans(tracker, must=args.wait_caught_up is not None)
         if args.wait_caught_up is not None:
             await wait_caught_up(store, {number: span.end for number, span in spans.items()}, args.wait_caught_up)
@@ -85,6 +88,15 @@ async def _report(args: argparse.Namespace, tracker: TrackerSettings, funnels: S
         funnels=[] if rollup is None else live_funnels(rollup, live.funnels),
         differences=differences,
     )
+
+
+def _check_comparable(live: Live) -> None:
+    """Raise `ReportError` for a run that leaves out what entered before it began."""
+    if live.run is not None and any(start.since_ms is not None for start in live.run.starts.values()):
+        raise ReportError(
+            f"{live.title} is live and began at an instant: the whole topic comes to something else, so that "
+            "--compare-topic cannot be asked for"
+        )
 
 
 async def _spans(tracker: TrackerSettings, *, must: bool) -> dict[int, Span]:

@@ -1,6 +1,7 @@
 """Real workers follow a promoted run of a changed definition, and back, under load and without a restart."""
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 
@@ -24,9 +25,9 @@ def site(stack, tmp_path):
     place.close()
 
 
-async def replay(site, *words):
-    """Run a command of `funnel replay`; returns its exit status."""
-    return await asyncio.to_thread(main, ["replay", *words, "--config", str(site.folder / "tracker.yaml")])
+async def funnel(site, *words):
+    """Run a command; returns its exit status."""
+    return await asyncio.to_thread(main, [*words, "--config", str(site.folder / "tracker.yaml")])
 
 
 async def caught_up_run(site, name):
@@ -63,7 +64,7 @@ async def test_promote_and_roll_back_under_load(site, capsys):
     assert [await shown(worker) for worker in workers] == [({"1"}, None)] * 2
 
     writing = asyncio.create_task(site.produce(records[8_000:16_000]))
-    assert await replay(site, "promote", "--name", "r") == 0
+    assert await funnel(site, "replay", "promote", "--name", "r") == 0
     assert await run.ended() == 0
     assert "run r is promoted: it is live now, and workers go on with it" in run.said()
     await writing
@@ -78,6 +79,11 @@ async def test_promote_and_roll_back_under_load(site, capsys):
     assert "run r is live now" in said
     assert len(re.findall(r"partition \d: a worker has taken it over after", said)) == site.partitions
 
+    assert await funnel(site, "report", "--compare-topic") == 0
+    assert await funnel(site, "explain", "--actor", json.loads(records[0][1])["anonymous_id"]) == 0
+    said = capsys.readouterr().out
+    assert f"namespace {site.name}.r" in said
+
     site.define(1)  # files of before the switch: a crash does not undo it
     workers[0].kill()
     workers[0] = site.start()
@@ -85,7 +91,7 @@ async def test_promote_and_roll_back_under_load(site, capsys):
     assert "`funnel replay promote` or `rollback` has replaced" in workers[0].said()
 
     writing = asyncio.create_task(site.produce(records[16_000:]))
-    assert await replay(site, "rollback") == 0
+    assert await funnel(site, "replay", "rollback") == 0
     await writing
     await site.caught_up()
 
