@@ -126,7 +126,9 @@ class Pointed:
     async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
         """Take these partitions over in what is live now."""
         self._held |= partitions.keys()
-        self._partition_count = max((state.partition_count for state in partitions.values()), default=0)
+        self._partition_count = max(
+            (each.partition_count for each in partitions.values()), default=self._partition_count
+        )
         await self._look()
         tracker = await self._follow()
         return await tracker.assign(partitions)
