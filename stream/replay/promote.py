@@ -3,9 +3,10 @@
 In:  the stores of the configured namespace and of those that are switched between; where the log's partitions end.
 Out: the document of the runs, changed by compare and swap; or `ReplayError`, and nothing was changed.
 
-First the epochs of what is live are raised, so that nobody can write there who does not look at the document; then
-the document is changed, which is the switch. Whoever is interrupted in between says the same again: until then
-workers go on where they were.
+First the run is held still, by raising its epochs, until live has come as far: so whatever live has not counted yet,
+dead letters and all, is counted by the workers that follow. Then the epochs of what is live are raised, so that nobody
+can write there who does not look at the document; then the document is changed, which is the switch. Whoever is
+interrupted in between says the same again: until then workers, and processes of the run, go on where they were.
 """
 
 import asyncio
@@ -26,18 +27,21 @@ from stream.worker.pointer import promoted, rolled_back
 from stream.worker.runs import Run, Runs, change_runs, read_runs
 
 MAX_LAG_RECORDS = 10_000
+LIVE_COMES_WITHIN_S = 2.0
+"""Live counts what a run has counted within a fraction of a second, or it is far behind."""
 POLL_S = 0.05
 
 
 class Place(NamedTuple):
     """Where a switch happens. opened: returns the store of a run by its name, of the configured namespace for "".
 
-    topic, spans: the log, and its offsets by partition.
+    topic, spans: the log, and its offsets by partition. patience_s: how long live may take to come as far as the run.
     """
 
     opened: Callable[[str], Store]
     topic: str
     spans: Mapping[int, Span]
+    patience_s: float = LIVE_COMES_WITHIN_S
 
 
 class Side(NamedTuple):
@@ -55,7 +59,8 @@ class Side(NamedTuple):
 class Switch(NamedTuple):
     """A switch that was made. epochs: of `now` when it was made, by partition; a worker that takes one over raises it.
 
-    lag_records: what was not counted there yet. at_offsets: where `before` stood.
+    lag_records: what was not counted there yet. at_offsets: where `before` stood. ahead: records that were counted in
+    `now` and not yet in `before`; of these there are no dead letters.
     """
 
     before: Side
@@ -63,6 +68,7 @@ class Switch(NamedTuple):
     epochs: Mapping[int, int]
     lag_records: int
     at_offsets: Mapping[int, int]
+    ahead: int = 0
 
 
 async def promote(place: Place, name: str, files: CountingRules, max_lag: int, now_ms: int) -> Switch:
@@ -83,6 +89,7 @@ async def promote(place: Place, name: str, files: CountingRules, max_lag: int, n
         )
     # Where no worker ever began, or one of a release that did not note it, the files are what is known.
     replaced = files if live is None else counting_of(live) or files
+    heads = await _held_still(now, before.store, place)
     left = await _shut(before.store)
 
     def switch(newest: Runs) -> Runs:
@@ -91,7 +98,8 @@ async def promote(place: Place, name: str, files: CountingRules, max_lag: int, n
         return promoted(newest, name, now_ms, replaced)
 
     await change_runs(base, switch)
-    return Switch(before, now, _epochs(heads), lag, left)
+    ahead = sum(max(0, head.next_offset - left[number]) for number, head in heads.items() if number in left)
+    return Switch(before, now, _epochs(heads), lag, left, ahead)
 
 
 async def roll_back(place: Place) -> Switch:
@@ -232,6 +240,20 @@ def _lag(heads: Mapping[int, PartitionHead], spans: Mapping[int, Span]) -> int:
 
 def _epochs(heads: Mapping[int, PartitionHead]) -> dict[int, int]:
     return {number: head.epoch for number, head in heads.items()}
+
+
+async def _held_still(side: Side, live: Store, place: Place) -> dict[int, PartitionHead]:
+    """Let nobody count a run on for some seconds, and wait until live has come as far; returns where it stands."""
+    for number in place.spans:
+        await side.store.raise_epoch(number)
+    heads = await _heads(side, place.spans)
+    deadline = time.monotonic() + place.patience_s
+    while time.monotonic() < deadline:
+        counted = {number: await live.load_head(number) for number in heads}
+        if all(head is None or head.next_offset >= heads[number].next_offset for number, head in counted.items()):
+            break
+        await asyncio.sleep(POLL_S)
+    return heads
 
 
 async def _shut(store: Store) -> dict[int, int]:

@@ -74,7 +74,7 @@ class Site:
     def place(self):
         """Return where a switch happens."""
         spans = {number: Span(self.begin, len(log)) for number, log in self.logs.items()}
-        return Place(self.opened, TOPIC, spans)
+        return Place(self.opened, TOPIC, spans, patience_s=0.0)
 
     async def promote(self, name, *files, max_lag=10, settings=PLAIN):
         """Make a run live, from files that define these funnels."""

@@ -1,5 +1,6 @@
 """Promote and roll back: what is refused and changes nothing, what an interruption leaves, who is shut out."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from stream.errors import ReplayError, StoreUnavailable
 from stream.model.funnel import Step
 from stream.model.verdict import Verdict
-from stream.replay.promote import taken_over
+from stream.replay.promote import promote, taken_over
 from stream.store.contract import Commit, Moved
 from stream.store.memory import MemoryStore
-from support.switched import FIRST, NOW_MS, OTHER, PLAIN, SECOND, THIRD, Site
+from support.switched import FIRST, NOW_MS, OTHER, PLAIN, SECOND, THIRD, Site, rules
+from support.workers import until
 
 
 @pytest.fixture
@@ -179,6 +181,34 @@ async def test_who_counted_the_run_is_shut_out_by_the_worker_that_goes_on(site):
         await (await process.count([site.batch(0, 2)]))
 
 
+async def test_the_run_waits_until_live_has_sent_the_dead_letters_of_what_it_has_counted_already(site):
+    worker = await live_counts(site, FIRST)
+    site.write(0, "")
+    process = await site.run("r", SECOND)
+    place = site.place()._replace(patience_s=60.0)
+    switching = asyncio.create_task(promote(place, "r", rules(FIRST), 10, NOW_MS))
+    held = (await site.head(0, "r")).position
+
+    async def is_held_still():
+        return (await site.head(0, "r")).position != held
+
+    await until(is_held_still, "the run is held still")
+    site.write(0, "A")
+    with pytest.raises(StoreUnavailable, match="another worker has taken it over"):
+        await (await process.count([site.batch(0, 3)]))
+    assert not switching.done()
+    await (await worker.count([site.batch(0, 2)]))
+    switch = await switching
+    assert (switch.ahead, switch.at_offsets[0], len(worker.letters.sent)) == (0, 4, 1)
+
+
+async def test_records_that_live_does_not_come_to_are_told(site):
+    await live_counts(site, FIRST)
+    site.write(0, "", "A")
+    await site.run("r", SECOND)
+    assert (await site.promote("r", FIRST)).ahead == 2
+
+
 async def test_nobody_who_follows_is_told(site):
     await live_counts(site, FIRST)
     await site.run("r", SECOND)
@@ -251,8 +281,9 @@ class Interrupted(Exception):  # noqa: N818
     """What a kill is to the code that it meets."""
 
 
-@pytest.mark.parametrize("way", ["promote", "rollback"])
-@pytest.mark.parametrize("writes", range(3), ids=lambda writes: f"after-{writes}-writes")
+@pytest.mark.parametrize(
+    ("way", "writes"), [*(("promote", writes) for writes in range(5)), *(("rollback", writes) for writes in range(3))]
+)
 async def test_interrupted_anywhere_live_goes_on_and_the_same_again_ends_it(site, way, writes, monkeypatch):
     worker = await live_counts(site, FIRST)
     await site.run("r", SECOND)
