@@ -11,19 +11,18 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 from stream.analyze.live import open_store
 from stream.analyze.read_topic import topic_spans
+from stream.replay.catalog import open_run_store
 from stream.replay.promote import MAX_LAG_RECORDS, Place, Switch, promote, roll_back, taken_over
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
-from stream.worker.runs import namespace_of
 
 FOLLOWED_WITHIN_S = 15.0
 
@@ -67,9 +66,7 @@ async def _switch(args: argparse.Namespace, tracker: TrackerSettings, make: _Mak
 
         @cache
         def opened(name: str) -> Store:
-            live = tracker.redis.namespace
-            redis = replace(tracker.redis, namespace=namespace_of(live, name) if name else live)
-            store = open_store(replace(tracker, redis=redis))
+            store = open_run_store(tracker, name) if name else open_store(tracker)
             stack.push_async_callback(store.close)
             return store
 
