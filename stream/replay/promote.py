@@ -95,7 +95,7 @@ async def promote(place: Place, name: str, files: CountingRules, max_lag: int, n
     def switch(newest: Runs) -> Runs:
         _check_unchanged(runs, newest)
         named(newest, name)
-        return promoted(newest, name, now_ms, replaced)
+        return promoted(newest, name, now_ms, replaced, _known_sets(live))
 
     await change_runs(base, switch)
     ahead = sum(max(0, head.next_offset - left[number]) for number, head in heads.items() if number in left)
@@ -124,7 +124,7 @@ async def roll_back(place: Place) -> Switch:
 
     def switch(newest: Runs) -> Runs:
         _check_unchanged(runs, newest)
-        return rolled_back(newest, counted)
+        return rolled_back(newest, counted, _known_sets(live))
 
     await change_runs(base, switch)
     return Switch(before, now, _epochs(heads), _lag(heads, place.spans), left)
@@ -219,6 +219,11 @@ def _side(runs: Runs, place: Place) -> Side:
 async def _active_set(store: Store) -> ActiveSet | None:
     document = await store.active_funnel_set()
     return None if document is None else msgspec.json.decode(document, type=ActiveSet)
+
+
+def _known_sets(active: ActiveSet | None) -> list[str]:
+    """Return the ids of all sets of funnels that are, or were, counted there."""
+    return [] if active is None else [*active.replaced, active.id]
 
 
 async def _heads(side: Side, spans: Mapping[int, Span]) -> dict[int, PartitionHead]:

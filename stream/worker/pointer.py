@@ -8,7 +8,7 @@ change of definitions like any other. Only rules that a switch has put out of fo
 follow a switch without new files, and starting one anew with its old files must not undo it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,10 +18,11 @@ from stream.errors import StoreRefused
 from stream.model.funnel import Funnel
 from stream.settings.counting import CountingRules, counting_rules, following
 from stream.settings.tracker import TrackerSettings
-from stream.worker.activation import definition_id, rules_id
+from stream.worker.activation import definition_id, funnel_set_id, rules_id
 from stream.worker.runs import Promotion, Run, Runs, namespace_of
 
-REMEMBERED_RULES = 50
+REMEMBERED = 200
+"""Ids of rules and sets: those of many switches, and of all sets that an active one remembers."""
 
 
 class Live(NamedTuple):
@@ -56,7 +57,7 @@ def what_is_live(settings: TrackerSettings, funnels: Sequence[Funnel], runs: Run
     Raises `StoreRefused` if the run that is live counts another log.
     """
     run, rules, own = runs.live, runs.rules, counting_rules(settings, funnels)
-    is_overruled = rules is not None and rules_id(own) in runs.overruled and not insists
+    is_overruled = rules is not None and not insists and any(each in runs.overruled for each in _ids(own))
     namespace = settings.redis.namespace if run is None else namespace_of(settings.redis.namespace, run.name)
     used = _shown_as(rules, own) if rules is not None and is_overruled else own
     live = Live(following(settings, used, namespace), used.funnels, run, is_overruled)
@@ -78,21 +79,31 @@ def _shown_as(rules: CountingRules, own: CountingRules) -> CountingRules:
     return replace(rules, funnels=funnels, rolling=own.rolling if is_same else rules.rolling)
 
 
-def promoted(runs: Runs, name: str, at_ms: int, replaced: CountingRules) -> Runs:
-    """Return the document with a run live; `replaced`: the rules that live counts by until then."""
+def promoted(runs: Runs, name: str, at_ms: int, replaced: CountingRules, sets: Iterable[str] = ()) -> Runs:
+    """Return the document with a run live.
+
+    `replaced`: the rules that live counts by until then; `sets`: ids of all sets of funnels that it knows.
+    """
     rules = runs.runs[name].rules
     promotions = (*runs.promotions, Promotion(name, at_ms, replaced))
-    return _switched(msgspec.structs.replace(runs, promotions=promotions), rules, [replaced])
+    return _switched(msgspec.structs.replace(runs, promotions=promotions), rules, [replaced], sets)
 
 
-def rolled_back(runs: Runs, counted: CountingRules) -> Runs:
-    """Return the document with live where it was before the newest promotion; `counted`: the rules until now."""
+def rolled_back(runs: Runs, counted: CountingRules, sets: Iterable[str] = ()) -> Runs:
+    """Return the document with live where it was before the newest promotion.
+
+    `counted`: the rules that live counts by until then; `sets`: as in `promoted`.
+    """
     *promotions, last = runs.promotions
     given_up = [runs.runs[last.run].rules, counted]
-    return _switched(msgspec.structs.replace(runs, promotions=tuple(promotions)), last.replaced, given_up)
+    return _switched(msgspec.structs.replace(runs, promotions=tuple(promotions)), last.replaced, given_up, sets)
 
 
-def _switched(runs: Runs, rules: CountingRules, given_up: Sequence[CountingRules]) -> Runs:
-    ids = [*runs.overruled, *map(rules_id, given_up)]
-    overruled = tuple(dict.fromkeys(each for each in ids if each != rules_id(rules)))
-    return msgspec.structs.replace(runs, rules=rules, overruled=overruled[-REMEMBERED_RULES:])
+def _switched(runs: Runs, rules: CountingRules, given_up: Sequence[CountingRules], sets: Iterable[str]) -> Runs:
+    ids = [*runs.overruled, *sets, *(each for old in given_up for each in _ids(old))]
+    overruled = tuple(dict.fromkeys(each for each in ids if each not in _ids(rules)))
+    return msgspec.structs.replace(runs, rules=rules, overruled=overruled[-REMEMBERED:])
+
+
+def _ids(rules: CountingRules) -> tuple[str, str]:
+    return rules_id(rules), funnel_set_id(rules.funnels)

@@ -63,7 +63,8 @@ class Runs(msgspec.Struct, frozen=True):
     """All runs by name, and the promotions in force, newest last.
 
     rules: what live counts by since the last switch, there or back; None before the first. overruled: ids of the
-    rules (`activation.rules_id`) that switches have put out of force: who has these in its files follows `rules`.
+    rules and of the sets of funnels (`activation.rules_id`, `funnel_set_id`) that are out of force since: who has these
+    in its files follows `rules`.
     """
 
     runs: dict[str, Run] = {}

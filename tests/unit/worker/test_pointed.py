@@ -90,6 +90,15 @@ async def test_newer_files_change_the_definitions_where_the_run_counts_and_older
             await site.worker(files)
 
 
+async def test_files_of_long_ago_do_not_come_back_with_a_switch(site):
+    for files in (FIRST, SECOND):  # a change without any run
+        await site.count(await site.worker(files))
+    await site.run("r", THIRD)
+    await site.promote("r", SECOND)
+    worker = await site.worker(FIRST)
+    assert worker.made[-1].funnels == (THIRD,)
+
+
 async def test_insisting_holds_until_the_next_switch(site):
     await site.run("r", SECOND)
     await site.promote("r", FIRST)

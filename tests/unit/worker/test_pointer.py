@@ -7,7 +7,7 @@ import pytest
 from stream.errors import StoreRefused
 from stream.model.window import AlertWindow, RollingWindow
 from stream.settings.tracker import SourceSettings
-from stream.worker.activation import rules_id
+from stream.worker.activation import funnel_set_id, rules_id
 from stream.worker.pointer import promoted, rolled_back, what_is_live
 from stream.worker.runs import Run, Runs, Start
 from support.switched import FIRST, NOW_MS, OTHER, PLAIN, SECOND, THIRD, TOPIC, rules
@@ -24,6 +24,7 @@ BACK = rolled_back(ONCE, rules(SECOND))
 ONCE_BACK = rolled_back(TWICE, rules(THIRD))
 AGAIN = promoted(BACK, "r", NOW_MS, rules(FIRST))
 CHANGED_SINCE = rolled_back(ONCE, rules(THIRD))
+OF_BEFORE = promoted(NEVER, "s", NOW_MS, rules(SECOND), [funnel_set_id([FIRST]), funnel_set_id([SECOND])])
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ CHANGED_SINCE = rolled_back(ONCE, rules(THIRD))
         pytest.param(AGAIN, SECOND, "live.r", SECOND, False, id="promoted-rolled-back-and-promoted-again"),
         pytest.param(AGAIN, FIRST, "live.r", SECOND, True, id="and-the-older-files-are-older-again"),
         pytest.param(CHANGED_SINCE, THIRD, "live", FIRST, True, id="what-the-run-counted-in-the-end-is-given-up-too"),
+        pytest.param(OF_BEFORE, FIRST, "live.s", THIRD, True, id="replaced-long-before-any-switch"),
     ],
 )
 def test_what_is_live(runs, files, namespace, counted, is_overruled):
@@ -66,6 +68,13 @@ def test_what_is_only_shown_or_judged_comes_from_the_files():
         live = what_is_live(settings, files, runs)
         assert live.funnels == (SECOND, aimed)
         assert live.settings.rolling == windows
+
+
+def test_the_funnels_of_old_files_are_not_newer_for_being_read_otherwise():
+    """Of a set that a switch has replaced it is of no matter what else its files say."""
+    otherwise = replace(PLAIN, sources=(replace(PLAIN.sources[0], allowed_lateness_ms=1),))
+    assert what_is_live(otherwise, (FIRST,), ONCE).funnels == (SECOND,)
+    assert not what_is_live(otherwise, (SECOND,), ONCE).is_overruled
 
 
 def test_rules_of_reading_and_keeping_are_the_runs():
