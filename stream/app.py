@@ -73,7 +73,7 @@ def build(
             log_mapping_of(live.settings),
             store,
             Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload),
-            activate=activate,
+            activate=live.insists,
             starts=None if live.run is None else live.run.starts,
             stats=stats,
             floor=floor,

@@ -37,7 +37,7 @@ class LiveMoved(StoreUnavailable):
 
     def __init__(self, live: Live) -> None:
         super().__init__("counting", (), f"{live.title} is live now")
-        self.args = (f"{live.title} is live now: taking its partitions over",)
+        self.args = (f"{live.title} is live now: taking its partitions over",)  # no outage, so none is spoken of
 
 
 class Pointed:

@@ -29,12 +29,14 @@ class Live(NamedTuple):
     """What to go by: settings, whose namespace is the live one, and funnels.
 
     run: the one that is live, None where the configured namespace is. is_overruled: the files say something else.
+    insists: the files are gone by although they may be out of force.
     """
 
     settings: TrackerSettings
     funnels: tuple[Funnel, ...]
     run: Run | None = None
     is_overruled: bool = False
+    insists: bool = False
 
     @property
     def run_name(self) -> str:
@@ -44,7 +46,7 @@ class Live(NamedTuple):
     @property
     def title(self) -> str:
         """What is live, in words."""
-        return f"namespace {self.settings.redis.namespace}" if self.run is None else f"run {self.run.name}"
+        return "the configured namespace" if self.run is None else f"run {self.run.name}"
 
     def is_as(self, other: "Live") -> bool:
         """Whether the same is counted in the same way in the same place."""
@@ -60,7 +62,7 @@ def what_is_live(settings: TrackerSettings, funnels: Sequence[Funnel], runs: Run
     is_overruled = rules is not None and not insists and any(each in runs.overruled for each in _ids(own))
     namespace = settings.redis.namespace if run is None else namespace_of(settings.redis.namespace, run.name)
     used = _shown_as(rules, own) if rules is not None and is_overruled else own
-    live = Live(following(settings, used, namespace), used.funnels, run, is_overruled)
+    live = Live(following(settings, used, namespace), used.funnels, run, is_overruled, insists)
     if run is not None and {run.topic} != {settings.log_topic, live.settings.log_topic}:
         raise StoreRefused(
             f"run {run.name}, which is live, counts topic {run.topic}; this process reads {settings.log_topic}",

@@ -111,7 +111,7 @@ class Site:
         def make(live, stats, floor):
             made.append(live)
             return Tracker(
-                live.settings, live.funnels, Mapping(), self.opened(live.run_name), letters, activate=insists,
+                live.settings, live.funnels, Mapping(), self.opened(live.run_name), letters, activate=live.insists,
                 starts=None if live.run is None else live.run.starts, stats=stats, floor=floor, run=live.run_name,
             )  # fmt: skip
 

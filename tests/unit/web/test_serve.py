@@ -159,7 +159,7 @@ async def test_a_switch_is_followed_while_it_runs(tracker, caplog):
         assert b"data: " in await asyncio.to_thread(stream.read)  # it ends
         stream.close()
         await change_runs(base, lambda runs: rolled_back(runs, rules))
-        await until(lambda: "namespace live is live" in caplog.text, "and back")
+        await until(lambda: "the configured namespace is live" in caplog.text, "and back")
         assert await asyncio.to_thread(names, url) == {"shop"}
         stop.set()
         await running

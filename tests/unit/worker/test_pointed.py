@@ -42,7 +42,7 @@ async def test_a_switch_is_followed_where_partitions_are_held_by_having_them_ass
         await worker.tick({})
     site.write(0, "A")
     await site.count(worker)
-    assert [live.title for live in worker.made] == ["namespace live", "run r"]
+    assert [live.title for live in worker.made] == ["the configured namespace", "run r"]
     assert ((await site.head(0)).next_offset, (await site.head(0, "r")).next_offset) == (3, 4)
     assert (await site.head(0, "r")).verdicts[ACCEPTED] == 3  # A and C; of version 2, B serves no step
 
