@@ -222,7 +222,7 @@ async def _active_set(store: Store) -> ActiveSet | None:
 
 
 def _known_sets(active: ActiveSet | None) -> list[str]:
-    """Return the ids of all sets of funnels that are, or were, counted there."""
+    """Return the ids of all sets of funnels, and of rules, that are or were counted there."""
     return [] if active is None else [*active.replaced, active.id]
 
 

@@ -39,8 +39,8 @@ class ActiveSet(msgspec.Struct):
 
     next_number: the lowest number that no funnel ever had. A funnel that is taken out and comes back gets a new one:
     its counts were deleted, so states under the old number would take back what is no longer counted.
-    digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets,
-    newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
+    digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets, and
+    of earlier rules as a whole, newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
     counting: the rules as a whole (`with_counting`), so that a switch of live can be taken back; null in documents of
     earlier releases. Not decoded with the rest: a release that cannot read it goes on counting.
     shown: breakdown values that all workers show by name (`worker.shown`), chosen in the hour of `shown_ms`, which is
@@ -179,7 +179,8 @@ def with_counting(active: ActiveSet, rules: CountingRules) -> ActiveSet:
     known = counting_of(active)
     if known is not None and rules_id(known) == rules_id(rules):
         return active
-    return msgspec.structs.replace(active, counting=msgspec.Raw(_encoder.encode(rules)))
+    replaced = active.replaced if known is None else [*active.replaced, rules_id(known)][-REMEMBERED_SETS:]
+    return msgspec.structs.replace(active, counting=msgspec.Raw(_encoder.encode(rules)), replaced=replaced)
 
 
 def counting_of(active: ActiveSet) -> CountingRules | None:

@@ -84,7 +84,7 @@ def _shown_as(rules: CountingRules, own: CountingRules) -> CountingRules:
 def promoted(runs: Runs, name: str, at_ms: int, replaced: CountingRules, sets: Iterable[str] = ()) -> Runs:
     """Return the document with a run live.
 
-    `replaced`: the rules that live counts by until then; `sets`: ids of all sets of funnels that it knows.
+    `replaced`: the rules that live counts by until then; `sets`: ids of all sets and rules that it has replaced.
     """
     rules = runs.runs[name].rules
     promotions = (*runs.promotions, Promotion(name, at_ms, replaced))

@@ -1,5 +1,7 @@
 """A worker that follows what is live: where it counts before and after a switch, and what it shows meanwhile."""
 
+from dataclasses import replace
+
 import pytest
 
 from stream.errors import StoreUnavailable
@@ -8,7 +10,7 @@ from stream.model.verdict import Verdict
 from stream.worker import pointed
 from stream.worker.activation import FunnelSetInactive
 from stream.worker.pointed import LiveMoved
-from support.switched import FIRST, NOW_MS, SECOND, THIRD, Site
+from support.switched import FIRST, NOW_MS, PLAIN, SECOND, THIRD, Site
 
 ACCEPTED = Verdict.ACCEPTED
 
@@ -97,6 +99,18 @@ async def test_files_of_long_ago_do_not_come_back_with_a_switch(site):
     await site.promote("r", SECOND)
     worker = await site.worker(FIRST)
     assert worker.made[-1].funnels == (THIRD,)
+
+
+async def test_a_worker_whose_mapping_was_corrected_under_it_follows_though_another_has_the_new_one_already(site):
+    """The file is edited, one worker is started anew with it, and only then is the run promoted."""
+    corrected = replace(PLAIN, sources=(replace(PLAIN.sources[0], allowed_lateness_ms=1),))
+    worker = await site.worker(FIRST)
+    await site.count(worker)
+    await site.worker(FIRST, settings=corrected)
+    await site.run("r", FIRST, settings=corrected)
+    await site.promote("r", FIRST, settings=corrected)
+    await site.count(worker)
+    assert worker.made[-1].settings.sources == corrected.sources
 
 
 async def test_insisting_holds_until_the_next_switch(site):
