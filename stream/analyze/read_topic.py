@@ -31,6 +31,13 @@ class Span(NamedTuple):
     end: int
 
 
+class TimedValue(NamedTuple):
+    """A record's bytes, and the broker's stamp in ms; -1 and None are none."""
+
+    value: bytes | None
+    record_ms: int | None
+
+
 # partition, values, record times in ms, offsets, origin of ids, and where its log goes on
 TakeRecords: TypeAlias = Callable[[int, list[bytes | None], list[int | None], list[int | str], str, int], Any]
 
@@ -79,6 +86,32 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
         span = (await reader.spans())[partition]
         if span.first <= offset < span.end:
             await reader.read({partition: Span(offset, offset + 1)}, take, None)
+    return found
+
+
+async def first_records(
+    kafka: KafkaSettings, topic: str, starts: Mapping[int, int], count: int
+) -> dict[int, list[TimedValue]]:
+    """Return the first records from an offset of each partition on: about `count`, none where nothing comes any more.
+
+    Raises as `read_topic` does.
+    """
+    found: dict[int, list[TimedValue]] = {number: [] for number in starts}
+
+    def take(partition: int, values: list[bytes | None], record_times: list[int | None], *_rest: Any) -> None:
+        found[partition] += map(TimedValue, values, record_times)
+
+    async with _Topic(kafka, topic) as reader:
+        ends = {number: span.end for number, span in (await reader.spans()).items()}
+        at = dict(starts)
+        # Markers of transactions have offsets too, and so had what was compacted away.
+        while spans := {
+            number: Span(offset, min(offset + count, ends[number]))
+            for number, offset in at.items()
+            if not found[number] and offset < ends[number]
+        }:
+            await reader.read(spans, take, None)
+            at = {number: span.end for number, span in spans.items()}
     return found
 
 

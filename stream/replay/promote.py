@@ -229,10 +229,12 @@ def _known_sets(active: ActiveSet | None) -> list[str]:
 async def _heads(side: Side, spans: Mapping[int, Span]) -> dict[int, PartitionHead]:
     """Return the heads of all partitions of the log. Raises `ReplayError` where one is missing."""
     found = {number: await side.store.load_head(number) for number in sorted(spans)}
-    heads = {number: head for number, head in found.items() if head is not None}
+    # That of a run without an offset of the log at which it began is still in the files that come first.
+    heads = {n: head for n, head in found.items() if head is not None and not (side.name and head.first_offset is None)}
     missing = [str(number) for number in found if number not in heads]
     if missing:
-        raise ReplayError(f"{side.title} has not begun with partitions {', '.join(missing)}: wait until it has")
+        raise ReplayError(f"{side.title} has not begun with partitions {', '.join(missing)} of the topic: wait until "
+                          "it has")  # fmt: skip
     other = [head.partition_count for head in heads.values() if head.partition_count != len(spans)]
     if other:
         raise ReplayError(f"{side.title} was counted from {other[0]} partitions, the log has {len(spans)} now")

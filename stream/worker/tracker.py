@@ -19,9 +19,6 @@ from typing import NamedTuple
 
 from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
-from stream.ingest.admission import Limits
-from stream.ingest.decode import EventDecoder
-from stream.ingest.identify import actor_keys
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import PartitionStats, ProcessStats
@@ -40,9 +37,9 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, counting_by, encode_rollup
 from stream.worker.refreshed import Refreshed, read_rollups
-from stream.worker.resume import check_position, first_head, log_changed, read_from, run_head
+from stream.worker.resume import check_position, files_first, first_head, log_changed, read_from, run_head
 from stream.worker.runs import Start
 
 log = logging.getLogger(__name__)
@@ -152,19 +149,7 @@ class Tracker:
         # A store that was emptied gives the same set other numbers.
         if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
             funnels = FunnelSet(self._funnels, active.numbers)
-            self._counting = Counting(
-                funnels=funnels,
-                funnel_set_id=active.id,
-                decoder=EventDecoder(self._mapping, funnels.property_paths),
-                limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
-                rolling=settings.rolling,
-                topic=settings.log_topic,
-                key_of=actor_keys(settings.actor_secret.encode()),
-                bot_cap=settings.worker.bot_cap,
-                cache_actors=settings.worker.cache_actors,
-                must_be_keyed_by_actor=not settings.needs_repartition,
-                ages=settings.age_matched,
-            )
+            self._counting = counting_by(settings, self._mapping, funnels, active.id)
 
     # --- assignment
 
@@ -206,6 +191,8 @@ class Tracker:
             if not await self._store.create_head(number, head):
                 raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
             return head, True
+        if self._starts is not None and head.first_offset is None:
+            raise files_first(number)
         if head.next_offset > log_state.end_offset and self._asked_again.get(number) != head.next_offset:
             # Whoever had the partition may have counted on after Kafka was asked.
             self._asked_again[number] = head.next_offset

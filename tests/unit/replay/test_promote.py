@@ -59,6 +59,13 @@ async def not_begun_with_a_partition(site):
     return lambda: site.promote("r", FIRST)
 
 
+async def still_in_its_files(site):
+    await site.run("r", SECOND)
+    head = await site.head(1, "r")
+    await site.opened("r").commit([Commit(1, head.position, replace(head, first_offset=None))])
+    return lambda: site.promote("r", FIRST)
+
+
 async def nothing_counted(site):
     await site.run("r", SECOND)
     await site.opened("r").drop_namespace()
@@ -123,6 +130,7 @@ REFUSALS = {
     ended: "run r ends at offsets that are fixed.*`funnel replay resume --name r --to follow`",
     behind: r"run r is 3 records behind, at most 2 are right \(--max-lag\)",
     not_begun_with_a_partition: "run r has not begun with partitions 2",
+    still_in_its_files: "run r has not begun with partitions 1 of the topic",
     nothing_counted: "run r has counted nothing yet",
     not_all_funnels: "run r does not count funnel other, which live counts",
     an_older_version: "run r counts ab@1, live counts ab@2 already: the run is older",
