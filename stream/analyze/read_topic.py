@@ -103,7 +103,7 @@ async def first_records(
     def take(partition: int, values: list[bytes | None], record_times: list[int | None], *_rest: Any) -> None:
         found[partition] += map(TimedValue, values, record_times)
 
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         ends = {number: span.end for number, span in (await reader.spans()).items()}
         at = dict(starts)
         # Markers of transactions have offsets too, and so had what was compacted away.

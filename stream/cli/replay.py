@@ -11,15 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from stream.analyze.live import open_store, partition_count
-from stream.cli import replay_compare
+from stream.analyze.live import open_live, open_store, partition_count
+from stream.cli import replay_compare, replay_promote
 from stream.cli.worker import port_number
 from stream.errors import ReplayError
 from stream.model.funnel import Funnel
@@ -35,10 +34,7 @@ from stream.settings.load import load_funnels, load_tracker
 from stream.settings.texts import closest
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
-from stream.worker.runs import Run, Runs, namespace_of, read_runs
-
-if TYPE_CHECKING:
-    pass
+from stream.worker.runs import Run, Runs, read_runs
 
 _Answer = TypeVar("_Answer")
 
@@ -82,6 +78,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     runs = _command(commands, "list", "all runs", _list, is_named=False)
     runs.add_argument("--json", action="store_true", help="print JSON")
     replay_compare.register(commands)
+    replay_promote.register(commands)
 
 
 def _command(
@@ -126,7 +123,7 @@ async def _make(
 ) -> Run:
     begin, end = span
     rules = counting_rules(tracker, funnels)
-    first = await _live_first(tracker, base) if begin is Word.LIVE else {}
+    first = await _live_first(tracker) if begin is Word.LIVE else {}
     plan = await make_plan(
         Log(tracker.kafka, tracker.log_topic, first), rules, begin, end, _now_ms(), has_files=args.files is not None
     )
@@ -150,15 +147,10 @@ async def _make(
     return run
 
 
-async def _live_first(tracker: TrackerSettings, base: Store) -> dict[int, int | None]:
+async def _live_first(tracker: TrackerSettings) -> dict[int, int | None]:
     """Return where live's counting began on each partition."""
-    live = (await read_runs(base)).runs.live
-    namespace = tracker.redis.namespace if live is None else namespace_of(tracker.redis.namespace, live.name)
-    store = open_store(replace(tracker, redis=replace(tracker.redis, namespace=namespace)))
-    try:
+    async with open_live(tracker) as (store, _):
         heads = {number: await store.load_head(number) for number in range(await partition_count(store))}
-    finally:
-        await store.close()
     return {number: None if head is None else head.first_offset for number, head in heads.items()}
 
 

@@ -72,7 +72,10 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then."""
+    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then.
+
+    `rollback` lets live go on by them.
+    """
 
     run: str
     at_ms: int
@@ -80,10 +83,17 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """All runs by name, and the promotions in force, newest last."""
+    """All runs by name, and the promotions in force, newest last.
+
+    rules: what live counts by since the last switch, there or back; None before the first. overruled: ids of the
+    rules and of the sets of funnels (`activation.rules_id`, `funnel_set_id`) that are out of force since: who has these
+    in its files follows `rules`.
+    """
 
     runs: dict[str, Run] = {}
     promotions: tuple[Promotion, ...] = ()
+    rules: CountingRules | None = None
+    overruled: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property

@@ -21,6 +21,7 @@ from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import PartitionStats, ProcessStats
+from stream.metrics.samples import Floor
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -57,8 +58,9 @@ class Tracker:
     """The `BatchSink` of a worker; `collector` renders what it knows.
 
     `outbox`: None sends no dead letters. `starts`: where a run begins on each partition; None for live, which goes by
-    `start_from`. `stats`: those to go on with. `source_lag` returns how many records wait to be brought into the log,
-    None while that is not known. `on_refresh` is told of all partitions' rollups whenever they were read.
+    `start_from`. `stats`, `floor`: those to go on with. `run`: name of the promoted run that is live, which counters
+    carry. `source_lag` returns how many records wait to be brought into the log, None while that is not known.
+    `on_refresh` is told of all partitions' rollups whenever they were read.
     """
 
     def __init__(  # noqa: PLR0913
@@ -72,6 +74,8 @@ class Tracker:
         activate: bool = False,
         starts: Mapping[int, Start] | None = None,
         stats: ProcessStats | None = None,
+        floor: Floor | None = None,
+        run: str = "",
         source_lag: Callable[[], int | None] | None = None,
         on_refresh: Callable[[Refreshed], None] = lambda _: None,
     ) -> None:
@@ -94,6 +98,7 @@ class Tracker:
             PageLimits(settings.metrics.max_series),
             self.stats,
             settings.rolling,
+            (floor or Floor()).of(run),
         )
         self.merged: Rollup | None = None
         self._as_of = AsOf()
@@ -115,6 +120,10 @@ class Tracker:
             log.warning("%s", advice)
         await self._activate_funnels()
         self._why_not = "no partitions assigned yet"
+
+    def watch(self, partition_count: int) -> None:
+        """Read the rollups of so many partitions, also before any of them is assigned."""
+        self._partition_count = partition_count
 
     async def stop(self) -> None:
         """Let go of the connections."""
