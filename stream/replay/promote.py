@@ -112,12 +112,6 @@ async def roll_back(place: Place) -> Switch:
     before = _side(runs, place)
     now = _side(msgspec.structs.replace(runs, promotions=runs.promotions[:-1]), place)
     heads = await _heads(now, place.spans) if await partition_count(now.store) else {}
-    for number, head in heads.items():
-        if head.next_offset < place.spans[number].first:
-            raise ReplayError(
-                f"{now.title} stands at offset {head.next_offset} of partition {number}, and the log begins at "
-                f"{place.spans[number].first}: what lies between was deleted, so that live cannot go on there"
-            )
     live = await _active_set(before.store)
     counted = (None if live is None else counting_of(live)) or runs.runs[last.run].rules
     left = await _shut(before.store)
@@ -227,7 +221,10 @@ def _known_sets(active: ActiveSet | None) -> list[str]:
 
 
 async def _heads(side: Side, spans: Mapping[int, Span]) -> dict[int, PartitionHead]:
-    """Return the heads of all partitions of the log. Raises `ReplayError` where one is missing."""
+    """Return the heads of all partitions of the log.
+
+    Raises `ReplayError` where one is missing, or the log has not what comes next any more.
+    """
     found = {number: await side.store.load_head(number) for number in sorted(spans)}
     # That of a run without an offset of the log at which it began is still in the files that come first.
     heads = {n: head for n, head in found.items() if head is not None and not (side.name and head.first_offset is None)}
@@ -238,6 +235,12 @@ async def _heads(side: Side, spans: Mapping[int, Span]) -> dict[int, PartitionHe
     other = [head.partition_count for head in heads.values() if head.partition_count != len(spans)]
     if other:
         raise ReplayError(f"{side.title} was counted from {other[0]} partitions, the log has {len(spans)} now")
+    for number, head in heads.items():
+        if head.next_offset < spans[number].first:
+            raise ReplayError(
+                f"{side.title} stands at offset {head.next_offset} of partition {number}, and the log begins at "
+                f"{spans[number].first}: what lies between was deleted, so that live cannot go on there"
+            )
     return heads
 
 

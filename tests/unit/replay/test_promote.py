@@ -66,6 +66,14 @@ async def still_in_its_files(site):
     return lambda: site.promote("r", FIRST)
 
 
+async def records_behind_it_gone(site):
+    """Of a run that was stopped for longer than the topic keeps records: its lag is small all the same."""
+    await site.run("r", SECOND, is_stopped=True)
+    site.write(0, "A", "A")
+    site.begin = 3
+    return lambda: site.promote("r", FIRST)
+
+
 async def nothing_counted(site):
     await site.run("r", SECOND)
     await site.opened("r").drop_namespace()
@@ -131,6 +139,7 @@ REFUSALS = {
     behind: r"run r is 3 records behind, at most 2 are right \(--max-lag\)",
     not_begun_with_a_partition: "run r has not begun with partitions 2",
     still_in_its_files: "run r has not begun with partitions 1 of the topic",
+    records_behind_it_gone: "run r stands at offset 2 of partition 0, and the log begins at 3",
     nothing_counted: "run r has counted nothing yet",
     not_all_funnels: "run r does not count funnel other, which live counts",
     an_older_version: "run r counts ab@1, live counts ab@2 already: the run is older",
