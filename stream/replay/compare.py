@@ -29,6 +29,7 @@ from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 from stream.worker.activation import definition_id
 from stream.worker.partition import Partition
+from stream.worker.pointer import what_is_live
 from stream.worker.runs import Run, Runs, namespace_of, read_runs
 
 OpenStore = Callable[[TrackerSettings], Store]
@@ -123,23 +124,21 @@ def namespaces_of(
     runs: Runs, settings: TrackerSettings, funnels: Sequence[Funnel], name: str
 ) -> tuple[Namespace, Namespace]:
     """Return what a run is compared with, and the run. Raises `ReplayError` if there is no such run."""
-    base = settings.redis.namespace
+    base, live = settings.redis.namespace, what_is_live(settings, funnels, runs)
+    # Workers may go on in it by newer files than those it was made with, or by older rules than their files say.
+    by_rules = counting_rules(live.settings, live.funnels)
 
-    def configured(label: str, rules: CountingRules) -> Namespace:
-        return Namespace(label, base, following(settings, rules, base).log_topic, rules)
+    def place(label: str, run: Run | None, rules: CountingRules) -> Namespace:
+        if run is None:
+            return Namespace(label, base, following(settings, rules, base).log_topic, rules)
+        return Namespace(label, namespace_of(base, run.name), run.topic, rules, run.starts, run.gaps)
 
-    def of_run(run: Run, label: str) -> Namespace:
-        return Namespace(label, namespace_of(base, run.name), run.topic, run.rules, run.starts, run.gaps)
-
-    run = of_run(named(runs, name), f"run {name}")
-    if runs.live is None:
-        return configured("live", counting_rules(settings, funnels)), run
-    if runs.live.name != name:
-        return of_run(runs.live, "live"), run
+    run = named(runs, name)
+    if live.run is None or live.run.name != name:
+        return place("live", live.run, by_rules), place(f"run {name}", run, run.rules)
     *earlier, last = runs.promotions
-    if earlier:
-        return of_run(runs.runs[earlier[-1].run], "what it replaced"), run
-    return configured("what it replaced", last.replaced), run
+    before = runs.runs[earlier[-1].run] if earlier else None
+    return place("what it replaced", before, last.replaced), place(f"run {name}", run, by_rules)
 
 
 async def _compare(live: Side, run: Side, log: Log) -> Comparison:

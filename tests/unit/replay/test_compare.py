@@ -17,7 +17,8 @@ from stream.replay.sides import Namespace, read_side
 from stream.settings.counting import counting_rules
 from stream.store.memory import MemoryStore
 from stream.worker.partition import SINCE_KEY
-from stream.worker.runs import Promotion, Start, change_runs
+from stream.worker.pointer import promoted, rolled_back
+from stream.worker.runs import Start, change_runs
 from support.replays import SHOP, START_MS, WINDOWS, World
 
 KEY_PARTS = ("funnel", "kind", "ring", "start_ms", "breakdown", "segment")
@@ -400,15 +401,14 @@ async def test_segments_of_a_breakdown_whose_places_are_taken_are_left_out_where
 # --- which two
 
 
-async def promoted(world, name):
+async def promote(world, name):
     replaced = counting_rules(world.settings, world.funnels)
-    promotion = Promotion(name, 0, replaced)
-    await change_runs(world.base, lambda runs: msgspec.structs.replace(runs, promotions=(*runs.promotions, promotion)))
+    await change_runs(world.base, lambda runs: promoted(runs, name, 0, replaced))
 
 
 async def test_a_run_that_is_live_is_compared_with_what_it_replaced_and_others_with_it():
     world = await both_counted(shop(partitions=1))
-    await promoted(world, "again")
+    await promote(world, "again")
     found = await world.compare()
     assert [(each.label, each.name) for each in (found.live, found.run)] == [
         ("what it replaced", "live"),
@@ -417,7 +417,7 @@ async def test_a_run_that_is_live_is_compared_with_what_it_replaced_and_others_w
     await world.add_run("third")
     await world.count("third", starts={0: Start(0)})
     assert (await world.compare("third")).live.name == "live.again"
-    await promoted(world, "third")
+    await promote(world, "third")
     assert (await world.compare("third")).live.name == "live.again"
     assert (await world.compare("again")).live.name == "live.third"
 
@@ -494,3 +494,30 @@ async def test_a_run_of_another_definition_or_of_none_in_common_is_refused():
         await world.count(name, starts={0: Start(0)}, funnels=(funnel,))
         with pytest.raises(ReplayError, match=text):
             await world.compare(name)
+
+
+async def test_after_a_switch_back_live_goes_by_the_rules_of_before_whatever_the_files_say():
+    """A mapping was changed, promoted, and taken back; the files with the change are still there."""
+    world = shop(partitions=1)
+    await world.count(until={0: 300})
+    old = counting_rules(world.settings, world.funnels)
+    changed = replace(world.settings.sources[0], preset="segment")
+    new = replace(old, sources=(changed,))
+    await world.add_run("wrong", rules=new)
+    await world.add_run("again")
+    await world.count("again", starts={0: Start(0)})
+    await change_runs(world.base, lambda runs: rolled_back(promoted(runs, "wrong", 0, old), new))
+    world.settings = replace(world.settings, sources=(changed,))
+    found = await world.compare()
+    assert (found.differences, found.not_covered, found.live.rules.sources) == ([], [], old.sources)
+
+
+async def test_live_that_took_newer_files_after_a_switch_is_compared_by_them():
+    world = await both_counted(shop(partitions=1))
+    await promote(world, "again")
+    world.funnels = (*world.funnels, replace(SHOP, name="other"))
+    await world.count("again", starts={0: Start(0)})
+    await world.add_run("third")
+    await world.count("third", starts={0: Start(0)})
+    found = await world.compare("third")
+    assert (found.live.name, found.live.rules.funnels) == ("live.again", world.funnels)
