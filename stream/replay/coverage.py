@@ -150,7 +150,9 @@ def _later(
         began = own.since.get(funnel.key, newest_ms)
         if began is None:
             continue
-        if own.records < most or began > min(own.since.values(), default=began):
+        if began > min(own.since.values(), default=began):
+            yield _cold(funnel, side, began)  # live took it in later, may it be a run that was planned from an instant
+        elif own.records < most:
             yield known_from(funnel, side, number, began, began_ms)
         elif side.since_ms(number) is None:
             begins.append(began)

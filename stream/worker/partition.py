@@ -209,7 +209,10 @@ class Partition:
 
     def _note_since(self, batch: PartitionBatch) -> None:
         if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
-            began_ms = batch.record_times[0] if self._since_ms is None else self._since_ms
+            began_ms = batch.record_times[0]
+            # What a run began with counts from the run's instant on; a funnel that live took in since, from its own.
+            if self._since_ms is not None and (not any(self.head.verdicts) or began_ms < self._since_ms):
+                began_ms = self._since_ms
             for funnel in self._counting.funnels.funnels:
                 if self._since.setdefault(funnel.definition.key, began_ms) == began_ms:
                     self._since_changed = True

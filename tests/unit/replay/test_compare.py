@@ -521,3 +521,20 @@ async def test_live_that_took_newer_files_after_a_switch_is_compared_by_them():
     await world.count("third", starts={0: Start(0)})
     found = await world.compare("third")
     assert (found.live.name, found.live.rules.funnels) == ("live.again", world.funnels)
+
+
+async def test_a_funnel_that_live_took_in_after_a_switch_to_a_run_from_an_instant_is_compared_from_there_on():
+    world = shop(partitions=1)
+    half = {0: 200}
+    starts = {0: Start(40, START_MS + 60_000)}
+    await world.add_run("again", starts)
+    await world.count("again", half, starts=starts)
+    await promote(world, "again")
+    world.funnels = (*world.funnels, replace(SHOP, name="other"))
+    await world.count("again", starts=starts)
+    await world.add_run("third")
+    await world.count("third", starts={0: Start(0)})
+    found = await world.compare("third")
+    assert found.since_ms["shop@1"] == START_MS + 60_000
+    assert found.since_ms["other@1"] > START_MS + 100_000
+    assert found.differences == []

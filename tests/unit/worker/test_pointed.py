@@ -10,7 +10,7 @@ from stream.model.verdict import Verdict
 from stream.worker import pointed
 from stream.worker.activation import FunnelSetInactive
 from stream.worker.pointed import LiveMoved
-from support.switched import FIRST, NOW_MS, PLAIN, SECOND, THIRD, Site
+from support.switched import FIRST, NOW_MS, OTHER, PLAIN, SECOND, THIRD, Site
 
 ACCEPTED = Verdict.ACCEPTED
 
@@ -230,3 +230,14 @@ async def test_a_run_counts_on_in_live_only_what_entered_since_it_began(site):
         'funnel_entered{funnel="ab",version="2",counts="attempts",window="1m",form="rolling",breakdown="",segment=""}'
     )
     assert page(worker)[name] == "1"
+
+
+async def test_a_funnel_that_live_takes_in_after_a_switch_counts_from_its_own_first_record(site):
+    await site.run("r", FIRST, since_ms=NOW_MS + 1)
+    await site.promote("r", FIRST)
+    site.write(0, "A")
+    worker = await site.worker(FIRST, OTHER)
+    await site.count(worker, 0)
+    shown = page(worker)
+    since = {name: shown[f'{names.SINCE.name}{{funnel="{name}",version="1"}}'] for name in ("ab", "other")}
+    assert {name: float(each) * 1_000 for name, each in since.items()} == {"ab": NOW_MS + 1, "other": NOW_MS + 3_000}
