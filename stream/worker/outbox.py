@@ -53,6 +53,7 @@ class Outbox:
         self._source, self._topic = source_topic, letters_topic
         self._with_payload = with_payload
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Send the letters and wait until Kafka has them on all in-sync replicas.
@@ -89,21 +90,25 @@ class Outbox:
             await producer.stop()
 
     async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._connection,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=5,
-                request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
+        async with self._starting:  # groups of batches are sent beside each other
+            if self._producer is None:
+                self._producer = await self._start()
+            return self._producer
+
+    async def _start(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._connection,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
 
     def _key(self, letter: DeadLetter) -> bytes:
         return f"{self._source}/{letter.partition}/{letter.offset}".encode()

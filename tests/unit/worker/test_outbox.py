@@ -1,10 +1,12 @@
 """A dead letter says where and why, and nothing about whom."""
 
+import asyncio
 import json
 
 import pytest
 
 from stream.model.verdict import Verdict
+from stream.worker import outbox
 from stream.worker.outbox import PAYLOAD_BYTES, DeadLetter, Outbox, shape_of
 
 
@@ -48,3 +50,33 @@ def test_shapes_hold_no_values(value, shape):
 def test_a_wide_record_is_cut():
     shape = shape_of(json.dumps({f"f{number % 100}{'x' * (number // 100)}": 1 for number in range(500)}).encode())
     assert shape["..."] == 460
+
+
+class Producer:
+    """What the outbox needs of Kafka; counts how many are connected."""
+
+    connected = 0
+
+    def __init__(self, **_connection):
+        pass
+
+    async def start(self):
+        await asyncio.sleep(0)
+        Producer.connected += 1
+
+    async def stop(self):
+        Producer.connected -= 1
+
+    async def send(self, *_args, **_record):
+        sent = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
+
+
+async def test_groups_that_are_sent_beside_each_other_share_a_connection_and_none_is_left(monkeypatch):
+    monkeypatch.setattr(outbox, "AIOKafkaProducer", Producer)
+    box = Outbox({}, "clicks", "letters")
+    await asyncio.gather(*[box.send([DeadLetter(number, 0, 0, Verdict.LATE, "", b"")]) for number in range(3)])
+    assert Producer.connected == 1
+    await box.close()
+    assert Producer.connected == 0
