@@ -123,10 +123,8 @@ async def _make(
 ) -> Run:
     begin, end = span
     rules = counting_rules(tracker, funnels)
-    first = await _live_first(tracker) if begin is Word.LIVE else {}
-    plan = await make_plan(
-        Log(tracker.kafka, tracker.log_topic, first), rules, begin, end, _now_ms(), has_files=args.files is not None
-    )
+    log = await _log_of_live(tracker) if begin is Word.LIVE else Log(tracker.kafka, tracker.log_topic, {})
+    plan = await make_plan(log, rules, begin, end, _now_ms(), has_files=args.files is not None)
     if plan.gaps and not args.allow_gap:
         raise ReplayError(
             "the log no longer holds all that this run needs:\n  "
@@ -147,11 +145,12 @@ async def _make(
     return run
 
 
-async def _live_first(tracker: TrackerSettings) -> dict[int, int | None]:
-    """Return where live's counting began on each partition."""
-    async with open_live(tracker) as (store, _):
+async def _log_of_live(tracker: TrackerSettings) -> Log:
+    """Return the log with where live's counting began on each partition."""
+    async with open_live(tracker) as (store, live):
         heads = {number: await store.load_head(number) for number in range(await partition_count(store))}
-    return {number: None if head is None else head.first_offset for number, head in heads.items()}
+    first = {number: None if head is None else head.first_offset for number, head in heads.items()}
+    return Log(tracker.kafka, tracker.log_topic, first, {} if live.run is None else live.run.starts)
 
 
 def _resume(args: argparse.Namespace) -> int:

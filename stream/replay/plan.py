@@ -10,7 +10,7 @@ is that of the broker or the producer, and an event may be ahead of it by the al
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -50,11 +50,15 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The topic a run reads; `first` offsets of live's partitions, None where that is not known."""
+    """The topic a run reads; `first` offsets of live's partitions, None where that is not known.
+
+    live: where the run that is live was planned to begin, by partition; empty where none is live.
+    """
 
     kafka: KafkaSettings
     topic: str
     first: Mapping[int, int | None]
+    live: Mapping[int, Start] = field(default_factory=dict)
 
 
 def from_of(text: str) -> From:
@@ -130,6 +134,10 @@ async def _starts(
     if begin is Word.EARLIEST:
         return {number: Start(span.first) for number, span in spans.items()}, []
     if begin is Word.LIVE:
+        if any(start.seam_ms is not None for start in log.live.values()):
+            raise ReplayError(
+                "--from live: live began with files, before the topic: give them with --files, or begin with earliest"
+            )
         return _as_live(log, spans)
     since = await _since(log, begin, spans, now_ms)
     warm_ms = warm_up_ms(rules)
@@ -170,7 +178,9 @@ def _as_live(log: Log, spans: Mapping[int, Span]) -> tuple[dict[int, Start], lis
             "earlier release began it): give an instant, offsets, or earliest"
         )
     first = {number: log.first[number] or 0 for number in spans}
-    starts = {number: Start(max(first[number], span.first)) for number, span in spans.items()}
+    # A run that is live may have begun with a warm-up, which it does not count.
+    since = {number: start.since_ms for number, start in log.live.items()}
+    starts = {number: Start(max(first[number], span.first), since.get(number)) for number, span in spans.items()}
     gaps = [
         f"partition {number}: live began at offset {first[number]}, the log still holds offsets from {span.first} on: "
         "what was deleted is missing from the run"
@@ -185,6 +195,8 @@ async def _since(
 ) -> dict[int, int]:
     """Return from which instant on each partition counts."""
     if isinstance(begin, int):
+        if begin > now_ms:
+            raise ReplayError(f"--from {iso(begin)} lies in the future: nothing has entered from then on")
         return dict.fromkeys(spans, begin)
     assert not isinstance(begin, Word)  # noqa: S101 - the caller has taken them
     _check_offsets(log, begin, spans)
