@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from stream.analyze.document import iso
 from stream.analyze.read_topic import Span, first_record_times, offsets_at, topic_spans
+from stream.engine.periods import period_of
 from stream.errors import ReplayError
+from stream.model.funnel import Funnel
 from stream.model.times import to_ms
 from stream.settings.counting import CountingRules
 from stream.settings.tracker import KafkaSettings
@@ -87,11 +89,19 @@ def _instant(option: str, text: str, choices: str) -> int:
     return instant
 
 
-def warm_up_ms(rules: CountingRules) -> int:
-    """Return how far before its start a run reads: the longest window, lateness and future skew."""
-    longest = max(funnel.window_ms + funnel.granularity_ms - 1 for funnel in rules.funnels)
+def reads_from_ms(rules: CountingRules, since_ms: int) -> int:
+    """Return the record time from which on a run reads that counts what entered from an instant on.
+
+    The warm-up is the longest window, lateness and future skew. Where only the first entry of a period counts, whether
+    there was one before is to be known too.
+    """
+
+    def begins_ms(funnel: Funnel) -> int:
+        warm_ms = since_ms - funnel.window_ms - funnel.granularity_ms + 1
+        return min(warm_ms, period_of(funnel.period)(since_ms)[0]) if funnel.entry_first else warm_ms
+
     source = rules.sources[0]
-    return longest + source.allowed_lateness_ms + source.max_future_skew_ms
+    return min(map(begins_ms, rules.funnels)) - source.allowed_lateness_ms - source.max_future_skew_ms
 
 
 async def make_plan(log: Log, rules: CountingRules, begin: From, end: To, now_ms: int) -> Plan:
@@ -130,8 +140,7 @@ async def _starts(
     if begin is Word.LIVE:
         return _as_live(log, spans)
     since = await _since(log, begin, spans, now_ms)
-    warm_ms = warm_up_ms(rules)
-    wanted = {number: instant - warm_ms for number, instant in since.items()}
+    wanted = {number: reads_from_ms(rules, instant) for number, instant in since.items()}
     found = await offsets_at(log.kafka, log.topic, wanted)
     starts = {number: Start(found.get(number, span.end), since[number]) for number, span in spans.items()}
     cut = {number: span.first for number, span in spans.items() if 0 < span.first == starts[number].offset}

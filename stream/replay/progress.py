@@ -23,6 +23,7 @@ class State(StrEnum):
     STOPPED = "stopped"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
+    DROPPED = "being dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,12 @@ class Progress:
         return min(1.0, self.done / self.total) if self.total else 1.0
 
     def rate(self, earlier: "Progress") -> float | None:
-        """Return offsets a second since an earlier look; None where no time has passed."""
+        """Return offsets a second since an earlier look; None where no time has passed.
+
+        A store that lost its last seconds sets a run back: that is no pace, and counts as none.
+        """
         seconds = self.at_s - earlier.at_s
-        return (self.done - earlier.done) / seconds if seconds > 0 else None
+        return max(0, self.done - earlier.done) / seconds if seconds > 0 else None
 
     def left_s(self, earlier: "Progress") -> float | None:
         """Return how long the rest takes at the pace since an earlier look; None if that cannot be told."""
@@ -81,6 +85,8 @@ def progress_of(
 
 def state_of(run: Run, progress: Progress, *, is_live: bool, written_ms: int | None, now_ms: int) -> State:
     """Return a run's state. `written_ms`: when one of its processes wrote last (wall clock), None for never."""
+    if run.is_dropped:
+        return State.DROPPED
     if is_live:
         return State.LIVE
     if progress.is_complete:

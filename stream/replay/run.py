@@ -16,9 +16,11 @@ from stream.errors import StoreUnavailable
 from stream.replay.progress import Progress, progress_of
 from stream.store.contract import PartitionHead, Store
 from stream.worker.contract import BatchSink, Lag, LogState, PartitionBatch
-from stream.worker.runs import Run, read_runs
+from stream.worker.runs import Run, Runs, read_runs
 
 LOOK_EVERY_S = 1.0
+LAST_LOOK_S = 0.5
+"""From seeing that all is counted to ending: the rollups, which are written four times a second, come to say so too."""
 
 
 class Ending(StrEnum):
@@ -63,7 +65,8 @@ class RunSink:
     ) -> None:
         self._sink, self._run, self._base, self._store = sink, run, base, store
         self._pace, self._told, self._end = pace, told, end
-        self._looked_s = 0.0
+        self._look_s = 0.0
+        self._completed_s: float | None = None
         self.ending: Ending | None = None
 
     async def start(self) -> None:
@@ -78,7 +81,7 @@ class RunSink:
     async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
         """Take these partitions over, unless the run has ended: then they may be somebody else's already."""
         if await self._has_ended():
-            raise StoreUnavailable("assign", tuple(partitions), f"run {self._run.name} is {self.ending}")
+            raise self._refused("assign", partitions)
         return await self._sink.assign(partitions)
 
     async def revoke(self, partitions: Collection[int]) -> None:
@@ -86,46 +89,62 @@ class RunSink:
         await self._sink.revoke(partitions)
 
     async def count(self, batches: Sequence[PartitionBatch]) -> asyncio.Future[Mapping[int, int]]:
-        """Count the batches, at the run's pace."""
+        """Count the batches, at the run's pace; none once the run has ended."""
         if self._pace is not None:
             await asyncio.sleep(self._pace.pause_s(sum(len(batch.values) for batch in batches), time.monotonic()))
+        if self.ending is not None:
+            raise self._refused("process", [batch.partition for batch in batches])
         return await self._sink.count(batches)
 
     async def tick(self, lag: Mapping[int, Lag]) -> None:
-        """Do what time alone calls for, and look at what became of the run."""
-        await self._sink.tick(lag)
+        """Look at what became of the run, and do what time alone calls for."""
         now_s = time.monotonic()
-        if now_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = now_s
+        if now_s >= self._look_s:
+            self._look_s = now_s + LOOK_EVERY_S
             await self._has_ended(lag)
+        if self.ending is None:  # else the namespace may be gone, or somebody else's
+            await self._sink.tick(lag)
 
     def is_ready(self) -> tuple[bool, str]:
         """Whether the run goes on, and if not, why."""
         return (False, f"run {self._run.name} is {self.ending}") if self.ending else self._sink.is_ready()
 
+    def _refused(self, operation: str, partitions: Collection[int]) -> StoreUnavailable:
+        return StoreUnavailable(operation, tuple(partitions), f"run {self._run.name} is {self.ending}")
+
     async def _has_ended(self, lag: Mapping[int, Lag] | None = None) -> bool:
-        """Look at the document and the heads; tell how far the run is."""
-        runs = (await read_runs(self._base)).runs
+        """Look at the document and the heads; tell how far the run is. What has ended stays so."""
+        if self.ending is None:
+            runs = (await read_runs(self._base)).runs
+            ending = self._told_to_end(runs) or await self._complete(lag)
+            if ending is not None and self.ending is None:
+                self.ending = ending
+                self._end()
+        return self.ending is not None
+
+    def _told_to_end(self, runs: Runs) -> Ending | None:
         known = runs.runs.get(self._run.name)
-        if known is None or known.made_ms != self._run.made_ms:
-            return self._ended(Ending.DROPPED)
+        if known is None or known.is_dropped or known.made_ms != self._run.made_ms:
+            return Ending.DROPPED
         if any(promotion.run == known.name for promotion in runs.promotions):
-            return self._ended(Ending.PROMOTED)
-        if known.is_stopped:
-            return self._ended(Ending.STOPPED)
+            return Ending.PROMOTED
+        return Ending.STOPPED if known.is_stopped else None
+
+    async def _complete(self, lag: Mapping[int, Lag] | None) -> Ending | None:
         heads = await read_heads(self._store, self._run)
         ends = None
         if lag is not None and lag.keys() == heads.keys():
             ends = {number: heads[number].next_offset + each.records for number, each in lag.items()}
-        progress = progress_of(self._run, heads, time.monotonic(), ends)
+        now_s = time.monotonic()
+        progress = progress_of(self._run, heads, now_s, ends)
         self._told(progress)
-        return progress.is_complete and self._ended(Ending.COMPLETE)
-
-    def _ended(self, ending: Ending) -> bool:
-        if self.ending is None:
-            self.ending = ending
-            self._end()
-        return True
+        if not progress.is_complete:
+            self._completed_s = None
+        elif self._completed_s is None:
+            self._completed_s, self._look_s = now_s, now_s + LAST_LOOK_S
+        elif now_s >= self._completed_s + LAST_LOOK_S:
+            return Ending.COMPLETE
+        return None
 
 
 async def read_heads(store: Store, run: Run) -> dict[int, PartitionHead]:
