@@ -22,7 +22,7 @@ from stream.errors import ReplayError
 from stream.model.funnel import Funnel
 from stream.replay import catalog
 from stream.replay.catalog import Look, open_run_store
-from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
+from stream.replay.plan import From, Log, To, Word, from_of, make_end, make_plan, to_of
 from stream.replay.show import RunProgress, run_document, show_run, show_runs
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels, load_tracker
@@ -149,9 +149,13 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
         raise ReplayError(f"run {name} reads topic {run.topic}, the tracker file's log is {tracker.log_topic}")
     if end is None:
         return await catalog.resume_run(base, name)
-    starts = {number: start.offset for number, start in run.starts.items()}
-    plan = await make_plan(Log(tracker.kafka, run.topic, starts), run.rules, Word.LIVE, end, _now_ms())
-    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=plan.until))
+    until = await make_end(tracker.kafka, run, end)
+    store = open_run_store(tracker, name)
+    try:
+        await catalog.check_end(store, run, until)
+    finally:
+        await store.close()
+    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=until))
 
 
 def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
@@ -164,11 +168,13 @@ def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
         app, sink = build_run(tracker, run, metrics_port=args.metrics_port, max_rate=args.max_rate, told=progress.tell)
         status = run_worker(app, args.log_level)
     ending: Ending | None = sink.ending
-    if ending is None:
+    if ending is not None:
+        sys.stderr.write(f"run {run.name} is {ending}\n")
+    elif status == 0:
         sys.stderr.write(f"run {run.name}: this process was ended; `funnel replay resume --name {run.name}` goes on\n")
-        return status
-    sys.stderr.write(f"run {run.name} is {ending}\n")
-    return 1 if ending is Ending.DROPPED else status
+    # Whoever goes on with what the run has counted must know that it is not all.
+    has_ended = ending in {Ending.COMPLETE, Ending.PROMOTED} or (run.until is None and ending is not Ending.DROPPED)
+    return status if has_ended else status or 1
 
 
 def _stop(args: argparse.Namespace) -> int:
@@ -180,6 +186,7 @@ def _stop(args: argparse.Namespace) -> int:
 
 def _drop(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
+    catalog.check_name(tracker, args.name)
 
     async def drop(base: Store) -> None:
         store = open_run_store(tracker, args.name)

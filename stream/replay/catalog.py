@@ -6,7 +6,7 @@ Out: the document of the runs, changed; or `ReplayError`, and nothing was.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -131,6 +131,21 @@ async def resume_run(base: Store, name: str, change: Callable[[Run], Run] = lamb
     return named(await change_runs(base, resume), name)
 
 
+async def check_end(store: Store, run: Run, until: Mapping[int, int] | None) -> None:
+    """Raise `ReplayError` if a run cannot be given these end offsets. `store`: of its namespace."""
+    if not run.is_stopped and await _is_counting(store, run):
+        raise ReplayError(
+            f"run {run.name} is counting up to the end it has: `funnel replay stop --name {run.name}` first, then it "
+            "can be given another one"
+        )
+    for number, head in (await read_heads(store, run)).items():
+        if until is not None and head.next_offset > until[number]:
+            raise ReplayError(
+                f"run {run.name} has counted partition {number} up to offset {head.next_offset} already, --to lies at "
+                f"{until[number]}: give a later end, or start another run"
+            )
+
+
 async def drop_run(base: Store, store: Store, name: str) -> None:
     """Remove a run and all that it counted; interrupted, it is said again.
 
@@ -140,9 +155,7 @@ async def drop_run(base: Store, store: Store, name: str) -> None:
     is_begun = name in runs.runs and runs.runs[name].is_dropped
     run = runs.runs[name] if is_begun else named(runs, name)
     _refuse_live(runs, name, "dropped")
-    written_ms = await _written_ms(store, run)
-    is_counting = written_ms is not None and time.time() * 1000 - written_ms < WRITTEN_WITHIN_MS
-    if is_counting and not (run.is_stopped or is_begun):
+    if not (run.is_stopped or is_begun) and await _is_counting(store, run):
         raise ReplayError(f"run {name} is still counting: `funnel replay stop --name {name}` first")
 
     def mark(runs: Runs) -> Runs:
@@ -181,6 +194,13 @@ async def look_at(settings: TrackerSettings, store: Store, runs: Runs, run: Run,
     state = state_of(run, progress, is_live=is_live, written_ms=await _written_ms(store, run), now_ms=now_ms)
     marks = [head.watermark_ms for head in heads.values() if head.watermark_ms is not None]
     return Look(run, namespace_of(settings.redis.namespace, run.name), state, progress, max(marks, default=None))
+
+
+async def _is_counting(store: Store, run: Run) -> bool:
+    written_ms = await _written_ms(store, run)
+    if written_ms is None or time.time() * 1000 - written_ms >= WRITTEN_WITHIN_MS:
+        return False
+    return not progress_of(run, await read_heads(store, run), time.monotonic()).is_complete
 
 
 async def _written_ms(store: Store, run: Run) -> int | None:

@@ -22,7 +22,7 @@ from stream.model.funnel import Funnel
 from stream.model.times import to_ms
 from stream.settings.counting import CountingRules
 from stream.settings.tracker import KafkaSettings
-from stream.worker.runs import Start
+from stream.worker.runs import Run, Start
 
 _OFFSETS = re.compile(r"[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*")
 
@@ -113,14 +113,39 @@ async def make_plan(log: Log, rules: CountingRules, begin: From, end: To, now_ms
     starts, gaps = await _starts(log, rules, begin, spans, now_ms)
     until = await _until(log, end, spans)
     if until is not None:
-        nothing = all(until[number] <= start.offset for number, start in starts.items())
-        if nothing:
+        counted = await _counted_from(log, begin, starts, spans)
+        if all(until[number] <= offset for number, offset in counted.items()):
             raise ReplayError(
                 f"nothing lies between --from and --to in topic {log.topic}: "
                 f"it holds {sum(span.end - span.first for span in spans.values())} offsets in all"
             )
         until = {number: max(offset, starts[number].offset) for number, offset in until.items()}
     return Plan(starts, until, tuple(gaps))
+
+
+async def make_end(kafka: KafkaSettings, run: Run, end: To) -> dict[int, int] | None:
+    """Return the end offsets of a run that is given another end; None if it shall follow.
+
+    Raises `ReplayError` if the topic is not as it was planned for, and what `read_topic` raises.
+    """
+    spans = await topic_spans(kafka, run.topic)
+    if spans.keys() != run.starts.keys():
+        raise ReplayError(
+            f"topic {run.topic} has {len(spans)} partitions, run {run.name} was planned for {len(run.starts)}: drop "
+            "the run and start it anew"
+        )
+    until = await _until(Log(kafka, run.topic, {}), end, spans)
+    return None if until is None else {n: max(offset, run.starts[n].offset) for n, offset in until.items()}
+
+
+async def _counted_from(
+    log: Log, begin: From, starts: Mapping[int, Start], spans: Mapping[int, Span]
+) -> Mapping[int, int]:
+    """Return the first offsets that are counted, after the warm-up."""
+    if isinstance(begin, int):
+        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, begin))
+        return {number: found.get(number, span.end) for number, span in spans.items()}
+    return {number: start.offset for number, start in starts.items()} if isinstance(begin, Word) else begin
 
 
 async def _until(log: Log, end: To, spans: Mapping[int, Span]) -> dict[int, int] | None:

@@ -128,7 +128,8 @@ class RunSink:
             return Ending.DROPPED
         if any(promotion.run == known.name for promotion in runs.promotions):
             return Ending.PROMOTED
-        return Ending.STOPPED if known.is_stopped else None
+        # With another end it is counted by processes that were told so when they began.
+        return Ending.STOPPED if known.is_stopped or known.until != self._run.until else None
 
     async def _complete(self, lag: Mapping[int, Lag] | None) -> Ending | None:
         heads = await read_heads(self._store, self._run)

@@ -73,16 +73,14 @@ exclusions:
 
 
 class Worker:
-    """One `funnel worker` process."""
+    """One `funnel worker` process, or one of another command."""
 
-    def __init__(self, folder, number):
+    def __init__(self, folder, number, words=("worker", "--metrics-port", "0")):
         self.log = folder / f"worker-{number}.log"
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "stream", "worker", "--config", str(folder / "tracker.yaml")]
+            command = [sys.executable, "-m", "stream", *words, "--config", str(folder / "tracker.yaml")]
             environ = {k: v for k, v in os.environ.items() if k not in {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}}
-            self.process = subprocess.Popen(
-                dying_with_parent([*command, "--metrics-port", "0"]), cwd=ROOT, env=environ, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, env=environ, stdout=log, stderr=log)
 
     def said(self):
         return self.log.read_text(errors="replace")

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_run
 
 from stream.errors import ReplayError, StoreUnavailable
 from stream.replay import catalog
@@ -118,6 +119,27 @@ async def test_stopped_once_and_resumed(place):
     assert await catalog.resume_run(place.base, "r") == resumed
 
 
+@pytest.mark.parametrize("until", [{0: 10, 1: 20}, {0: 11, 1: 99}, None])
+async def test_an_end_that_is_not_passed_yet_may_be_given(place, until):
+    await place.counted("r", 10, 20)
+    await catalog.check_end(place.store("r"), run_named("r", {0: 10, 1: 20}), until)
+
+
+async def test_an_end_before_what_is_counted_may_not(place):
+    await place.counted("r", 10, 20)
+    said = await refused(place, catalog.check_end(place.store("r"), run_named("r"), {0: 10, 1: 19}))
+    assert said == (
+        "run r has counted partition 1 up to offset 20 already, --to lies at 19: give a later end, or start another run"
+    )
+
+
+async def test_the_end_of_a_run_that_is_counting_is_not_changed(place):
+    await place.counted("r", 10, 20, written_ms=now_ms())
+    said = await refused(place, catalog.check_end(place.store("r"), run_named("r"), None))
+    assert said.startswith("run r is counting up to the end it has: `funnel replay stop --name r` first")
+    await catalog.check_end(place.store("r"), replace_run(run_named("r"), is_stopped=True), None)
+
+
 async def test_a_dropped_run_leaves_nothing_and_the_others_alone(place):
     await place.has(run_named("r"), run_named("other"))
     for namespace in ("r", "other"):
@@ -135,6 +157,13 @@ async def test_a_run_that_was_written_lately_is_dropped_only_when_it_was_stopped
     assert await refused(place, drop()) == "run r is still counting: `funnel replay stop --name r` first"
     await catalog.stop_run(place.base, "r")
     await drop()
+    assert await names(place) == []
+
+
+async def test_a_complete_run_may_be_dropped_at_once(place):
+    await place.has(run_named("r", {0: 10, 1: 20}))
+    await place.counted("r", 10, 20, written_ms=now_ms())
+    await catalog.drop_run(place.base, place.store("r"), "r")
     assert await names(place) == []
 
 

@@ -107,6 +107,11 @@ async def stopped(place):
     await catalog.stop_run(place.base, "r")
 
 
+async def given_another_end(place):
+    other = {0: 20, 1: 20}
+    await catalog.resume_run(place.base, "r", lambda known: replace(known, until=other))
+
+
 async def promoted(place):
     await place.has(run_named("r", {0: 10, 1: 10}), promotions=("r",))
 
@@ -130,6 +135,7 @@ async def made_anew(place):
 
 @pytest.mark.parametrize(("befalls", "ending"), [
     (stopped, Ending.STOPPED),
+    (given_another_end, Ending.STOPPED),
     (promoted, Ending.PROMOTED),
     (replaced, Ending.PROMOTED),
     (dropped, Ending.DROPPED),
