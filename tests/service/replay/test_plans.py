@@ -19,7 +19,7 @@ from stream.replay.plan import Log, Plan, Word, make_end, make_plan
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels
 from stream.worker.runs import Run, Start, change_runs
-from support.replays import Replays
+from support.run_processes import Replays
 from support.workers import Site, until
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]

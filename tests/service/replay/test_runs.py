@@ -9,7 +9,7 @@ import signal
 import msgspec
 import pytest
 
-from support.replays import Replays, sampled
+from support.run_processes import Replays, sampled
 from support.shop import shop
 from support.workers import Site, until
 

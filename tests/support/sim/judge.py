@@ -56,17 +56,19 @@ class Judge:
                     found["converted" if attempt.outcome == "converted" else f"dropped at {attempt.best}"] += 1
         return found
 
-    async def differences(self, server: MemoryServer, letters: set[tuple[int, int, str]]) -> list[str]:
-        """Return where the store, or what was sent to the dead-letter topic, is not as it must be."""
-        view = await read_live(MemoryStore(server, shards=SHARDS), self._case.funnels, self._case.settings)
+    async def differences(
+        self, server: MemoryServer, letters: set[tuple[int, int, str]] | None, namespace: str = "live"
+    ) -> list[str]:
+        """Return where the store, or what was sent to the dead-letter topic (None: not asked), is not as it must be."""
+        view = await read_live(MemoryStore(server, namespace, SHARDS), self._case.funnels, self._case.settings)
         lines = [f"partition {number} has no head" for number in self._ends.keys() - view.partitions.keys()]
         for number, part in sorted(view.partitions.items()):
             lines += _position(number, part.head, self._ends[number], len(self._rows[number]))
-        lines += self._verdicts(view) + self._letters(letters)
+        lines += self._verdicts(view) + ([] if letters is None else self._letters(letters))
         for analysis, as_of_ms in ((self._now, None), (self._ever, EVER)):
             live = view.roll_up(as_of_ms)
             if live is None or analysis.rollup is None:
-                lines += [] if live is None and analysis.as_of_ms is None else ["nothing was counted"]
+                lines += [] if live is None and self._now.as_of_ms is None else ["nothing was counted"]
                 continue
             lines += compare(live, analysis.rollup) + broken_laws(live)
             if as_of_ms == EVER:

@@ -87,9 +87,11 @@ class SimServer(MemoryServer):
 class SimStore:
     """A worker's `stream.store.contract.Store` on a `SimServer`."""
 
-    def __init__(self, server: SimServer, shards: int, kind: type[MemoryStore] = MemoryStore) -> None:
+    def __init__(
+        self, server: SimServer, shards: int, kind: type[MemoryStore] = MemoryStore, namespace: str = "live"
+    ) -> None:
         self._server = server
-        self._inner = kind(server, shards=shards)
+        self._inner = kind(server, namespace, shards)
         self.shards = shards
 
     def __getattr__(self, name: str) -> Any:

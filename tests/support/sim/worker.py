@@ -15,7 +15,7 @@ from mode import Service
 from stream.errors import KafkaUnavailable
 from stream.settings.sources import mapping_of
 from stream.store.memory import MemoryStore
-from stream.worker.contract import Limits
+from stream.worker.contract import BatchSink, Limits
 from stream.worker.outbox import DeadLetter
 from stream.worker.tracker import Tracker
 from stream.worker.tracker_app import TrackerApp, WorkerOptions
@@ -108,32 +108,34 @@ class Worker:
             return
         process = self.process = Process(self.name)
         with within(process):
-            case = self._case
-            self.tracker = self._make(
-                case.settings,
-                case.funnels,
-                mapping_of(case.settings.sources[0]),
-                SimStore(self._server, SHARDS, self._kind),
-                self._letters,
-            )
+            self.tracker = self._new_tracker()
             self.app = TrackerApp(
-                WorkerOptions(
-                    "group",
-                    (f"{HOST}:{PORT}",),
-                    TOPIC,
-                    instance_id=self.name if case.is_static else "",
-                    session_timeout_s=SESSION_S,
-                    heartbeat_s=HEARTBEAT_S,
-                    limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
-                ),
-                self.tracker,
-                metrics=no_page,
-                verdicts=lambda: self.tracker.stats.verdicts,
+                self._options(), self._sink(), metrics=no_page, verdicts=lambda: self.tracker.stats.verdicts
             )
             self.app.health, self.app._guard = _NoServer(), _NoGuard()
             self._starting = self._loop.create_task(self.app.start())
         with within(None):
             self._loop.create_task(self._watch(process, self.app, self._starting))
+
+    def _new_tracker(self) -> Tracker:
+        case = self._case
+        store = SimStore(self._server, SHARDS, self._kind)
+        return self._make(case.settings, case.funnels, mapping_of(case.settings.sources[0]), store, self._letters)
+
+    def _sink(self) -> BatchSink:
+        return self.tracker
+
+    def _options(self) -> WorkerOptions:
+        case = self._case
+        return WorkerOptions(
+            "group",
+            (f"{HOST}:{PORT}",),
+            TOPIC,
+            instance_id=self.name if case.is_static else "",
+            session_timeout_s=SESSION_S,
+            heartbeat_s=HEARTBEAT_S,
+            limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
+        )
 
     def unsettled(self, judge: Judge) -> list[str]:
         """Return what is still wrong with a worker that has partitions: what it shows, or that it is not ready."""
