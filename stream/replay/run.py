@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
-from stream.errors import StoreUnavailable
+from stream.errors import KafkaRefused, StoreUnavailable
 from stream.replay.progress import Progress, progress_of
 from stream.store.contract import PartitionHead, Store
 from stream.worker.contract import BatchSink, Lag, LogState, PartitionBatch
@@ -79,9 +79,18 @@ class RunSink:
         await self._base.close()
 
     async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
-        """Take these partitions over, unless the run has ended: then they may be somebody else's already."""
+        """Take these partitions over, unless the run has ended: then they may be somebody else's already.
+
+        Raises `KafkaRefused` if the topic has got more partitions.
+        """
         if await self._has_ended():
             raise self._refused("assign", partitions)
+        count = max((state.partition_count for state in partitions.values()), default=0)
+        if count > len(self._run.starts):
+            raise KafkaRefused(
+                f"topic {self._run.topic} has {count} partitions now, run {self._run.name} was planned for "
+                f"{len(self._run.starts)}: drop the run and start it anew"
+            )
         return await self._sink.assign(partitions)
 
     async def revoke(self, partitions: Collection[int]) -> None:
@@ -134,7 +143,7 @@ class RunSink:
     async def _complete(self, lag: Mapping[int, Lag] | None) -> Ending | None:
         heads = await read_heads(self._store, self._run)
         ends = None
-        if lag is not None and lag.keys() == heads.keys():
+        if lag is not None and lag.keys() == heads.keys() == self._run.starts.keys():
             ends = {number: heads[number].next_offset + each.records for number, each in lag.items()}
         now_s = time.monotonic()
         progress = progress_of(self._run, heads, now_s, ends)

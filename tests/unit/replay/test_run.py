@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from stream.errors import StoreUnavailable
+from stream.errors import KafkaRefused, StoreUnavailable
 from stream.replay import catalog, run
 from stream.replay.run import Ending, Pace, RunSink
 from stream.worker.contract import Lag, LogState, PartitionBatch
@@ -95,12 +95,27 @@ async def test_it_looks_once_a_second_and_tells_how_far_the_run_is(world):
 @pytest.mark.parametrize(("lag", "left"), [
     pytest.param({0: Lag(6, 1.0), 1: Lag(3, 1.0)}, 9, id="all-partitions-are-this-process-own"),
     pytest.param({0: Lag(6, 1.0)}, None, id="others-hold-some"),
+    pytest.param({}, None, id="it-holds-none-yet"),
 ])  # fmt: skip
 async def test_what_a_following_run_has_before_it(world, lag, left):
     await world.place.has(of := run_named("r"))
     await world.place.counted("r", 4, 1)
     assert await world.look(world.sink(of), lag=lag) is None
     assert [each.left for each in world.told] == [left]
+
+
+async def test_before_anybody_has_begun_nothing_is_said_of_what_a_following_run_has_before_it(world):
+    await world.place.has(of := run_named("r"))
+    await world.look(world.sink(of), lag={})
+    assert [each.total for each in world.told] == [None]
+
+
+async def test_a_topic_that_has_got_more_partitions_is_not_counted_on(world):
+    await world.place.has(of := run_named("r"))
+    with pytest.raises(KafkaRefused) as raised:
+        await world.sink(of).assign({0: STATE._replace(partition_count=3)})
+    said = "topic shop has 3 partitions now, run r was planned for 2: drop the run and start it anew"
+    assert (str(raised.value), world.inner.calls) == (said, [])
 
 
 async def stopped(place):
