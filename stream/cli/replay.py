@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -98,7 +99,7 @@ def _start(args: argparse.Namespace) -> int:
     begin, end = from_of(args.begin), to_of(args.end, _now_ms())
     run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
     for gap in run.gaps:
-        sys.stderr.write(f"not covered: {gap}\n")
+        _say(f"not covered: {gap}")
     return _count(args, tracker, run)
 
 
@@ -169,12 +170,17 @@ def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
         status = run_worker(app, args.log_level)
     ending: Ending | None = sink.ending
     if ending is not None:
-        sys.stderr.write(f"run {run.name} is {ending}\n")
+        _say(f"run {run.name} is {ending}")
     elif status == 0:
-        sys.stderr.write(f"run {run.name}: this process was ended; `funnel replay resume --name {run.name}` goes on\n")
+        _say(f"run {run.name}: this process was ended; `funnel replay resume --name {run.name}` goes on")
     # Whoever goes on with what the run has counted must know that it is not all.
     has_ended = ending in {Ending.COMPLETE, Ending.PROMOTED} or (run.until is None and ending is not Ending.DROPPED)
     return status if has_ended else status or 1
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a log whose disk is full changes nothing of how the run ends
+        sys.stderr.write(f"{text}\n")
 
 
 def _stop(args: argparse.Namespace) -> int:
