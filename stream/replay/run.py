@@ -16,7 +16,7 @@ from stream.errors import KafkaRefused, StoreUnavailable
 from stream.replay.progress import Progress, progress_of
 from stream.store.contract import PartitionHead, Store
 from stream.worker.contract import BatchSink, Lag, LogState, PartitionBatch
-from stream.worker.runs import Run, Runs, read_runs
+from stream.worker.runs import Run, read_runs
 
 LOOK_EVERY_S = 1.0
 LAST_LOOK_S = 0.5
@@ -124,21 +124,11 @@ class RunSink:
     async def _has_ended(self, lag: Mapping[int, Lag] | None = None) -> bool:
         """Look at the document and the heads; tell how far the run is. What has ended stays so."""
         if self.ending is None:
-            runs = (await read_runs(self._base)).runs
-            ending = self._told_to_end(runs) or await self._complete(lag)
+            ending = await ending_of(self._base, self._run) or await self._complete(lag)
             if ending is not None and self.ending is None:
                 self.ending = ending
                 self._end()
         return self.ending is not None
-
-    def _told_to_end(self, runs: Runs) -> Ending | None:
-        known = runs.runs.get(self._run.name)
-        if known is None or known.is_dropped or known.made_ms != self._run.made_ms:
-            return Ending.DROPPED
-        if any(promotion.run == known.name for promotion in runs.promotions):
-            return Ending.PROMOTED
-        # With another end it is counted by processes that were told so when they began.
-        return Ending.STOPPED if known.is_stopped or known.until != self._run.until else None
 
     async def _complete(self, lag: Mapping[int, Lag] | None) -> Ending | None:
         heads = await read_heads(self._store, self._run)
@@ -157,7 +147,19 @@ class RunSink:
         return None
 
 
+async def ending_of(base: Store, run: Run) -> Ending | None:
+    """Return why a process of the run must end, as the document of the runs says; None while it need not."""
+    runs = (await read_runs(base)).runs
+    known = runs.runs.get(run.name)
+    if known is None or known.is_dropped or known.made_ms != run.made_ms:
+        return Ending.DROPPED
+    if any(promotion.run == known.name for promotion in runs.promotions):
+        return Ending.PROMOTED
+    # With another end it is counted by processes that were told so when they began.
+    return Ending.STOPPED if known.is_stopped or known.until != run.until else None
+
+
 async def read_heads(store: Store, run: Run) -> dict[int, PartitionHead]:
-    """Return the heads of a run's partitions that it has begun with."""
+    """Return the heads of a run's partitions that it has begun to read; one whose files come first is not yet in it."""
     heads = {number: await store.load_head(number) for number in sorted(run.starts)}
-    return {number: head for number, head in heads.items() if head is not None}
+    return {number: head for number, head in heads.items() if head is not None and head.first_offset is not None}

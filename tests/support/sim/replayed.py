@@ -7,6 +7,7 @@ Out: a world whose workers are processes of the run; what the run has counted is
 import random
 from typing import NamedTuple
 
+from stream.metrics.process import ProcessStats
 from stream.replay.run import RunSink
 from stream.settings.counting import counting_rules
 from stream.settings.sources import mapping_of
@@ -19,7 +20,6 @@ from stream.worker.tracker_app import WorkerOptions
 from support.sim.judge import Judge
 from support.sim.log import PartitionLog, Row
 from support.sim.loop import START_S, within
-from support.sim.store import SimStore
 from support.sim.traffic import SHARDS, TOPIC, Case
 from support.sim.worker import Worker
 from support.sim.world import World, do
@@ -57,15 +57,14 @@ class RunProcess(Worker):
 
     run: Run
 
-    def _store(self, namespace: str) -> SimStore:
-        return SimStore(self._server, SHARDS, self._kind, namespace)
+    def _new_sink(self) -> BatchSink:
+        case, store = self._case, self._store(NAMESPACE)
+        mapping = mapping_of(case.settings.sources[0])
+        self._counting = self._make(case.settings, case.funnels, mapping, store, None, starts=self.run.starts)
+        return RunSink(self._counting, self.run, self._store("live"), self._store(NAMESPACE), end=self._end)
 
-    def _new_tracker(self) -> Tracker:
-        case, mapping = self._case, mapping_of(self._case.settings.sources[0])
-        return self._make(case.settings, case.funnels, mapping, self._store(NAMESPACE), None, starts=self.run.starts)
-
-    def _sink(self) -> BatchSink:
-        return RunSink(self.tracker, self.run, self._store("live"), self._store(NAMESPACE), end=self._end)
+    def _stats(self) -> ProcessStats:
+        return self._counting.stats
 
     def _options(self) -> WorkerOptions:
         options = super()._options()

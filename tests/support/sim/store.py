@@ -20,7 +20,7 @@ from stream.store.memory import MemoryServer, MemoryStore
 SNAPSHOTS = 40
 USUAL_S = 0.002  # the longest that a call takes on its way there, and back
 LATE_S = 3.0
-WRITES = frozenset({"commit", "raise_epoch", "create_head", "set_active_funnel_set"})
+WRITES = frozenset({"commit", "raise_epoch", "create_head", "set_active_funnel_set", "set_runs_document"})
 
 
 class Fate(Enum):

@@ -89,6 +89,7 @@ def test_a_run_for_programs():
         "share": 600_000 / 1_200_007,
         "watermark": "2026-01-31T12:00:00.001Z",
         "gaps": [],
+        "files": [],
     }
 
 
