@@ -13,7 +13,7 @@ from support.sim.traffic import random_case
 from support.sim.world import play
 
 RECORDS = 60
-SEEDS = range(1_000) if os.environ.get("FUNNEL_SIM") == "long" else range(25)
+SEEDS = range(1_000) if os.environ.get("FUNNEL_SIM") == "long" else range(15)
 CHOSEN = os.environ.get("FUNNEL_SIM_SEED")
 
 

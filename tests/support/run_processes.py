@@ -5,6 +5,7 @@ Out: canonical bytes of counts; what lies in Redis; groups' offsets and topics' 
 """
 
 import asyncio
+import time
 from dataclasses import replace
 
 import msgspec
@@ -15,8 +16,10 @@ from stream.analyze.compare import fields_of, rows_of
 from stream.analyze.live import open_store, read_live
 from stream.analyze.read_topic import topic_spans
 from stream.cli.main import main
+from stream.replay import catalog
+from stream.replay.plan import Log, Word, make_plan
+from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels
-from stream.worker.runs import read_runs
 from support.workers import Worker, until
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -51,13 +54,19 @@ class Replays:
         config = str(self.site.folder / "tracker.yaml")
         return await asyncio.to_thread(main, ["replay", command, *words, "--config", config])
 
-    async def is_made(self, name):
-        """Whether the list of the runs has it."""
-        store = open_store(self.site.settings)
+    async def make(self, name, begin):
+        """Make a run up to now that nobody counts yet."""
+        settings = self.site.settings
+        rules = counting_rules(settings, self.site.funnels)
+        store, own = open_store(settings), open_store(self.settings(name))
         try:
-            return name in (await read_runs(store)).runs.runs
+            first = {number: (await store.load_head(number)).first_offset for number in await self.site.ends()}
+            log = Log(settings.kafka, settings.log_topic, first)
+            plan = await make_plan(log, rules, begin, Word.NOW, int(time.time() * 1000))
+            await catalog.make_run(store, own, catalog.new_run(name, settings.log_topic, rules, plan))
         finally:
             await store.close()
+            await own.close()
 
     def settings(self, name=None):
         """Return settings of a run's namespace; of the configured one without a name."""
