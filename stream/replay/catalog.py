@@ -83,7 +83,8 @@ async def make_run(base: Store, store: Store, run: Run) -> None:
         )
     await change_runs(base, add)
     # A process of a run that was dropped may have written its funnels here once more, and these may be other ones.
-    await store.drop_namespace()
+    if await store.active_funnel_set() is not None:  # removing takes an operator's rights, counting does not
+        await store.drop_namespace()
 
 
 def new_run(name: str, topic: str, rules: CountingRules, plan: Plan, files: Files | None = None) -> Run:

@@ -182,6 +182,11 @@ async def test_what_is_live_or_may_be_again_is_left_alone(place, promotions, exp
     assert await refused(place, work(place.base, "r")) == expected.format(what)
 
 
+async def test_where_nothing_was_left_no_right_to_remove_is_needed(place):
+    await catalog.make_run(place.base, Breaking(place.server, "live.r", 4), run_named("r"))
+    assert await names(place) == ["r"]
+
+
 class Breaking(MemoryStore):
     """Goes away when it is to drop the namespace."""
 
