@@ -14,12 +14,16 @@ so that whoever reached a step in it has had m to go on.
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+import msgspec
+
+from stream.aggregate.ages import EVER
 from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts, unconverted
 from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
 from stream.aggregate.totals import DAY_MS, FunnelTotals, is_slot_decided, undecided_from_ms
 from stream.engine.periods import PeriodOf
+from stream.model.funnel import Funnel
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -41,7 +45,7 @@ Shown = Mapping[int, frozenset[str]]
 def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
     """Return one funnel's summary on one partition at `as_of_ms`."""
     definition = totals.funnel.definition
-    names = ["", *[breakdown.name for breakdown in definition.breakdowns]]
+    names = _names(definition)
     windows = []
     for index, window in enumerate(totals.rolling):
         for matured in (False, True):
@@ -49,13 +53,27 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
                 continue
             rows = window_counts(totals, index, as_of_ms, matured=matured, shown=shown)
             windows += [WindowRow(window.name, matured, names[b], value, counts) for (b, value), counts in rows.items()]
+    return msgspec.structs.replace(
+        roll_up_outcomes(totals, as_of_ms, shown),
+        since_ms=since_ms,
+        windows=windows,
+        periods=_periods(totals, as_of_ms, names, shown),
+        largest=_largest_values(totals, as_of_ms, names, shown),
+        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
+    )
+
+
+def roll_up_outcomes(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> FunnelRollup:
+    """Return a summary of what attempts came to, whenever they entered, and who stands where; the rest is empty."""
+    definition = totals.funnel.definition
+    names = _names(definition)
     return FunnelRollup(
         key=definition.key,
         steps=totals.funnel.step_count,
-        since_ms=since_ms,
-        windows=windows,
+        since_ms=None,
+        windows=[],
         occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
-        periods=_periods(totals, as_of_ms, names, shown),
+        periods=[],
         total=[SplitRow(names[b], value, counts) for (b, value), counts in _totals(totals, as_of_ms, shown).items()],
         settled=[
             SplitRow(names[b], value, counts)
@@ -63,11 +81,14 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
                 ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
             ).items()
         ],
-        largest=_largest_values(totals, as_of_ms, names, shown),
-        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
         optional=optional_steps(definition),
         is_open=definition.is_open,
     )
+
+
+def _names(definition: Funnel) -> list[str]:
+    """Return the breakdowns' names by their numbers; 0 is the whole."""
+    return ["", *[breakdown.name for breakdown in definition.breakdowns]]
 
 
 def _largest_values(
@@ -161,8 +182,8 @@ def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split,
     ring = totals.ledger
     optional = optional_steps(totals.funnel.definition)
     result: dict[Split, list[int]] = {}
-    for start, splits in ring.slots.items():
-        if start > as_of_ms or _is_decided(totals, ring, start, as_of_ms):
+    for start, splits in ring.between(EVER, as_of_ms):
+        if _is_decided(totals, ring, start, as_of_ms):
             continue
         for split, cell in splits.items():
             standing = result.setdefault(_label(split, shown), [0] * totals.funnel.step_count)
@@ -180,9 +201,9 @@ def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
     """Return all attempts since the funnel began: the settled, the converted, and those of the ledger."""
     counted = [(split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()]
-    for splits in totals.closings.slots.values():
+    for _, splits in totals.closings.between(EVER, -EVER):
         counted += [(split, counts_of(cell, decided=True)) for split, cell in splits.items()]
-    for start, splits in totals.ledger.slots.items():
+    for start, splits in totals.ledger.between(EVER, -EVER):
         decided = _is_decided(totals, totals.ledger, start, as_of_ms)
         counted += [(split, counts_of(unconverted(cell), decided=decided)) for split, cell in splits.items()]
     return _shown_counts(counted, shown)
@@ -260,7 +281,7 @@ def merge(rollups: Iterable[Rollup]) -> Rollup | None:
         merged.gaps += rollup.gaps
         merged.written_ms = min(merged.written_ms, rollup.written_ms)
     if merged is not None:
-        merged.funnels = [_merge_funnel(parts) for _, parts in sorted(funnels.items())]
+        merged.funnels = [merge_funnel(parts) for _, parts in sorted(funnels.items())]
     return merged
 
 
@@ -268,7 +289,8 @@ def _largest(left: int | None, right: int | None) -> int | None:
     return right if left is None else left if right is None else max(left, right)
 
 
-def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
+def merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
+    """Add the rollups of one funnel on several partitions."""
     standing: dict[tuple[str, str], OccupancyRow] = {}
     for part in parts:
         for row in part.occupancy:

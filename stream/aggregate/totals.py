@@ -55,6 +55,8 @@ _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decod
 class FunnelTotals:
     """Counts of one funnel on one partition."""
 
+    ring = Ring
+
     def __init__(self, funnel: CompiledFunnel, windows: Sequence[RollingWindow], ages: Sequence[Age] = ()) -> None:
         self.funnel = funnel
         count, window_ms = funnel.step_count, funnel.window_ms
@@ -71,12 +73,12 @@ class FunnelTotals:
             if is_plain(definition)
             else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
         )
-        self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
+        self.windows = [self.ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
         never = 1 << 61
-        self.ledger = Ring(count, ledger_ms, never)
-        self.closings = Ring(count, self._fine_ms, never)
+        self.ledger = self.ring(count, ledger_ms, never)
+        self.closings = self.ring(count, self._fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
         self.days: dict[int, dict[Split, int]] = {}
         """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
@@ -307,9 +309,13 @@ class PartitionTotals:
     """All funnels' counts on one partition."""
 
     def __init__(
-        self, funnels: Iterable[CompiledFunnel], windows: Sequence[RollingWindow], ages: Sequence[Age] = ()
+        self,
+        funnels: Iterable[CompiledFunnel],
+        windows: Sequence[RollingWindow],
+        ages: Sequence[Age] = (),
+        totals: type[FunnelTotals] = FunnelTotals,
     ) -> None:
-        self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages) for funnel in funnels}
+        self.by_number = {funnel.number: totals(funnel, windows, ages) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can bring some, in log order, before `take`."""

@@ -206,7 +206,7 @@ class LogCount:
             for verdict, count in ordered.verdicts.items():
                 log.verdicts[verdict] += count
             for own in counted_at.values():
-                own.count_all(ordered.cut(own.instants)[:-1])
+                own.count_all(list(ordered.cut(own.instants))[:-1])
             *before, after = ordered.cut(counted.instants)
             ordered.events.clear()
             is_past = latest_ms is not None and until_ms < latest_ms
@@ -281,7 +281,7 @@ class LogCount:
         )
 
 
-def _known_until(definition: Funnel, as_of_ms: int) -> int:
+def known_until(definition: Funnel, as_of_ms: int) -> int:
     """Return the last ms that a funnel knows as of an instant: an instant of floored times is known whole."""
     return definition.floor(as_of_ms) + definition.granularity_ms - 1
 
@@ -308,7 +308,7 @@ class _Counted:
             funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
         }
         self.ahead = 0
-        self._until = {funnel.number: _known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
+        self._until = {funnel.number: known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
         self.instants = sorted({as_of_ms, *self._until.values()})
         """Up to which events count for all funnels, and then for those whose times are floored, which reach further."""
 

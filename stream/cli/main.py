@@ -23,6 +23,7 @@ COMMANDS = (
     "check",
     "simulate",
     "resume",
+    "history",
     "dashboards",
     "rules",
     "stack",
