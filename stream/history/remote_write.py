@@ -41,7 +41,7 @@ def request_body(samples: Samples) -> bytes:
     for series, points in samples.items():
         one = request.timeseries.add()
         # Receivers want labels sorted, and the name is one of them.
-        for name, value in sorted([("__name__", series.name), *series.labels]):
+        for name, value in sorted([("__name__", series.name), *series.labels.items()]):
             one.labels.add(name=name, value=value)
         for time_ms, number in points:
             one.samples.add(value=number, timestamp=time_ms)

@@ -8,7 +8,7 @@ records by verdict, corrections and gaps are of a log's prefix, not of an instan
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,22 +29,18 @@ SHOWN = tuple(
 """The families of the past, in the page's order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PastSeries:
-    """One series: its family, the name of its samples, and its labels by name, sorted.
+    """One series, of which there is one object: its family, the name of its samples, its labels, and both as text.
 
     metric: what tells it from others of its family, in text form; the buckets of one histogram are one metric.
     """
 
-    family: Series = field(compare=False)
+    family: Series
     name: str
-    labels: tuple[tuple[str, str], ...]
-    metric: str = field(compare=False)
-
-    @property
-    def text(self) -> str:
-        """Return name and labels as the text formats have them."""
-        return f"{self.name}{{{labels(**dict(self.labels))}}}" if self.labels else self.name
+    labels: Mapping[str, str]
+    text: str
+    metric: str
 
 
 Sample = tuple[PastSeries, str]
@@ -80,6 +76,6 @@ class PastPages:
 
     def _read(self, family: Series, text: str) -> PastSeries:
         ((sample,),) = [metric.samples for metric in text_string_to_metric_families(f"{text} 0\n")]
-        own = dict(sorted({**sample.labels, **self._added}.items()))
+        own = sample.labels | self._added
         metric = labels(**{name: value for name, value in own.items() if name != "le"})
-        return PastSeries(family, sample.name, tuple(own.items()), metric)
+        return PastSeries(family, sample.name, own, f"{sample.name}{{{labels(**own)}}}", metric)
