@@ -9,7 +9,7 @@ for each of these, and not once for each attempt.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from stream.aggregate.ages import AgeCounts, AgeRule, Segments
@@ -22,6 +22,7 @@ from stream.engine.roles import Touch
 from stream.model.funnel import Funnel
 
 _Place = TypeVar("_Place")
+_Result = TypeVar("_Result", bound=Sequence[Any])
 
 
 class Gathered(NamedTuple):
@@ -39,6 +40,20 @@ class Gathered(NamedTuple):
     ages: Mapping[Segments, AgeCounts]
     corrections: int
     actors: Mapping[int, int] = {}
+
+
+def changes_since(changes: Iterable[Change], since_ms: int) -> Iterator[Change]:
+    """Yield changes without the attempts and periods that began before an instant.
+
+    A result is taken back under the start under which it was given, so that what was left out is never taken back.
+    """
+
+    def entered(results: Sequence[_Result]) -> list[_Result]:
+        return [result for result in results if result[0] >= since_ms]
+
+    for taken, given, taken_periods, given_periods, corrections, actors in changes:
+        periods = entered(taken_periods), entered(given_periods)
+        yield Change(entered(taken), entered(given), *periods, corrections, entered(actors))
 
 
 def is_plain(funnel: Funnel) -> bool:

@@ -24,9 +24,9 @@ from typing import Any
 
 import msgspec
 
-from stream.aggregate.ages import AgeCounts, AgeRule, Segments
+from stream.aggregate.ages import EVER, AgeCounts, AgeRule, Segments
 from stream.aggregate.cells import Cell, add_cell, count_distinct, decided, empty_cell, unconverted
-from stream.aggregate.gather import Gathered, gather, gather_any, is_plain
+from stream.aggregate.gather import Gathered, changes_since, gather, gather_any, is_plain
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import MAX_COUNTED, CountedValues
 from stream.engine.advance import Change
@@ -53,11 +53,20 @@ _decode_key = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, str]).decod
 
 
 class FunnelTotals:
-    """Counts of one funnel on one partition."""
+    """Counts of one funnel on one partition.
+
+    since_ms: attempts and periods that began before this instant are not counted; None counts all.
+    """
 
     ring = Ring
 
-    def __init__(self, funnel: CompiledFunnel, windows: Sequence[RollingWindow], ages: Sequence[Age] = ()) -> None:
+    def __init__(
+        self,
+        funnel: CompiledFunnel,
+        windows: Sequence[RollingWindow],
+        ages: Sequence[Age] = (),
+        since_ms: int | None = None,
+    ) -> None:
         self.funnel = funnel
         count, window_ms = funnel.step_count, funnel.window_ms
         self.rolling = tuple(windows)
@@ -67,7 +76,10 @@ class FunnelTotals:
         definition = funnel.definition
         required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
         ages_ms = tuple(age.age_ms for age in self.ages)
-        self.age_rule = AgeRule(ages_ms, count, self._fine_ms, required=required)
+        self._since_ms = since_ms
+        # What entered before the instant may reach steps for one window after it.
+        ages_since_ms = EVER if since_ms is None else since_ms + window_ms
+        self.age_rule = AgeRule(ages_ms, count, self._fine_ms, ages_since_ms, required)
         self._gather = (
             partial(gather, has_values=any(step.value is not None for step in definition.steps))
             if is_plain(definition)
@@ -117,6 +129,8 @@ class FunnelTotals:
 
     def take(self, changes: Iterable[Change]) -> int:
         """Add a batch's changes; returns how many corrections they hold."""
+        if self._since_ms is not None:
+            changes = changes_since(changes, self._since_ms)
         gathered = self._gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
         for (time_ms, segments), cell in gathered.open.items():
             for split in self._splits(segments):
@@ -306,16 +320,18 @@ def splits_of(touch: Any) -> tuple[Split, ...]:
 
 
 class PartitionTotals:
-    """All funnels' counts on one partition."""
+    """All funnels' counts on one partition; with `since_ms`, only what entered from that instant on."""
 
     def __init__(
         self,
         funnels: Iterable[CompiledFunnel],
         windows: Sequence[RollingWindow],
         ages: Sequence[Age] = (),
+        since_ms: int | None = None,
+        *,
         totals: type[FunnelTotals] = FunnelTotals,
     ) -> None:
-        self.by_number = {funnel.number: totals(funnel, windows, ages) for funnel in funnels}
+        self.by_number = {funnel.number: totals(funnel, windows, ages, since_ms) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can bring some, in log order, before `take`."""

@@ -61,7 +61,7 @@ class Past(LogCount):
     """Takes records in, then says what they came to at each of many instants."""
 
     def _new_totals(self) -> PartitionTotals:
-        return PartitionTotals(self._funnels.funnels, self._windows or (), self._ages, MovingTotals)
+        return PartitionTotals(self._funnels.funnels, self._windows or (), self._ages, totals=MovingTotals)
 
     @property
     def first_ms(self) -> int | None:

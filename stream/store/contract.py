@@ -42,7 +42,8 @@ class PartitionHead:
     `verdicts` counts records by `Verdict`, in its order. `funnel_set` is the id of
     the set the states belong to. `partition_count` is that of the log. `checksum`
     is the CRC-32 of the record before `next_offset`, 0 if there is none. `gaps`
-    counts the records that an operator chose to skip. Raises `ValueError` if a
+    counts the records that an operator chose to skip. `first_offset` is where the partition's counting began, None
+    where an earlier release began it. Raises `ValueError` if a
     count is negative or `verdicts` has another length.
     """
 
@@ -56,6 +57,7 @@ class PartitionHead:
     partition_count: int = 0
     checksum: int = 0
     gaps: int = 0
+    first_offset: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no log can produce."""
@@ -64,7 +66,8 @@ class PartitionHead:
                 f"verdicts has {len(self.verdicts)} counts, one for each of {len(Verdict)} verdicts is right"
             )
         counts = (self.next_offset, self.epoch, self.corrections, self.partition_count, self.checksum, self.gaps)
-        if min(*counts, *self.verdicts) < 0:
+        first = 0 if self.first_offset is None else self.first_offset
+        if min(first, *counts, *self.verdicts) < 0:
             raise ValueError(f"a head holds no negative count or offset: {self}")
 
     @property
@@ -182,6 +185,12 @@ class Store(Protocol):
         """Return the document of the funnel set that may write here; None before the first."""
 
     async def set_active_funnel_set(self, document: bytes, expected: bytes | None) -> bool:
+        """Replace the document if the stored one is still `expected`; False if it is not."""
+
+    async def runs_document(self) -> bytes | None:
+        """Return the document of the runs beside this namespace; None before the first. It outlives the namespace."""
+
+    async def set_runs_document(self, document: bytes, expected: bytes | None) -> bool:
         """Replace the document if the stored one is still `expected`; False if it is not."""
 
     async def drop_namespace(self) -> None:

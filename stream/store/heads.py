@@ -14,6 +14,7 @@ from stream.store.contract import PartitionHead
 FORMAT = 2
 _COUNTS = ("next_offset", "epoch", "corrections", "partition_count", "checksum", "gaps")
 _TIMES = ("watermark_ms", "as_of_ms")
+_FIRST = "first_offset"
 _VERDICTS = tuple(verdict.label for verdict in Verdict)
 
 
@@ -23,7 +24,7 @@ def encode_head(head: PartitionHead, shards: int, next_entry: int = 0) -> list[b
     fields += (b"journal", b"%d" % next_entry)
     for name in _COUNTS:
         fields += (name.encode(), b"%d" % getattr(head, name))
-    for name in _TIMES:
+    for name in (*_TIMES, _FIRST):
         value = getattr(head, name)
         fields += (name.encode(), b"" if value is None else b"%d" % value)
     for name, count in zip(_VERDICTS, head.verdicts, strict=True):
@@ -47,13 +48,15 @@ def decode_head(fields: Mapping[bytes, bytes], where: str, shards: int) -> Parti
     if stored != str(shards):
         raise StoreRefused(f"{where}: written with {stored} shards, configured are {shards}", f"set shards to {stored}")
     try:
-        watermark_ms, as_of_ms = (_time(fields[name.encode()]) for name in _TIMES)
+        watermark_ms, as_of_ms = (_number(fields[name.encode()]) for name in _TIMES)
         counts = {name: int(fields[name.encode()]) for name in _COUNTS}
         return PartitionHead(
-            watermark_ms=watermark_ms,
-            as_of_ms=as_of_ms,
             verdicts=tuple(int(fields[name.encode()]) for name in _VERDICTS),
             funnel_set=fields[b"funnel_set"].decode(),
+            watermark_ms=watermark_ms,
+            as_of_ms=as_of_ms,
+            # A head that an earlier release wrote has none.
+            first_offset=_number(fields.get(_FIRST.encode(), b"")),
             **counts,
         )
     except (KeyError, ValueError) as error:
@@ -62,5 +65,5 @@ def decode_head(fields: Mapping[bytes, bytes], where: str, shards: int) -> Parti
         ) from error
 
 
-def _time(text: bytes) -> int | None:
+def _number(text: bytes) -> int | None:
     return int(text) if text else None

@@ -28,6 +28,8 @@ class Keys:
         self.namespace = namespace
         self.shards = shards
         self.funnel_set = b"{%b}:funnel-set" % namespace.encode()
+        # No namespace has a slash, so that this is none's, and dropping this one leaves it.
+        self.runs = b"{%b/runs}" % namespace.encode()
         self.probe = b"{%b}:probe" % namespace.encode()
         self.probe_text = b"{%b}:probe-text" % namespace.encode()
         # `[}:]` because a namespace may begin with the name of another one.

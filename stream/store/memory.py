@@ -37,8 +37,10 @@ class _Partition:
 
 @dataclass(slots=True)
 class _Namespace:
+    """Partitions, and a document: that of the active funnels, or of the runs beside another namespace."""
+
     partitions: dict[int, _Partition] = field(default_factory=dict)
-    funnel_set: bytes | None = None
+    document: bytes | None = None
 
 
 class MemoryServer:
@@ -77,6 +79,11 @@ class MemoryStore:
     @property
     def _data(self) -> _Namespace:
         return self._server.namespaces.setdefault(self._namespace, _Namespace())
+
+    @property
+    def _runs(self) -> _Namespace:
+        """Beside the namespace, so that dropping that leaves it."""
+        return self._server.namespaces.setdefault(f"{self._namespace}/runs", _Namespace())
 
     def _held(self, partition: int) -> _Partition | None:
         held = self._data.partitions.get(partition)
@@ -159,13 +166,24 @@ class MemoryStore:
 
     async def active_funnel_set(self) -> bytes | None:
         """Return the document of the funnel set that may write here; None before the first."""
-        return self._data.funnel_set
+        return self._data.document
 
     async def set_active_funnel_set(self, document: bytes, expected: bytes | None) -> bool:
         """Replace the document if the stored one is still `expected`."""
-        if self._data.funnel_set != expected:
+        if self._data.document != expected:
             return False
-        self._data.funnel_set = document
+        self._data.document = document
+        return True
+
+    async def runs_document(self) -> bytes | None:
+        """Return the document of the runs beside this namespace; None before the first."""
+        return self._runs.document
+
+    async def set_runs_document(self, document: bytes, expected: bytes | None) -> bool:
+        """Replace the document if the stored one is still `expected`."""
+        if self._runs.document != expected:
+            return False
+        self._runs.document = document
         return True
 
     async def drop_namespace(self) -> None:

@@ -217,15 +217,28 @@ class RedisStore:
 
     async def active_funnel_set(self) -> bytes | None:
         """Return the document of the funnel set that may write here; None before the first."""
-        document: bytes | None
-        (document,) = await self._ask("active_funnel_set", (), [("GET", self._keys.funnel_set)])
-        return document
+        return await self._document("active_funnel_set", self._keys.funnel_set)
 
     async def set_active_funnel_set(self, document: bytes, expected: bytes | None) -> bool:
         """Replace the document if the stored one is still `expected`; False if it is not."""
+        return await self._swap("set_active_funnel_set", self._keys.funnel_set, document, expected)
+
+    async def runs_document(self) -> bytes | None:
+        """Return the document of the runs beside this namespace; None before the first."""
+        return await self._document("runs_document", self._keys.runs)
+
+    async def set_runs_document(self, document: bytes, expected: bytes | None) -> bool:
+        """Replace the document if the stored one is still `expected`; False if it is not."""
+        return await self._swap("set_runs_document", self._keys.runs, document, expected)
+
+    async def _document(self, operation: str, key: bytes) -> bytes | None:
+        document: bytes | None
+        (document,) = await self._ask(operation, (), [("GET", key)])
+        return document
+
+    async def _swap(self, operation: str, key: bytes, document: bytes, expected: bytes | None) -> bool:
         values = [document] if expected is None else [document, expected]
-        call = _Call(scripts.SWAP, [self._keys.funnel_set], values)
-        (swapped,) = await self._run("set_active_funnel_set", (), [call])
+        (swapped,) = await self._run(operation, (), [_Call(scripts.SWAP, [key], values)])
         return bool(swapped == 1)
 
     async def drop_namespace(self) -> None:

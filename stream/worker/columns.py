@@ -8,6 +8,7 @@ reads the same compiled parser's fields straight into lists (0.7 us). What is sk
 in its order: aborted transactions, control records, records below the position. A test holds both equal.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,14 @@ class Columns:
     record_times: list[int] = field(default_factory=list)
     keys: list[bytes | None] = field(default_factory=list)
     size_bytes: int = 0
+
+    def end_at(self, offset: int) -> None:
+        """Leave out the records from `offset` on."""
+        count = bisect_left(self.offsets, offset)
+        self.size_bytes -= sum(len(value) for value in self.values[count:] if value is not None)
+        for column in (self.values, self.offsets, self.record_times, self.keys):
+            del column[count:]
+        self.next_offset = min(self.next_offset, offset)
 
 
 def take_columns(source: PartitionRecords, max_records: int, max_bytes: int) -> tuple[Columns, bool]:

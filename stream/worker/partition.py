@@ -84,10 +84,12 @@ class Prepared(NamedTuple):
 class Partition:
     """State of one assigned partition. `head` is where its last commit leads, stored or not; `counting` the rules.
 
-    is_new: the head was just made, so that nothing else can be stored.
+    is_new: the head was just made, so that nothing else can be stored. since_ms: what entered before is not counted.
     """
 
-    def __init__(self, number: int, head: PartitionHead, counting: Counting, *, is_new: bool = False) -> None:
+    def __init__(
+        self, number: int, head: PartitionHead, counting: Counting, *, is_new: bool = False, since_ms: int | None = None
+    ) -> None:
         self.number = number
         self.head = head
         self._counting = counting
@@ -98,7 +100,8 @@ class Partition:
             capacity=counting.cache_actors,
             is_complete=is_new,
         )
-        self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling, counting.ages)
+        self.totals = PartitionTotals(counting.funnels.funnels, counting.rolling, counting.ages, since_ms)
+        self._since_ms = since_ms
         self._has_breakdowns = any(funnel.definition.breakdowns for funnel in counting.funnels.funnels)
         self._since: dict[str, int] = {}
         self._orphans: list[bytes] = []
@@ -181,8 +184,9 @@ class Partition:
 
     def _note_since(self, batch: PartitionBatch) -> None:
         if len(self._since) < len(self._counting.funnels.funnels) and batch.record_times:
+            began_ms = batch.record_times[0] if self._since_ms is None else self._since_ms
             for funnel in self._counting.funnels.funnels:
-                if self._since.setdefault(funnel.definition.key, batch.record_times[0]) == batch.record_times[0]:
+                if self._since.setdefault(funnel.definition.key, began_ms) == began_ms:
                     self._since_changed = True
 
     def _commit(

@@ -48,10 +48,23 @@ class Room(Protocol):
 
 
 class BatchReader:
-    """Takes batches out of `kafka`; `seek` starts a new epoch of a partition, and only sought ones are read."""
+    """Takes batches out of `kafka`; `seek` starts a new epoch of a partition, and only sought ones are read.
 
-    def __init__(self, kafka: AIOKafkaConsumer, topic: str, limits: Limits, room: Room, epochs: FetchEpochs) -> None:
+    until: offsets at which reading ends, by partition; the others are read for ever.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        kafka: AIOKafkaConsumer,
+        topic: str,
+        limits: Limits,
+        room: Room,
+        epochs: FetchEpochs,
+        until: Mapping[int, int] | None = None,
+    ) -> None:
         self._kafka, self._topic, self._limits, self._room, self._epochs = kafka, topic, limits, room, epochs
+        self._until = until or {}
+        self._finished: set[int] = set()
         self._held: list[tuple[TopicPartition, FetchResult]] = []
         self._drained_at = 0.0
         self._asking_since = time.time()
@@ -64,8 +77,19 @@ class BatchReader:
             if tp in held:
                 self._epochs.seek(partition, offset)
                 self._kafka.seek(tp, offset)
-                self._kafka.resume(tp)
+                self._finished.discard(partition)
+                if not self._finishes(tp, offset):
+                    self._kafka.resume(tp)
         self._asking_since = time.time()
+
+    def _finishes(self, tp: TopicPartition, offset: int) -> bool:
+        """Read no further where a partition has come to its end."""
+        until = self._until.get(tp.partition)
+        if until is None or offset < until:
+            return False
+        self._finished.add(tp.partition)
+        self._kafka.pause(tp)
+        return True
 
     async def read(self, seconds: float) -> dict[int, list[PartitionBatch]]:
         """Return what is ready, after at most `seconds` (longer while there is no room).
@@ -108,7 +132,10 @@ class BatchReader:
         return {partition: end for partition, end in ends.items() if end is not None}
 
     def _open(self) -> list[TopicPartition]:
-        return [tp for tp in self._kafka.assignment() if self._epochs.is_open(tp.partition)]
+        return [tp for tp in self._kafka.assignment() if self._is_read(tp.partition)]
+
+    def _is_read(self, partition: int) -> bool:
+        return self._epochs.is_open(partition) and partition not in self._finished
 
     async def _gather(self) -> None:
         if not self._held:
@@ -165,6 +192,9 @@ class BatchReader:
         for tp, result in list(self._kafka._fetcher._records.items()):  # noqa: SLF001
             if not self._epochs.is_open(tp.partition) or any(result is held for _, held in self._held):
                 continue
+            if tp.partition in self._finished:
+                self._release([(tp, result)])
+                continue
             if isinstance(result, FetchError) or (result.has_more() and result.check_assignment(tp)):
                 yield tp, result
             else:
@@ -182,6 +212,10 @@ class BatchReader:
             source.next_fetch_offset = began
             return [], True
         result._update_position()  # noqa: SLF001
+        until = self._until.get(tp.partition)
+        if until is not None and columns.next_offset >= until:
+            columns.end_at(until)
+            is_empty = self._finishes(tp, until)  # what is behind it is thrown away
         if columns.next_offset == began:
             return [], is_empty
         batches = list(self._split(tp, began, columns))

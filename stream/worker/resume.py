@@ -6,10 +6,12 @@ Out: the first head of a partition nobody counted yet; or an error that says wha
 """
 
 import logging
+from collections.abc import Mapping
 
 from stream.errors import KafkaRefused, KafkaUnavailable
 from stream.store.contract import PartitionHead
 from stream.worker.contract import LogState
+from stream.worker.runs import Start
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,27 @@ def first_head(topic: str, partition: int, log_state: LogState, start_from: str,
         start = log_state.beginning_offset
     else:
         start = log_state.end_offset if start_from == "latest" else log_state.beginning_offset
-    return PartitionHead(next_offset=start, epoch=epoch, partition_count=log_state.partition_count)
+    return _head_at(start, epoch, log_state)
+
+
+def run_head(topic: str, partition: int, log_state: LogState, starts: Mapping[int, Start], epoch: int) -> PartitionHead:
+    """Return the head with which a run begins a partition.
+
+    Raises `KafkaRefused` if the log is not the one that the run was planned for, `KafkaUnavailable` as `first_head`.
+    """
+    _check_partition_count(topic, log_state)
+    if log_state.partition_count != len(starts):
+        raise KafkaRefused(
+            f"topic {topic} has {log_state.partition_count} partitions, the run was planned for {len(starts)}: drop "
+            "the run and start it anew"
+        )
+    head = _head_at(starts[partition].offset, epoch, log_state)
+    check_position(topic, partition, head, log_state)
+    return head
+
+
+def _head_at(start: int, epoch: int, log_state: LogState) -> PartitionHead:
+    return PartitionHead(next_offset=start, epoch=epoch, partition_count=log_state.partition_count, first_offset=start)
 
 
 def check_position(topic: str, partition: int, head: PartitionHead, log_state: LogState) -> None:

@@ -41,7 +41,8 @@ from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
 from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, encode_rollup
 from stream.worker.refreshed import Refreshed, read_rollups
-from stream.worker.resume import check_position, first_head, log_changed, read_from
+from stream.worker.resume import check_position, first_head, log_changed, read_from, run_head
+from stream.worker.runs import Start
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,9 @@ COMMIT_STATES = 2_000
 class Tracker:
     """The `BatchSink` of a worker; `collector` renders what it knows.
 
-    `source_lag` returns how many records wait to be brought into the log, None while that is not known.
-    `on_refresh` is told of all partitions' rollups whenever they were read.
+    `outbox`: None sends no dead letters. `starts`: where a run begins on each partition; None for live, which goes by
+    `start_from`. `stats`: those to go on with. `source_lag` returns how many records wait to be brought into the log,
+    None while that is not known. `on_refresh` is told of all partitions' rollups whenever they were read.
     """
 
     def __init__(  # noqa: PLR0913
@@ -69,9 +71,11 @@ class Tracker:
         funnels: Sequence[Funnel],
         mapping: FieldMapping,
         store: Store,
-        outbox: Outbox,
+        outbox: Outbox | None,
         *,
         activate: bool = False,
+        starts: Mapping[int, Start] | None = None,
+        stats: ProcessStats | None = None,
         source_lag: Callable[[], int | None] | None = None,
         on_refresh: Callable[[Refreshed], None] = lambda _: None,
     ) -> None:
@@ -81,13 +85,14 @@ class Tracker:
         self._store = store
         self._outbox = outbox
         self._active = ActiveFunnels(settings, self._funnels, store, activate=activate)
+        self._starts = starts
         self._source_lag = source_lag
         self._on_refresh = on_refresh
         self._counting: Counting | None = None
         self._partitions: dict[int, Partition] = {}
         self._counted_to: dict[int, int] = {}
         self._partition_count = 0
-        self.stats = ProcessStats()
+        self.stats = ProcessStats() if stats is None else stats
         self.collector = FunnelCollector(
             self._funnels,
             PageLimits(settings.metrics.max_series),
@@ -118,7 +123,8 @@ class Tracker:
     async def stop(self) -> None:
         """Let go of the connections."""
         await self._forget_refresh()
-        await self._outbox.close()
+        if self._outbox is not None:
+            await self._outbox.close()
         await self._store.close()
 
     def is_ready(self) -> tuple[bool, str]:
@@ -170,7 +176,7 @@ class Tracker:
             self._partitions.pop(number, None)
             self._in_turn.forget(number)
             head, is_new = await self._take_over(number, log_state)
-            partition = Partition(number, head, counting, is_new=is_new)
+            partition = self._new_partition(number, head, counting, is_new=is_new)
             partition.restore(await self._store.load_cells(number))
             self._partitions[number] = partition
             self.stats.partitions[number] = PartitionStats(watermark_ms=head.watermark_ms)
@@ -187,10 +193,7 @@ class Tracker:
         head = await self._store.load_head(number)
         topic = self._settings.log_topic
         if head is None:
-            start_from = self._settings.sources[0].start_from
-            if number in self._counted_to:  # the group's offset is committed now and then only
-                log_state = log_state._replace(committed_offset=self._counted_to[number])
-            head = first_head(topic, number, log_state, start_from, epoch=int(time.time() * 1000))
+            head = self._first_head(number, log_state, epoch=int(time.time() * 1000))
             if not await self._store.create_head(number, head):
                 raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
             return head, True
@@ -205,6 +208,14 @@ class Tracker:
         if head is None or head.epoch != epoch:
             raise StoreUnavailable("assign", (number,), "its head changed while it was taken over")
         return head, False
+
+    def _first_head(self, number: int, log_state: LogState, epoch: int) -> PartitionHead:
+        topic = self._settings.log_topic
+        if self._starts is not None:
+            return run_head(topic, number, log_state, self._starts, epoch)
+        if number in self._counted_to:  # the group's offset is committed now and then only
+            log_state = log_state._replace(committed_offset=self._counted_to[number])
+        return first_head(topic, number, log_state, self._settings.sources[0].start_from, epoch)
 
     async def revoke(self, partitions: Collection[int]) -> None:
         """Forget these partitions."""
@@ -367,7 +378,7 @@ class Tracker:
             self.stats.unknown += len(counted)
             raise
         self.stats.commit_seconds.observe(time.perf_counter() - started)
-        for letter in letters:
+        for letter in letters if self._outbox is not None else ():
             self.stats.dead_letters[letter.verdict] += 1
         refused = []
         for item, result in zip(counted, results, strict=True):
@@ -380,6 +391,8 @@ class Tracker:
 
     async def _send_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Send; until it has worked again this worker is not ready, though it can be assigned partitions."""
+        if self._outbox is None:
+            return
         try:
             await self._outbox.send(letters)
         except KafkaUnavailable as error:
@@ -410,10 +423,16 @@ class Tracker:
         if head.epoch != refused.head.epoch:
             self._fences.put_up(number, time.monotonic())
             raise _overtaken("commit", [number])
-        partition = Partition(number, head, counting)
+        partition = self._new_partition(number, head, counting)
         partition.restore(await self._store.load_cells(number))
         self._partitions[number] = partition
         return head.next_offset
+
+    def _new_partition(
+        self, number: int, head: PartitionHead, counting: Counting, *, is_new: bool = False
+    ) -> Partition:
+        since_ms = None if self._starts is None else self._starts[number].since_ms
+        return Partition(number, head, counting, is_new=is_new, since_ms=since_ms)
 
     # --- time
 

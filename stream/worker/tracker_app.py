@@ -34,7 +34,10 @@ REQUEST_TIMEOUT_S = 40.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How a worker runs. `servers`: host:port each. `security`: aiokafka's arguments for TLS and SASL."""
+    """How a worker runs. `servers`: host:port each. `security`: aiokafka's arguments for TLS and SASL.
+
+    until: offsets at which reading ends, by partition; the others are read for ever.
+    """
 
     group: str
     servers: tuple[str, ...]
@@ -47,6 +50,7 @@ class WorkerOptions:
     heartbeat_s: float = 2.0
     stall_s: float = STALL_S
     limits: Limits = field(default_factory=Limits)
+    until: Mapping[int, int] = field(default_factory=dict)
 
 
 class RepeatFilter(logging.Filter):
@@ -128,6 +132,7 @@ class TrackerApp(faust.App):
             store="memory://",
         )
         self.limits = options.limits
+        self.until = options.until
         self.security = options.security
         self.outage = Outage()
         self.topic_name = options.topic

@@ -74,7 +74,8 @@ class BatchConsumer(Consumer):
         except FunnelError as error:
             await self.crash(error)
             return
-        self._reader = BatchReader(kafka, self.app.topic_name, self.app.limits, self.app.committer, self.epochs)
+        app = self.app
+        self._reader = BatchReader(kafka, app.topic_name, app.limits, app.committer, self.epochs, app.until)
         self._kafka = kafka
 
     async def _connect(self) -> aiokafka.AIOKafkaConsumer:

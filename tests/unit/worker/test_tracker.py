@@ -130,7 +130,7 @@ class World:
         }
 
     def document(self):
-        return msgspec.json.decode(self.server.namespaces["live"].funnel_set, type=ActiveSet)
+        return msgspec.json.decode(self.server.namespaces["live"].document, type=ActiveSet)
 
 
 @pytest.fixture
