@@ -86,13 +86,14 @@ def run_push(args: argparse.Namespace) -> int:
     token, user, password = (os.environ.get(f"FUNNEL_PUSH_{name}", "") for name in ("TOKEN", "USER", "PASSWORD"))
     receiver = Receiver(args.url, token, user, password)
     with progress_bar() as progress:
-        done = asyncio.run(push(_instants(args, progress), args.step, receiver))
+        instants = _instants(args, progress)
+        done = asyncio.run(push(instants, args.step, receiver))
     console().print(f"{done.samples:,} samples in {done.requests:,} requests to {receiver.url}", highlight=False)
     return 0
 
 
 def _instants(args: argparse.Namespace, progress: Progress) -> Instants:
-    """Yield each instant of the past with its samples."""
+    """Read the log, then return each instant of its past with its samples."""
     if args.since is not None and args.until is not None and args.since > args.until:
         raise HistoryError(f"--from {iso(args.since)} is after --to {iso(args.until)}")
     tracker = load_tracker(tracker_path(args.config, os.environ), os.environ)
@@ -108,12 +109,9 @@ def _instants(args: argparse.Namespace, progress: Progress) -> Instants:
 
     past = read_log(args, tracker, new_past, progress)
     instants = _span(past, args)
-    task = progress.add_task("counting", total=len(instants))
-    for instant, rollup in zip(
-        instants, past.rollups(instants, tracker.export, tracker.allowed_lateness_ms), strict=True
-    ):
-        yield instant, pages.samples(rollup)
-        progress.advance(task)
+    rollups = past.rollups(instants, tracker.export, tracker.allowed_lateness_ms)
+    counted = progress.track(zip(instants, rollups, strict=True), len(instants), description="counting")
+    return ((instant, pages.samples(rollup)) for instant, rollup in counted)
 
 
 def _span(past: Past, args: argparse.Namespace) -> range:

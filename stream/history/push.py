@@ -28,6 +28,8 @@ PATIENCE_S = 300.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
 TOO_MANY = 429
+REFUSED_FOR_GOOD = "too old sample"
+"""Prometheus 2.42 says 500 to it, as if it could take it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ async def _send(session: ClientSession, receiver: Receiver, batch: _Batch) -> No
             status, text, wait_s = 0, str(error) or type(error).__name__, 0.0
         if 200 <= status < 300:
             return
+        if REFUSED_FOR_GOOD in text:
+            status = 400
         if 0 < status < 500 and status != TOO_MANY:
             raise HistoryError(f"{_place(receiver, batch)}: {status} {text}{_remedy(status)}")
         pause_s = max(pause_s, wait_s)

@@ -40,9 +40,10 @@ def request_body(samples: Samples) -> bytes:
     request = _WriteRequest()
     for series, points in samples.items():
         one = request.timeseries.add()
-        # Receivers want labels sorted, and the name is one of them.
+        # Receivers want labels sorted, and the name is one of them; an empty one is a label that is not there.
         for name, value in sorted([("__name__", series.name), *series.labels.items()]):
-            one.labels.add(name=name, value=value)
+            if value:
+                one.labels.add(name=name, value=value)
         for time_ms, number in points:
             one.samples.add(value=number, timestamp=time_ms)
     return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
