@@ -9,13 +9,14 @@ push; what it cannot take now is sent again.
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from aiohttp import BasicAuth, ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from stream.errors import HistoryError
 from stream.history.remote_write import HEADERS, STALE, request_body
@@ -55,7 +56,9 @@ class Receiver:
         """The header that lets us in, if one is wanted."""
         if self.token:
             return {"Authorization": f"Bearer {self.token}"}
-        return {"Authorization": BasicAuth(self.user, self.password, "utf-8").encode()} if self.user else {}
+        if not self.user:
+            return {}
+        return {"Authorization": f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"}
 
 
 class Pushed(NamedTuple):

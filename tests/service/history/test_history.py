@@ -175,7 +175,7 @@ def known_to(server, instance, at_ms):
 
 @pytest.fixture(scope="module")
 def place(stack, tmp_path_factory):
-    """A topic of two days ago, its tracker file, and the oracle's reading of it."""
+    """Make a topic of two days ago and its tracker file; with the oracle's reading of it."""
     folder = tmp_path_factory.mktemp("history")
     now_ms = int(time.time() * 1000)
     logs = [shop_log(partition, now_ms - 2 * DAY_MS) for partition in range(3)]
@@ -198,7 +198,7 @@ def exported(place):
 
 @pytest.fixture(scope="module")
 def server(place, exported):
-    """A Prometheus that has the exported blocks, scrapes a page of now, and has been pushed the same past."""
+    """Start a Prometheus that has the exported blocks, scrapes a page of now, and has been pushed the same past."""
     folder, _ = place
     for file in exported:
         load(file, folder)
