@@ -1,32 +1,39 @@
 """Put a worker together: the only module that knows all its parts.
 
 In:  a tracker file, the environment.
-Out: `app`, for `faust -A stream.app worker`; `build`, for `funnel worker`.
+Out: `app`, for `faust -A stream.app worker`; `build`, for `funnel worker`; `build_run`, for `funnel replay`.
 
 `app` is built when it is first asked for, so that importing this module reads no file.
 """
 
 import asyncio
 import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stream.analyze.live import open_store
+from stream.analyze.live import log_mapping_of, open_store
+from stream.metrics.runs import run_page
+from stream.replay.catalog import group_of, settings_of
+from stream.replay.progress import Progress
+from stream.replay.run import Pace, RunSink
 from stream.settings.clients import kafka_arguments
 from stream.settings.load import load_funnels, load_tracker
-from stream.settings.sources import mapping_of
 from stream.settings.tracker import TrackerSettings
 from stream.web.pages import Pages
 from stream.worker.contract import Limits
 from stream.worker.outbox import Outbox
-from stream.worker.repartition import Repartitioner, RepartitionService, log_mapping
+from stream.worker.repartition import Repartitioner, RepartitionService
+from stream.worker.runs import Run
 from stream.worker.tracker import Tracker
 from stream.worker.tracker_app import TrackerApp, WorkerOptions
 
 INSTANCE_VARIABLE = "FUNNEL_INSTANCE_ID"
 SERVERS = "bootstrap_servers"
+LEAST_IN_FLIGHT = 2_000
 IN_FLIGHT_BATCHES = 4  # of the largest: some counted, some read, and room for the other partitions
 
 
@@ -47,9 +54,8 @@ def build(
     funnels = load_funnels(settings.funnels, settings.period, is_live=True)
     connection = kafka_arguments(settings.kafka)
     instance_id = env.get(INSTANCE_VARIABLE, "")
-    mapping, repartitioner = mapping_of(settings.sources[0]), None
+    repartitioner = None
     if settings.needs_repartition:
-        mapping = log_mapping(settings)
         repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
     outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
     store = open_store(settings)
@@ -57,7 +63,7 @@ def build(
     tracker = Tracker(
         settings,
         funnels,
-        mapping,
+        log_mapping_of(settings),
         store,
         outbox,
         activate=activate,
@@ -75,6 +81,54 @@ def build(
     if repartitioner is not None:
         app.add_service(RepartitionService(repartitioner), repartitioner.is_ready)
     return app
+
+
+def build_run(
+    configured: TrackerSettings,
+    run: Run,
+    *,
+    metrics_port: int = 0,
+    max_rate: int | None = None,
+    told: Callable[[Progress], None] = lambda _: None,
+) -> tuple[TrackerApp, RunSink]:
+    """Return a process of a run, and its sink, which says how it ended. `max_rate`: records a second at most.
+
+    It ends by itself, as if told to by SIGTERM.
+    """
+    settings = settings_of(configured, run)
+    connection = kafka_arguments(settings.kafka)
+    store = open_store(settings)
+    tracker = Tracker(settings, run.rules.funnels, log_mapping_of(settings), store, None, starts=run.starts)
+    newest: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        newest[:] = [progress]
+        told(progress)
+
+    async def run_metrics() -> bytes:
+        remaining, done = (newest[0].left, newest[0].share) if newest else (None, None)
+        return run_page(run.name, sum(tracker.stats.verdicts), remaining, done)
+
+    sink = RunSink(
+        tracker,
+        run,
+        open_store(configured),
+        store,
+        pace=None if max_rate is None else Pace(max_rate),
+        told=tell,
+        end=lambda: signal.raise_signal(signal.SIGTERM),
+    )
+    options = replace(
+        _options(settings, connection, metrics_port, ""),
+        group=group_of(configured.kafka.group, run.name),
+        until={} if run.until is None else run.until,
+    )
+    if max_rate is not None:
+        # A group of batches is at most half of what is in flight: not more than a quarter of a second's records.
+        records = max(LEAST_IN_FLIGHT, max_rate // 2)
+        options = replace(options, limits=replace(options.limits, max_records=records, max_in_flight=records))
+    app = TrackerApp(options, sink, metrics=run_metrics, verdicts=lambda: tracker.stats.verdicts)
+    return app, sink
 
 
 def _options(

@@ -55,6 +55,10 @@ class ResumeError(FunnelError):
     """A partition cannot be set to go on: nothing is wrong with it, or going on would not help."""
 
 
+class ReplayError(FunnelError):
+    """A run cannot be made, changed or switched to as asked; nothing was changed."""
+
+
 class Problem(NamedTuple):
     """One thing wrong in a settings file; `line` counts from 1, None where unknown.
 

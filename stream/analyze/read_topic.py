@@ -82,6 +82,25 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
     return found
 
 
+async def offsets_at(kafka: KafkaSettings, topic: str, times: Mapping[int, int]) -> dict[int, int]:
+    """Return by partition the offset of the first record whose record time is at or after an instant in ms.
+
+    Partitions that have none are left out. Raises as `read_topic` does.
+    """
+    async with _Topic(kafka, topic) as reader:
+        return await reader.offsets_at(times)
+
+
+async def first_record_times(kafka: KafkaSettings, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
+    """Return by partition the record time in ms of the first record at or after an offset; left out where none is.
+
+    Raises as `read_topic` does.
+    """
+    async with _Topic(kafka, topic) as reader:
+        spans = await reader.spans()
+        return await reader.first_times({n: Span(offset, spans[n].end) for n, offset in offsets.items()})
+
+
 class _Topic:
     """A consumer without a group on one topic."""
 
@@ -130,6 +149,40 @@ class _Topic:
         consumer.assign(partitions)
         first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         return {tp.partition: Span(first[tp], end[tp]) for tp in partitions}
+
+    async def offsets_at(self, times: Mapping[int, int]) -> dict[int, int]:
+        await self.spans()
+        asked = {TopicPartition(self._topic, number): max(0, time_ms) for number, time_ms in times.items()}
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                found = await self._consumer.offsets_for_times(asked)
+        except (KafkaError, TimeoutError) as error:
+            raise kafka_error(error, self._doing) from error
+        return {tp.partition: at.offset for tp, at in found.items() if at is not None}
+
+    async def first_times(self, spans: Mapping[int, Span]) -> dict[int, int]:
+        """Return the record time of the first record in each span that has one."""
+        times: dict[int, int] = {}
+        left = {TopicPartition(self._topic, number): span for number, span in spans.items() if span.first < span.end}
+        if not left:
+            return times  # a consumer that is assigned nothing does not stop
+        self._consumer.assign(list(left))
+        for tp, span in left.items():
+            self._consumer.seek(tp, span.first)
+        deadline = time.monotonic() + SILENT_S
+        try:
+            while left:
+                batches = await self._consumer.getmany(*left, timeout_ms=WAIT_MS, max_records=1)
+                times |= {tp.partition: records[0].timestamp for tp, records in batches.items() if records}
+                for tp in list(left):
+                    if tp.partition in times or await self._consumer.position(tp) >= left[tp].end:
+                        del left[tp]
+                        self._consumer.pause(tp)
+                if time.monotonic() > deadline:
+                    raise KafkaUnavailable(f"Kafka gives nothing of {len(left)} partitions ({self._doing})")
+        except KafkaError as error:
+            raise kafka_error(error, self._doing) from error
+        return times
 
     async def read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
         try:

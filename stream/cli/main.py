@@ -22,6 +22,7 @@ COMMANDS = (
     "probe",
     "check",
     "simulate",
+    "replay",
     "resume",
     "history",
     "dashboards",

@@ -14,6 +14,7 @@ from stream.metrics.names import Series
 _WORKER = 'job=~"$job",instance=~"$instance"'
 _NO_WORKER = "no worker is scraped"
 _KEYED = "not repartitioned: the source is keyed by actor"
+_NO_RUN = "no run is scraped (replay start --metrics-port)"
 _NO_RATE = "no rate yet: it takes two scrapes"
 _LATE: Levels = ((None, "green"), (60, "orange"), (600, "red"))
 _STALE: Levels = ((None, "green"), (2, "orange"), (10, "red"))
@@ -28,7 +29,7 @@ def health_dashboard(about: Known) -> Dashboard:
         title="Pipeline health",
         description="Whether the funnels' numbers are whole and up to date, and what the workers do.",
         variables=choices.which_worker(),
-        rows=(_at_a_glance(), _records(), _lag(), _batches(), _processes(), _repartition()),
+        rows=(_at_a_glance(), _records(), _lag(), _batches(), _processes(), _repartition(), _replays()),
         links=choices.links(about, choices.HEALTH_UID),
     )
 
@@ -156,4 +157,15 @@ def _repartition() -> Row:
                "of them until their offsets are committed.", "short",
                Query(f"max by (instance) ({_of(names.REPARTITION_LAG_RECORDS)})", "{{instance}}"),
                Query(f"max({_of(names.REPARTITION_GROUP_LAG)})", "not committed, all"), no_value=_KEYED, width=12),
+    ))  # fmt: skip
+
+
+def _replays() -> Row:
+    return Row("Replays", (
+        _lines("Read", "Part of its range that each run has read; of one that follows the log, of what is there now.",
+               "percentunit", Query(f"max by (run) ({names.RUN_DONE.name})", "{{run}}"), no_value=_NO_RUN),
+        _lines("Left", "Records that each run has still to read.", "short",
+               Query(f"max by (run) ({names.RUN_REMAINING.name})", "{{run}}"), no_value=_NO_RUN),
+        _lines("Read per second", "Records that each run's processes committed.", "cps",
+               Query(f"sum by (run) (rate({names.RUN_RECORDS.name}{RATE}))", "{{run}}"), no_value=_NO_RUN),
     ))  # fmt: skip

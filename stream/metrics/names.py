@@ -277,6 +277,15 @@ REPARTITION_GROUP_LAG = Series(
     "Records in all partitions of the sources that no worker has committed, as this process last asked; "
     "absent while that is not known", "records",
 )  # fmt: skip
+RUN_REMAINING = Series(
+    "funnel_run_remaining_records", Kind.GAUGE,
+    "Offsets a run has still to read; absent while that is not known", "records", ("run",),
+)  # fmt: skip
+RUN_DONE = Series("funnel_run_done_ratio", Kind.GAUGE, "Part of its range that a run has read, 0..1", "1", ("run",))
+RUN_RECORDS = Series(
+    "funnel_run_records_total", Kind.COUNTER, "Records this process of a run committed since it started", "records",
+    ("run",),
+)  # fmt: skip
 PROCESS_CPU = Series("process_cpu_seconds_total", Kind.COUNTER, "CPU time of the process, user and system", "seconds")
 PROCESS_MEMORY = Series("process_resident_memory_bytes", Kind.GAUGE, "Resident memory of the process", "bytes")
 PROCESS_VIRTUAL = Series("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory of the process", "bytes")
@@ -301,4 +310,6 @@ ABOUT_PROCESS: tuple[Series, ...] = (
     REPARTITION_GROUP_LAG,
     PROCESS_CPU, PROCESS_MEMORY, PROCESS_VIRTUAL, PROCESS_START, PROCESS_FILES, PROCESS_FILES_LIMIT,
 )  # fmt: skip
-ALL: tuple[Series, ...] = ABOUT_FUNNELS + ABOUT_PROCESS
+ABOUT_RUNS: tuple[Series, ...] = (RUN_REMAINING, RUN_DONE, RUN_RECORDS)
+"""Shown by a run's own processes, and by no worker."""
+ALL: tuple[Series, ...] = ABOUT_FUNNELS + ABOUT_PROCESS + ABOUT_RUNS

@@ -80,7 +80,7 @@ class ReadRuns(NamedTuple):
     document: bytes | None
 
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 
 
 def namespace_of(live: str, run: str) -> str:

@@ -18,16 +18,19 @@ from typing import NamedTuple
 import msgspec
 
 from stream.stack.ports import free_ports
+from stream.worker.runs import namespace_of
 
 from . import machine
 from .pacer import MARKER
 from .place import STANDARD, BenchError, Child, Place, plain
 from .standard import PARTITIONS
-from .systems import PAGES, open_pages, start_workers
+from .systems import PAGES, RUN, Topic, open_pages, start_run, start_workers, stored_offsets
 
 LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
 PATIENCE_SECONDS = 30.0
+RATE_BESIDE_LIVE = 20_000
+"""Records a second of a replay that shares the machine with live, as docs/replay.md has it."""
 
 _ENTERED = re.compile(
     rb'^funnel_entered\{funnel="%b",version="1",counts="attempts",window="24h",form="rolling",'
@@ -55,6 +58,8 @@ class Latency(msgspec.Struct, tag_field="kind", tag="latency", omit_defaults=Tru
     other_cores: float | None = None
     wrong: list[str] = []
     on_page: bool = False
+    beside_rate: int = 0
+    """Records a second at most of a replay that goes on meanwhile; 0 for none."""
 
 
 class Load(NamedTuple):
@@ -66,10 +71,10 @@ class Load(NamedTuple):
     lane: int
 
 
-def run(place: Place, load: Load, *, on_page: bool = False) -> Latency:
+def run(place: Place, load: Load, *, on_page: bool = False, replayed: Topic | None = None) -> Latency:
     """Start a worker on an empty topic, send events to it, and watch its /metrics, or one of many open live pages.
 
-    Raises `BenchError` if it ends.
+    replayed: a topic over which a run goes meanwhile. Raises `BenchError` if a process ends.
     """
     name = place.new_name()
     topic = f"{name}-paced"
@@ -77,17 +82,33 @@ def run(place: Place, load: Load, *, on_page: bool = False) -> Latency:
     tracker = place.tracker(name, topic, {**STANDARD, MARKER: plain(MARKER, (MARKER, "never"))})
     (port,) = free_ports(1)
     (worker,) = start_workers(place, tracker, name, [port])
-    pages = open_pages(port, PAGES - 1, tracker.parent / "received") if on_page else None
+    beside = []
+    if on_page:
+        beside.append(open_pages(port, PAGES - 1, tracker.parent / "received"))
+    again = place.new_name()
     try:
         watch = (_PageWatch if on_page else _Watch)(place, worker, port)
         watch.until_ready()
-        return watch.paced(topic, load, tracker.parent / "sent")
+        if replayed is not None:
+            replay = place.tracker(again, replayed.name, STANDARD)
+            beside.append(start_run(replay, "--max-rate", str(RATE_BESIDE_LIVE), "--to", "follow"))
+        row = watch.paced(topic, load, tracker.parent / "sent")
+        if replayed is not None:
+            row.beside_rate = RATE_BESIDE_LIVE
+            row.wrong += _unfinished(place, again, replayed)
+        return row
     finally:
-        worker.stop()
-        if pages is not None:
-            pages.stop()
+        for child in (worker, *beside):
+            child.stop()
         place.drop_keys(name)
+        place.drop_keys(again)
         place.delete_topics([topic])
+
+
+def _unfinished(place: Place, name: str, topic: Topic) -> list[str]:
+    """Say so if a run had nothing to do any more while it was to be beside live."""
+    done = stored_offsets(place, namespace_of(name, RUN))
+    return [] if done < topic.events else [f"the replay of {topic.events} events was over before the load"]
 
 
 class _Watch:

@@ -128,8 +128,8 @@ class Place:
             await admin.close()
 
     def drop_keys(self, name: str) -> None:
-        """Delete every key of a run."""
-        for pattern in (f"{{{name}[}}:]*", f"{name}:*"):
+        """Delete every key under a name, those of replays beside it included."""
+        for pattern in (f"{{{name}[}}:./]*", f"{name}:*"):
             keys = list(self.redis.scan_iter(match=pattern, count=5_000))
             for first in range(0, len(keys), 1_000):
                 self.redis.delete(*keys[first : first + 1_000])

@@ -24,7 +24,7 @@ from .alerting import Alerted
 from .latency import Latency
 from .place import MANY_OPTIONS, TWENTY, BenchError, Place, place
 from .standard import PARTITIONS, fill
-from .systems import PAGES, Agent, Expected, Floor, System, Topic, Watched, Worker
+from .systems import PAGES, Agent, Expected, Floor, Replay, System, Topic, Watched, Worker
 from .table import Row, tables, write_docs
 from .throughput import Throughput
 
@@ -33,9 +33,10 @@ OURS, TWO, AGENT = "one worker", "two workers", "idiomatic Faust agent"
 READ, DECODE = "floor: read", "floor: read and decode"
 MANY, OPTIONED = "one worker with 20 funnels", "one worker with many options"
 WATCHED = f"one worker with {PAGES} pages open"
-SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED, WATCHED)
-LATENCY, PAGE_LATENCY, ALERTING = "latency", "page latency", "alerting"
-PARTS = (*SYSTEMS, LATENCY, PAGE_LATENCY, ALERTING)
+REPLAY = "replay"
+SYSTEMS = (OURS, TWO, AGENT, DECODE, READ, MANY, OPTIONED, WATCHED, REPLAY)
+LATENCY, PAGE_LATENCY, BESIDE, ALERTING = "latency", "page latency", "latency beside a replay", "alerting"
+PARTS = (*SYSTEMS, LATENCY, PAGE_LATENCY, BESIDE, ALERTING)
 
 
 BEFORE_FALL_S = 420.0
@@ -75,7 +76,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.quick:
         args.events, args.agent_events, args.runs = 50_000, 2_000, 1
         args.rates, args.seconds, args.warmup = (2_000,), 3.0, 2.0
-        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY, ALERTING})
+        args.only = tuple(name for name in args.only if name not in {TWO, READ, MANY, LATENCY, BESIDE, ALERTING})
     return args
 
 
@@ -109,7 +110,7 @@ def _measured(args: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
 def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
     whole, prefix = (Topic(f"{where.base}-{count}", count) for count in (args.events, args.agent_events))
     needed = [
-        *([whole] if set(args.only) & set(SYSTEMS) else []),
+        *([whole] if set(args.only) & {*SYSTEMS, BESIDE} else []),
         *([prefix] if AGENT in args.only and prefix != whole else []),
     ]
     try:
@@ -117,13 +118,17 @@ def _runs(args: argparse.Namespace, where: Place) -> Iterator[Row]:
             sys.stderr.write(f"filling a topic with {topic.events} events\n")
             fill(where.kafka, topic.name, topic.events)
         yield from _throughputs(args, where, whole, prefix)
+        for turn in range(args.runs):
+            for rate in args.rates:
+                load = latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS)
+                if LATENCY in args.only:
+                    yield latency.run(where, load)
+                if PAGE_LATENCY in args.only:
+                    yield latency.run(where, load, on_page=True)
+                if BESIDE in args.only:
+                    yield latency.run(where, load, replayed=whole)
     finally:
         where.delete_topics([topic.name for topic in needed])
-    for turn in range(args.runs):
-        for rate in args.rates:
-            for on_page in [name == PAGE_LATENCY for name in (LATENCY, PAGE_LATENCY) if name in args.only]:
-                load = latency.Load(rate, args.warmup, args.seconds, turn % PARTITIONS)
-                yield latency.run(where, load, on_page=on_page)
     if ALERTING in args.only:
         yield from alerting.run(where, args.falls, BEFORE_FALL_S, AFTER_FALL_S)
 
@@ -140,6 +145,7 @@ def _throughputs(args: argparse.Namespace, where: Place, topic: Topic, first: To
         MANY: (args.events, lambda name: Worker(where, many, name)),
         OPTIONED: (args.events, lambda name: Worker(where, optioned, name)),
         WATCHED: (args.events, lambda name: Watched(where, whole, name)),
+        REPLAY: (args.events, lambda name: Replay(where, whole, name)),
     }
     for _ in range(args.runs):
         for label, (events, start) in contenders.items():

@@ -6,7 +6,7 @@ Out: running processes that say how far they are; and whether what they counted 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +18,14 @@ from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 from stream.stack.ports import free_ports
 from stream.store.journal import Journal, Mark
+from stream.worker.runs import namespace_of
 
 from . import progress
 from .place import STANDARD, Child, Place, page, sample
 from .progress import NOT_YET, Progress
 from .standard import PARTITIONS, STEPS, analyzed, plainly_reached
 
+RUN = "again"
 PAGES = 50
 """Live pages that are open in the bench of their cost."""
 
@@ -93,6 +95,7 @@ class Worker:
 
     def __init__(self, place: Place, expected: Expected, name: str, processes: int = 1) -> None:
         self._place, self._expected, self.name = place, expected, name
+        self._namespace = name
         tracker = place.tracker(name, expected.topic.name, expected.texts)
         self._settings = load_tracker(tracker, {})
         self._ports = free_ports(processes)
@@ -102,7 +105,7 @@ class Worker:
     def counted(self) -> int | None:
         """Sum up the stored offsets, once every process has taken its partitions over."""
         self._pending -= {port for port in self._pending if sample(page(port), "funnel_worker_partitions")}
-        return None if self._pending else stored_offsets(self._place, self.name)
+        return None if self._pending else stored_offsets(self._place, self._namespace)
 
     def kept(self) -> Kept:
         """Compare every number in the store with the analysis of the topic."""
@@ -115,8 +118,8 @@ class Worker:
             wrong = [*compare(rollup, analysis.rollup), *broken_laws(rollup)]
             if sum(rollup.verdicts) != expected.topic.events:
                 wrong.append(f"{sum(rollup.verdicts)} records counted of {expected.topic.events}")
-        shards, in_shards = self._place.measure(f"{{{self.name}:*}}:a:*")
-        journals, in_journals = self._place.measure(f"{{{self.name}:*}}:journal")
+        shards, in_shards = self._place.measure(f"{{{self._namespace}:*}}:a:*")
+        journals, in_journals = self._place.measure(f"{{{self._namespace}:*}}:journal")
         actors = {actor for shard in shards for actor in shard}
         for entries in journals:
             journal = Journal(Mark(0, 0), {int(number): entry for number, entry in entries.items()})
@@ -143,6 +146,33 @@ class Worker:
             number = sum(sample(text, f"{series}_count") or 0 for text in pages)
             notes[label] = round(total / number * unit, 1) if number else 0.0
         return notes
+
+
+class Replay(Worker):
+    """A run over the whole topic, in one process; it follows the topic, so that it is there until it is stopped."""
+
+    def __init__(self, place: Place, expected: Expected, name: str) -> None:
+        self._place, self._expected, self.name = place, expected, name
+        self._tracker = place.tracker(name, expected.topic.name, expected.texts)
+        configured = load_tracker(self._tracker, {})
+        self._namespace = namespace_of(name, RUN)
+        self._settings = replace(configured, redis=replace(configured.redis, namespace=self._namespace))
+        self.children = [start_run(self._tracker, "--to", "follow")]
+
+    def counted(self) -> int | None:
+        """Sum up the stored offsets, once all partitions were begun."""
+        heads = [self._place.redis.exists(f"{{{self._namespace}:{number}}}:head") for number in range(PARTITIONS)]
+        return stored_offsets(self._place, self._namespace) if all(heads) else None
+
+    def notes(self) -> dict[str, float]:
+        """Say nothing else."""
+        return {}
+
+
+def start_run(tracker: Path, *options: str) -> Child:
+    """Start a run over the tracker's topic, from its beginning."""
+    argv = ["-m", "stream", "replay", "start", "--config", str(tracker), "--name", RUN, *options]
+    return Child(argv, tracker.parent / "run.log", {})
 
 
 class Watched(Worker):

@@ -33,8 +33,9 @@ def tables(machine: Mapping[str, str], rows: Sequence[Row]) -> str:
     parts = [", ".join(f"{name} {value}" for name, value in machine.items()) + "."]
     if fast:
         parts += [_throughput(fast), _ratios(fast)]
-    for on_page, its in sorted(_grouped(paced, lambda row: row.on_page).items()):
-        parts.append(_latency(its, "one of 50 open live pages" if on_page else "/metrics"))
+    for (on_page, beside), its in sorted(_grouped(paced, lambda row: (row.on_page, row.beside_rate)).items()):
+        where = "one of 50 open live pages" if on_page else "/metrics"
+        parts.append(_latency(its, f"{where}, beside a replay of {beside:,} events/s" if beside else where))
     alerted = [row for row in rows if isinstance(row, Alerted)]
     if alerted:
         parts.append(_alerted(alerted))

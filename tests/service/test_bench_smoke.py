@@ -35,12 +35,12 @@ def test_every_system_of_a_quick_run_counts_rightly(stack, tmp_path):
     done = bench("--quick", "--json", str(rows), "--write-docs", str(page), **stack.environ)
 
     assert done.returncode == 0, done.stderr
-    machine, worker, agent, floor, optioned, watched, latency = map(json.loads, rows.read_text().splitlines())
+    machine, worker, agent, floor, optioned, watched, replay, latency = map(json.loads, rows.read_text().splitlines())
     assert machine["machine"]["Python"]
-    systems = (worker, agent, floor, optioned, watched)
+    systems = (worker, agent, floor, optioned, watched, replay)
     assert [row["system"] for row in systems] == [
         "one worker", "idiomatic Faust agent", "floor: read and decode", "one worker with many options",
-        "one worker with 50 pages open",
+        "one worker with 50 pages open", "replay",
     ]  # fmt: skip
     assert not any(row.get("wrong") for row in (*systems, latency)), done.stdout
     assert latency["on_page"]

@@ -7,6 +7,7 @@ import msgspec
 
 from stream.metrics.collector import FunnelCollector
 from stream.metrics.process import PartitionStats, ProcessStats, RepartitionStats
+from stream.metrics.runs import run_page
 from stream.model.result import OccupancyRow, PeriodRow, SplitRow, WindowRow
 from stream.model.verdict import Verdict
 from support.rollups import AS_OF_MS, SHOP, TODAY_MS, TOUR, make_counts, shop_rollup, shop_source, tour_rollup
@@ -30,7 +31,8 @@ class Worker:
         self._scrapes += 1
         self._work(now_ms)
         self._collector.update(moved_on(self._scrapes), now_ms - 500)
-        return self._collector.render(now_ms)
+        run = run_page("march", 1_000 * self._scrapes, 4_000, 0.75)
+        return self._collector.render(now_ms) + run
 
     def _work(self, now_ms):
         stats = self._stats

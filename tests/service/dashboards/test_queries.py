@@ -234,6 +234,9 @@ EXPECTED = {
         "Memory": [{ANY}],
         "Repartitioned": [{ANY}, {""}],
         "Repartition lag": [{ANY: 3}, one(7)],
+        "Read": [{"march": 0.75}],
+        "Left": [{"march": 4000}],
+        "Read per second": [{"march"}],
     },
 }
 

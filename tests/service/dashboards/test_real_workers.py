@@ -110,7 +110,7 @@ async def series_of_analysis(site, as_of_ms):
 
 EMPTY = re.compile(
     " offset |repartition|_target_|_benchmark_|_excluded|_entered_at|_optional_|_lost|_at_stake|age_matched|version!=|"
-    'form="previous"'
+    'form="previous"|funnel_run_'
 )
 """Of what a shop without these, that opened for a minute two hours ago, has no numbers."""
 MOVE = (

@@ -19,7 +19,7 @@ from support.boards import committed, everything, panels, targets, variables
 
 KNOWN = {name for series in names.ALL for name in series.sample_names}
 ABOUT_FUNNELS = {name for series in names.ABOUT_FUNNELS for name in series.sample_names}
-OF_THE_LOG = {series.name for series in names.ABOUT_FUNNELS if "funnel" not in series.labels}
+OF_THE_LOG = {series.name for series in (*names.ABOUT_FUNNELS, *names.ABOUT_RUNS) if "funnel" not in series.labels}
 UNITS = {"short", "locale", "none", "percentunit", "s", "cps", "bytes", "string", "dateTimeAsIso", POINTS}
 """Those of Grafana's units that are used; it draws an unknown one as text behind the number."""
 BOARDS = {f"shipped {name}": board for name, board in committed().items()} | everything()

@@ -1,0 +1,263 @@
+"""`funnel replay`: count a topic again, in a namespace of its own, beside the live numbers.
+
+In:  the command line; the tracker file and its funnels; the store's list of runs.
+Out: a run and its progress on standard error; exit status 0, or 1 if it did not come to its end.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from stream.analyze.live import open_store, partition_count
+from stream.cli.worker import port_number
+from stream.errors import ReplayError
+from stream.model.funnel import Funnel
+from stream.replay import catalog
+from stream.replay.catalog import Look, open_run_store
+from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
+from stream.replay.show import RunProgress, run_document, show_run, show_runs
+from stream.settings.counting import counting_rules
+from stream.settings.load import load_funnels, load_tracker
+from stream.settings.texts import closest
+from stream.settings.tracker import TrackerSettings
+from stream.store.contract import Store
+from stream.worker.runs import Run, Runs, namespace_of, read_runs
+
+if TYPE_CHECKING:
+    pass
+
+_Answer = TypeVar("_Answer")
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its own commands."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="count a topic again beside the live numbers; compare, switch to it, switch back",
+        description="A run counts the topic again in a namespace of its own. Live numbers, topics and offsets are not "
+        "touched. Started on several machines, its processes share the partitions.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    start = _command(commands, "start", "make a run and count until it ends", _start)
+    start.add_argument("--funnel", action="append", metavar="NAME", help="count only this funnel (repeatable; by "
+                       "default all, and only such a run can be promoted)")  # fmt: skip
+    start.add_argument("--from", dest="begin", default="earliest", metavar="WHERE", help="earliest (default), live "
+                       "(where live began), an ISO 8601 instant, or offsets (0:1200,1:980)")  # fmt: skip
+    start.add_argument("--to", dest="end", default="now", metavar="WHERE", help="now (default), follow, or an ISO "
+                       "8601 instant")  # fmt: skip
+    start.add_argument("--allow-gap", action="store_true", help="go on although the log no longer holds all that the "
+                       "run needs")  # fmt: skip
+    _add_process_options(start)
+    resume = _command(commands, "resume", "go on with a run, or help one that is running", _resume)
+    resume.add_argument("--to", dest="end", metavar="WHERE", help="from now on end there (now, follow, or an instant)")
+    _add_process_options(resume)
+    _command(commands, "stop", "let a run's processes end; what is counted stays", _stop)
+    _command(commands, "drop", "remove a run and all that it counted", _drop)
+    status = _command(commands, "status", "how far a run is", _status)
+    status.add_argument("--json", action="store_true", help="print JSON")
+    runs = _command(commands, "list", "all runs", _list, is_named=False)
+    runs.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    help_text: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    is_named: bool = True,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+    if is_named:
+        parser.add_argument("--name", required=True, metavar="RUN", help="name of the run: a-z 0-9 _ -")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file (default: config/tracker.yaml)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_process_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-rate", type=_rate, metavar="N", help="count at most N records a second in this process, "
+                        "so that live ones are not held up")  # fmt: skip
+    parser.add_argument("--metrics-port", type=port_number, default=0, metavar="N", help="serve the run's progress as "
+                        "/metrics there (default: any free port)")  # fmt: skip
+    parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+
+
+def _start(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+    funnels = _chosen(load_funnels(tracker.funnels, tracker.period, is_live=True), args.funnel)
+    catalog.check_name(tracker, args.name)
+    begin, end = from_of(args.begin), to_of(args.end, _now_ms())
+    run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
+    for gap in run.gaps:
+        sys.stderr.write(f"not covered: {gap}\n")
+    return _count(args, tracker, run)
+
+
+async def _make(
+    args: argparse.Namespace, tracker: TrackerSettings, funnels: Sequence[Funnel], span: tuple[From, To], base: Store
+) -> Run:
+    begin, end = span
+    rules = counting_rules(tracker, funnels)
+    first = await _live_first(tracker, base) if begin is Word.LIVE else {}
+    plan = await make_plan(Log(tracker.kafka, tracker.log_topic, first), rules, begin, end, _now_ms())
+    if plan.gaps and not args.allow_gap:
+        raise ReplayError(
+            "the log no longer holds all that this run needs:\n  "
+            + "\n  ".join(plan.gaps)
+            + "\nbegin later, or accept it with --allow-gap"
+        )
+    run = catalog.new_run(args.name, tracker.log_topic, rules, plan)
+    store = open_run_store(tracker, args.name)
+    try:
+        await catalog.make_run(base, store, run)
+    finally:
+        await store.close()
+    return run
+
+
+async def _live_first(tracker: TrackerSettings, base: Store) -> dict[int, int | None]:
+    """Return where live's counting began on each partition."""
+    live = (await read_runs(base)).runs.live
+    namespace = tracker.redis.namespace if live is None else namespace_of(tracker.redis.namespace, live.name)
+    store = open_store(replace(tracker, redis=replace(tracker.redis, namespace=namespace)))
+    try:
+        heads = {number: await store.load_head(number) for number in range(await partition_count(store))}
+    finally:
+        await store.close()
+    return {number: None if head is None else head.first_offset for number, head in heads.items()}
+
+
+def _resume(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+    end = None if args.end is None else to_of(args.end, _now_ms())
+    run = asyncio.run(_with_base(tracker, lambda base: _go_on(args.name, tracker, end, base)))
+    return _count(args, tracker, run)
+
+
+async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Store) -> Run:
+    run = await catalog.find_run(base, name)
+    if run.topic != tracker.log_topic:
+        raise ReplayError(f"run {name} reads topic {run.topic}, the tracker file's log is {tracker.log_topic}")
+    if end is None:
+        return await catalog.resume_run(base, name)
+    starts = {number: start.offset for number, start in run.starts.items()}
+    plan = await make_plan(Log(tracker.kafka, run.topic, starts), run.rules, Word.LIVE, end, _now_ms())
+    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=plan.until))
+
+
+def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
+    """Be a process of the run until it ends; returns the exit status."""
+    from stream.app import build_run  # noqa: PLC0415 (with it comes all of the Kafka worker)
+    from stream.replay.run import Ending  # noqa: PLC0415
+    from stream.worker.tracker_app import run_worker  # noqa: PLC0415
+
+    with RunProgress(run) as progress:
+        app, sink = build_run(tracker, run, metrics_port=args.metrics_port, max_rate=args.max_rate, told=progress.tell)
+        status = run_worker(app, args.log_level)
+    ending: Ending | None = sink.ending
+    if ending is None:
+        sys.stderr.write(f"run {run.name}: this process was ended; `funnel replay resume --name {run.name}` goes on\n")
+        return status
+    sys.stderr.write(f"run {run.name} is {ending}\n")
+    return 1 if ending is Ending.DROPPED else status
+
+
+def _stop(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+    asyncio.run(_with_base(tracker, lambda base: catalog.stop_run(base, args.name)))
+    sys.stdout.write(f"run {args.name} is stopped: its processes end within a few seconds\n")
+    return 0
+
+
+def _drop(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+
+    async def drop(base: Store) -> None:
+        store = open_run_store(tracker, args.name)
+        try:
+            await catalog.drop_run(base, store, args.name)
+        finally:
+            await store.close()
+
+    asyncio.run(_with_base(tracker, drop))
+    sys.stdout.write(f"run {args.name} and its counts are gone\n")
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+    looks = asyncio.run(_with_base(tracker, lambda base: _look(tracker, base, args.name)))
+    if args.json:
+        _print_json(run_document(looks[0]))
+    else:
+        show_run(looks[0])
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    tracker = load_tracker(args.config, os.environ)
+    looks = asyncio.run(_with_base(tracker, lambda base: _look(tracker, base)))
+    if args.json:
+        _print_json([run_document(look) for look in looks])
+    elif looks:
+        show_runs(looks)
+    else:
+        sys.stdout.write("there are no runs\n")
+    return 0
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+async def _look(tracker: TrackerSettings, base: Store, name: str | None = None) -> list[Look]:
+    runs: Runs = (await read_runs(base)).runs
+    wanted = list(runs.runs.values()) if name is None else [catalog.named(runs, name)]
+    looks = []
+    for run in sorted(wanted, key=lambda run: run.made_ms):
+        store = open_run_store(tracker, run.name)
+        try:
+            looks.append(await catalog.look_at(tracker, store, runs, run, _now_ms()))
+        finally:
+            await store.close()
+    return looks
+
+
+async def _with_base(tracker: TrackerSettings, work: Callable[[Store], Awaitable[_Answer]]) -> _Answer:
+    base = open_store(tracker)
+    try:
+        return await work(base)
+    finally:
+        await base.close()
+
+
+def _chosen(funnels: Sequence[Funnel], wanted: Sequence[str] | None) -> tuple[Funnel, ...]:
+    if not wanted:
+        return tuple(funnels)
+    names = {name for funnel in funnels for name in (funnel.name, funnel.key)}
+    for each in wanted:
+        if each not in names:
+            guess = closest(each, names)
+            hint = f'did you mean "{guess}"?' if guess else f"there are {', '.join(f.name for f in funnels)}"
+            raise ReplayError(f"--funnel {each}: there is no such funnel ({hint})")
+    return tuple(funnel for funnel in funnels if {funnel.name, funnel.key} & {*wanted})
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _rate(text: str) -> int:
+    rate = int(text) if text.isdecimal() and text.isascii() else 0
+    if rate < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of records a second (try 20000)')
+    return rate

@@ -1,0 +1,1 @@
+"""Replays beside live numbers: plan, run, compare, promote."""
