@@ -16,7 +16,7 @@ import msgspec
 from stream.aggregate.ages import AgeCounts
 from stream.aggregate.cells import Cell, add_cell, bump, empty_cell
 from stream.aggregate.rings import Ring, Split
-from stream.aggregate.rollup import Shown, merge_funnel, roll_up, roll_up_outcomes
+from stream.aggregate.rollup import Shown, by_entry, merge_funnel, standing_and_settled
 from stream.aggregate.segments import CountedValues
 from stream.aggregate.totals import FunnelTotals, undecided_from_ms
 from stream.model.result import FunnelRollup
@@ -158,9 +158,11 @@ class MovingTotals(FunnelTotals):
 
 
 def roll_up_together(parts: Sequence[MovingTotals], as_of_ms: int, since_ms: int | None) -> FunnelRollup:
-    """Return one funnel's summary on all partitions, which count windows and periods together, at `as_of_ms`."""
+    """Return what is shown of one funnel on all partitions, which count windows and periods together, at `as_of_ms`.
+
+    What /metrics does not show is left out: attempts since the beginning, and candidates for being shown by name.
+    """
     for part in parts:
         part.begin(as_of_ms)
-    first, *others = parts
-    rollup = roll_up(first, as_of_ms, {}, since_ms)
-    return merge_funnel([rollup, *(roll_up_outcomes(part, as_of_ms, {}) for part in others)])
+    standing = [standing_and_settled(part, as_of_ms, {}) for part in parts]
+    return merge_funnel([by_entry(parts[0], as_of_ms, {}, since_ms), *standing])

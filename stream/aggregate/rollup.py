@@ -23,7 +23,6 @@ from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
 from stream.aggregate.totals import DAY_MS, FunnelTotals, is_slot_decided, undecided_from_ms
 from stream.engine.periods import PeriodOf
-from stream.model.funnel import Funnel
 from stream.model.result import (
     AgeRow,
     Counts,
@@ -44,8 +43,21 @@ Shown = Mapping[int, frozenset[str]]
 
 def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
     """Return one funnel's summary on one partition at `as_of_ms`."""
+    names = _names(totals)
+    standing = standing_and_settled(totals, as_of_ms, shown)
+    return msgspec.structs.replace(
+        by_entry(totals, as_of_ms, shown, since_ms),
+        occupancy=standing.occupancy,
+        total=_split_rows(_totals(totals, as_of_ms, shown), names),
+        settled=standing.settled,
+        largest=_largest_values(totals, as_of_ms, names, shown),
+    )
+
+
+def by_entry(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
+    """Return what the rolling windows, ages and entry periods show."""
     definition = totals.funnel.definition
-    names = _names(definition)
+    names = _names(totals)
     windows = []
     for index, window in enumerate(totals.rolling):
         for matured in (False, True):
@@ -54,41 +66,47 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
             rows = window_counts(totals, index, as_of_ms, matured=matured, shown=shown)
             windows += [WindowRow(window.name, matured, names[b], value, counts) for (b, value), counts in rows.items()]
     return msgspec.structs.replace(
-        roll_up_outcomes(totals, as_of_ms, shown),
+        _nothing(totals),
         since_ms=since_ms,
         windows=windows,
         periods=_periods(totals, as_of_ms, names, shown),
-        largest=_largest_values(totals, as_of_ms, names, shown),
         ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
     )
 
 
-def roll_up_outcomes(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> FunnelRollup:
-    """Return a summary of what attempts came to, whenever they entered, and who stands where; the rest is empty."""
+def standing_and_settled(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> FunnelRollup:
+    """Return who stands at each stage, and what is final."""
+    names = _names(totals)
+    settled = ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items())
+    return msgspec.structs.replace(
+        _nothing(totals),
+        occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
+        settled=_split_rows(_shown_counts(settled, shown), names),
+    )
+
+
+def _nothing(totals: FunnelTotals) -> FunnelRollup:
     definition = totals.funnel.definition
-    names = _names(definition)
     return FunnelRollup(
         key=definition.key,
         steps=totals.funnel.step_count,
         since_ms=None,
         windows=[],
-        occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
+        occupancy=[],
         periods=[],
-        total=[SplitRow(names[b], value, counts) for (b, value), counts in _totals(totals, as_of_ms, shown).items()],
-        settled=[
-            SplitRow(names[b], value, counts)
-            for (b, value), counts in _shown_counts(
-                ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
-            ).items()
-        ],
+        settled=[],
         optional=optional_steps(definition),
         is_open=definition.is_open,
     )
 
 
-def _names(definition: Funnel) -> list[str]:
+def _names(totals: FunnelTotals) -> list[str]:
     """Return the breakdowns' names by their numbers; 0 is the whole."""
-    return ["", *[breakdown.name for breakdown in definition.breakdowns]]
+    return ["", *[breakdown.name for breakdown in totals.funnel.definition.breakdowns]]
+
+
+def _split_rows(counted: Mapping[Split, Counts], names: list[str]) -> list[SplitRow]:
+    return [SplitRow(names[b], value, counts) for (b, value), counts in counted.items()]
 
 
 def _largest_values(
@@ -201,9 +219,9 @@ def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
     """Return all attempts since the funnel began: the settled, the converted, and those of the ledger."""
     counted = [(split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()]
-    for _, splits in totals.closings.between(EVER, -EVER):
+    for splits in totals.closings.slots.values():
         counted += [(split, counts_of(cell, decided=True)) for split, cell in splits.items()]
-    for start, splits in totals.ledger.between(EVER, -EVER):
+    for start, splits in totals.ledger.slots.items():
         decided = _is_decided(totals, totals.ledger, start, as_of_ms)
         counted += [(split, counts_of(unconverted(cell), decided=decided)) for split, cell in splits.items()]
     return _shown_counts(counted, shown)
