@@ -109,6 +109,8 @@ def _instants(args: argparse.Namespace, progress: Progress) -> Instants:
 
     past = read_log(args, tracker, new_past, progress)
     instants = _span(past, args)
+    span = f"{iso(instants[0])} to {iso(instants[-1])}, every {durations.to_text(args.step)}"
+    progress.console.print(span, highlight=False, soft_wrap=True)
     rollups = past.rollups(instants, tracker.export, tracker.allowed_lateness_ms)
     counted = progress.track(zip(instants, rollups, strict=True), len(instants), description="counting")
     return ((instant, pages.samples(rollup)) for instant, rollup in counted)
