@@ -15,8 +15,9 @@ from stream.aggregate.moving import MovingTotals, roll_up_together
 from stream.aggregate.rollup import Shown
 from stream.aggregate.segments import choose_shown
 from stream.aggregate.totals import PartitionTotals
-from stream.analyze.count import LogCount, known_until
+from stream.analyze.count import known_until
 from stream.analyze.fold import Ordered, TimeFold, in_time_order
+from stream.analyze.intake import Intake
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.errors import HistoryError
 from stream.model.funnel import Breakdown
@@ -57,7 +58,7 @@ class _Partition:
             self.totals.move_on(mark_ms, mark_ms - settle_ms)
 
 
-class Past(LogCount):
+class Past(Intake):
     """Takes records in, then says what they came to at each of many instants."""
 
     def _new_totals(self) -> PartitionTotals:

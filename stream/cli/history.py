@@ -105,7 +105,7 @@ def _instants(args: argparse.Namespace, progress: Progress) -> Instants:
     gc.set_threshold(*COLLECT)
 
     def new_past(mapping: FieldMapping, limits: Limits, bot_cap: int) -> Past:
-        return Past(funnels, mapping, limits, tracker.rolling, None, bot_cap, tracker.age_matched)
+        return Past(funnels, mapping, limits, tracker.rolling, bot_cap, tracker.age_matched)
 
     past = read_log(args, tracker, new_past, progress)
     instants = _span(past, args)

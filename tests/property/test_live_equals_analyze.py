@@ -273,7 +273,7 @@ def stretches_of(case: Case):
     return patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=rng.choice([4, 1_000]))
 
 
-def taken(case: Case, kind: type[LogCount]) -> LogCount:
+def taken(case: Case, kind: type[LogCount] | type[Past]) -> LogCount | Past:
     rng = random.Random(case.seed + 2)
     count = kind(funnels_of(case), Mapping(), case.limits, case.windows, bot_cap=case.bot_cap, ages=case.ages[::-1])
     for number, arrivals in logs_of(case).items():
