@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from stream.analyze.live import log_mapping_of, open_store
+from stream.metrics.process import ProcessStats
 from stream.metrics.runs import run_page
+from stream.metrics.samples import Floor
 from stream.replay.catalog import group_of, settings_of
 from stream.replay.progress import Progress
 from stream.replay.run import Pace, RunSink
@@ -26,6 +28,8 @@ from stream.settings.tracker import TrackerSettings
 from stream.web.pages import Pages
 from stream.worker.contract import Limits
 from stream.worker.outbox import Outbox
+from stream.worker.pointed import Pointed
+from stream.worker.pointer import Live
 from stream.worker.repartition import Repartitioner, RepartitionService
 from stream.worker.runs import Run
 from stream.worker.tracker import Tracker
@@ -57,24 +61,33 @@ def build(
     repartitioner = None
     if settings.needs_repartition:
         repartitioner = Repartitioner(settings, connection, instance_id=instance_id)
-    outbox = Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload)
-    store = open_store(settings)
-    pages = Pages(settings, funnels, store, settings.metrics.host, lambda: app.is_ready())  # noqa: PLW0108 (made below)
-    tracker = Tracker(
-        settings,
-        funnels,
-        log_mapping_of(settings),
-        store,
-        outbox,
-        activate=activate,
-        source_lag=None if repartitioner is None else repartitioner.group_lag,
-        on_refresh=pages.publish,
-    )
+    base = open_store(settings)
+    pages = Pages(settings, funnels, base, settings.metrics.host, lambda: app.is_ready())  # noqa: PLW0108 (made below)
+
+    def make(live: Live, stats: ProcessStats, floor: Floor) -> Tracker:
+        store = open_store(live.settings)
+        pages.follow(live.settings, live.funnels, store)
+        return Tracker(
+            live.settings,
+            live.funnels,
+            log_mapping_of(live.settings),
+            store,
+            Outbox(connection, settings.log_topic, settings.dead_letter_topic, with_payload=with_payload),
+            activate=live.insists,
+            starts=None if live.run is None else live.run.starts,
+            stats=stats,
+            floor=floor,
+            run=live.run_name,
+            source_lag=None if repartitioner is None else repartitioner.group_lag,
+            on_refresh=pages.publish,
+        )
+
+    sink = Pointed(settings, funnels, base, make, insists=activate)
     app = TrackerApp(
         _options(settings, connection, metrics_port, instance_id),
-        tracker,
-        metrics=lambda: _page(tracker, repartitioner),
-        verdicts=lambda: tracker.stats.verdicts,
+        sink,
+        metrics=lambda: _page(sink, repartitioner),
+        verdicts=lambda: sink.stats.verdicts,
         prepare_log=None if repartitioner is None else repartitioner.prepare,
         add_routes=pages.add_routes,
     )
@@ -153,13 +166,14 @@ def _options(
     )
 
 
-async def _page(tracker: Tracker, repartitioner: Repartitioner | None) -> bytes:
+async def _page(sink: Pointed, repartitioner: Repartitioner | None) -> bytes:
     """Return /metrics; the part that may be long is made in a thread, so that batches go on meanwhile."""
     if repartitioner is not None:
-        tracker.stats.repartition = repartitioner.figures()
+        sink.stats.repartition = repartitioner.figures()
     now_ms = int(time.time() * 1000)
-    process = tracker.collector.process_text(now_ms)
-    return await asyncio.to_thread(tracker.collector.funnel_text, now_ms) + process
+    collector = sink.collector
+    process = collector.process_text(now_ms)
+    return await asyncio.to_thread(collector.funnel_text, now_ms) + process
 
 
 def __getattr__(name: str) -> Any:

@@ -72,14 +72,14 @@ class FunnelTotals:
         self.rolling = tuple(windows)
         kept = [age for age in ages if any(window.has_age(age) for window in windows)]
         self.ages = tuple(sorted(kept, key=lambda age: age.age_ms))
-        self._fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
+        self.fine_ms = gcd(*[window.slot_ms for window in windows]) if windows else MIN_FINE_MS
         definition = funnel.definition
         required = [number for number, step in enumerate(definition.steps, start=1) if not step.optional]
         ages_ms = tuple(age.age_ms for age in self.ages)
         self._since_ms = since_ms
         # What entered before the instant may reach steps for one window after it.
         ages_since_ms = EVER if since_ms is None else since_ms + window_ms
-        self.age_rule = AgeRule(ages_ms, count, self._fine_ms, ages_since_ms, required)
+        self.age_rule = AgeRule(ages_ms, count, self.fine_ms, ages_since_ms, required)
         self._gather = (
             partial(gather, has_values=any(step.value is not None for step in definition.steps))
             if is_plain(definition)
@@ -87,10 +87,10 @@ class FunnelTotals:
         )
         self.windows = [self.ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
-        ledger_ms = self._fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self._fine_ms))
+        ledger_ms = self.fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self.fine_ms))
         never = 1 << 61
         self.ledger = self.ring(count, ledger_ms, never)
-        self.closings = self.ring(count, self._fine_ms, never)
+        self.closings = self.ring(count, self.fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
         self.days: dict[int, dict[Split, int]] = {}
         """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
@@ -122,7 +122,7 @@ class FunnelTotals:
             for values, value in zip(self.counted, segments, strict=True):
                 values.note(value)
 
-    def _splits(self, segments: Segments) -> tuple[Split, ...]:
+    def splits(self, segments: Segments) -> tuple[Split, ...]:
         """Return where entries with these breakdown values are counted."""
         counted = enumerate(zip(self.counted, segments, strict=True), start=1)
         return (WHOLE, *[(number, values.counted(value)) for number, (values, value) in counted])
@@ -131,13 +131,13 @@ class FunnelTotals:
         """Add a batch's changes; returns how many corrections they hold."""
         if self._since_ms is not None:
             changes = changes_since(changes, self._since_ms)
-        gathered = self._gather(changes, self.funnel.step_count, self._fine_ms, self.age_rule if self.ages else None)
+        gathered = self._gather(changes, self.funnel.step_count, self.fine_ms, self.age_rule if self.ages else None)
         for (time_ms, segments), cell in gathered.open.items():
-            for split in self._splits(segments):
+            for split in self.splits(segments):
                 for ring in (*self.windows, self.ledger):
                     ring.add(time_ms, split, cell)
         for (time_ms, closed_ms, segments), cell in gathered.closed.items():
-            for split in self._splits(segments):
+            for split in self.splits(segments):
                 for ring in self.windows:
                     ring.add(time_ms, split, cell)
                 if any(cell.at):
@@ -160,13 +160,13 @@ class FunnelTotals:
         for (day_ms, segments), count in entered.items():
             if count and day_ms >= self._first_day_ms:
                 counts = self.days.setdefault(day_ms, {})
-                for split in self._splits(segments)[1:]:
+                for split in self.splits(segments)[1:]:
                     counts[split] = counts.get(split, 0) + count
                     self._changed.add((DAY, day_ms, split))
 
     def _take_periods(self, gathered: Gathered) -> None:
         for (start_ms, segments), cell in gathered.periods.items():
-            for split in self._splits(segments):
+            for split in self.splits(segments):
                 add_cell(self._period_cell(start_ms, split), cell)
         for start_ms, count in gathered.actors.items():
             count_distinct(self._period_cell(start_ms, WHOLE), count)
@@ -180,7 +180,7 @@ class FunnelTotals:
         """Add counts by age to the segments; those of the first breakdown are the whole, which has none of its own."""
         by_split: dict[Split, defaultdict[int, int]] = {}
         for segments, counts in ages.items():
-            for split in self._splits(segments)[1:] or (WHOLE,):
+            for split in self.splits(segments)[1:] or (WHOLE,):
                 known = by_split.get(split)
                 if known is None:
                     by_split[split] = defaultdict(int, counts)
@@ -194,7 +194,7 @@ class FunnelTotals:
     def move_on(self, watermark_ms: int, limit_ms: int) -> None:
         """Settle what is final below `limit_ms` (watermark - lateness) and drop what nothing shows."""
         last = self.funnel.definition.floor(limit_ms)
-        last -= last % self._fine_ms
+        last -= last % self.fine_ms
         if self._settled_below == last:
             return
         self._settled_below = last

@@ -10,7 +10,8 @@ worked out anew at the same instant, so that their sum is exact.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ from stream.store.contract import PartitionHead, Store
 from stream.store.redis_store import RedisStore
 from stream.worker.activation import ActiveSet, funnel_set_id
 from stream.worker.partition import SINCE_KEY, latest_counted_ms
+from stream.worker.pointer import Live, what_is_live
+from stream.worker.runs import read_runs
 
 MAX_PARTITIONS_ASKED = 256
 """Heads that are asked for before it is said that there are none: partitions of a log get theirs all at once."""
@@ -181,8 +184,25 @@ def log_mapping_of(settings: TrackerSettings) -> FieldMapping:
     return log_mapping(settings)
 
 
+@asynccontextmanager
+async def open_live(settings: TrackerSettings, funnels: Sequence[Funnel] = ()) -> AsyncIterator[tuple[Store, Live]]:
+    """Open the store of what is live: the configured namespace or a promoted run's; with what to go by.
+
+    Raises `StoreUnavailable` or `StoreRefused`.
+    """
+    store = open_store(settings)
+    try:
+        live = what_is_live(settings, funnels, (await read_runs(store)).runs)
+        if live.run is not None:
+            base, store = store, open_store(live.settings)
+            await base.close()
+        yield store, live
+    finally:
+        await store.close()
+
+
 def open_store(settings: TrackerSettings) -> RedisStore:
-    """Return the store of a tracker; it connects with its first command."""
+    """Return the store of the namespace in these settings; it connects with its first command."""
     redis = settings.redis
     options = RedisOptions(
         url=redis.url,

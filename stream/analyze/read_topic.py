@@ -6,7 +6,8 @@ Out: columns of records, partition by partition in offset order, as they come.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,6 +17,7 @@ from stream.errors import AnalyzeError, KafkaUnavailable
 from stream.settings.clients import kafka_arguments
 from stream.settings.texts import closest
 from stream.settings.tracker import KafkaSettings
+from stream.worker.contract import PartitionBatch
 from stream.worker.takeover import kafka_error
 
 ASK_TIMEOUT_S = 20.0
@@ -31,13 +33,20 @@ class Span(NamedTuple):
     end: int
 
 
+class TimedValue(NamedTuple):
+    """A record's bytes, and the broker's stamp in ms; -1 and None are none."""
+
+    value: bytes | None
+    record_ms: int | None
+
+
 # partition, values, record times in ms, offsets, origin of ids, and where its log goes on
 TakeRecords: TypeAlias = Callable[[int, list[bytes | None], list[int | None], list[int | str], str, int], Any]
 
 
 async def topic_spans(kafka: KafkaSettings, topic: str) -> dict[int, Span]:
     """Return the offsets of every partition. Raises as `read_topic` does."""
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         return await reader.spans()
 
 
@@ -54,7 +63,7 @@ async def read_topic(
     (offsets read, offsets to read). Raises `AnalyzeError` if there is no such topic or it ends before `until`,
     `KafkaUnavailable` or `KafkaRefused` if Kafka does not let us.
     """
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         spans = await reader.spans()
         if until is not None:
             short = [number for number, end in until.items() if number not in spans or spans[number].end < end]
@@ -75,10 +84,36 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
     def take(_partition: int, values: list[bytes | None], *_rest: Any) -> None:
         found.extend(values)
 
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         span = (await reader.spans())[partition]
         if span.first <= offset < span.end:
             await reader.read({partition: Span(offset, offset + 1)}, take, None)
+    return found
+
+
+async def first_records(
+    kafka: KafkaSettings, topic: str, starts: Mapping[int, int], count: int
+) -> dict[int, list[TimedValue]]:
+    """Return the first records from an offset of each partition on: about `count`, none where nothing comes any more.
+
+    Raises as `read_topic` does.
+    """
+    found: dict[int, list[TimedValue]] = {number: [] for number in starts}
+
+    def take(partition: int, values: list[bytes | None], record_times: list[int | None], *_rest: Any) -> None:
+        found[partition] += map(TimedValue, values, record_times)
+
+    async with Topic(kafka, topic) as reader:
+        ends = {number: span.end for number, span in (await reader.spans()).items()}
+        at = dict(starts)
+        # Markers of transactions have offsets too, and so had what was compacted away.
+        while spans := {
+            number: Span(offset, min(offset + count, ends[number]))
+            for number, offset in at.items()
+            if not found[number] and offset < ends[number]
+        }:
+            await reader.read(spans, take, None)
+            at = {number: span.end for number, span in spans.items()}
     return found
 
 
@@ -87,7 +122,7 @@ async def offsets_at(kafka: KafkaSettings, topic: str, times: Mapping[int, int])
 
     Partitions that have none are left out. Raises as `read_topic` does.
     """
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         return await reader.offsets_at(times)
 
 
@@ -96,13 +131,13 @@ async def first_record_times(kafka: KafkaSettings, topic: str, offsets: Mapping[
 
     Raises as `read_topic` does.
     """
-    async with _Topic(kafka, topic) as reader:
+    async with Topic(kafka, topic) as reader:
         spans = await reader.spans()
         return await reader.first_times({n: Span(offset, spans[n].end) for n, offset in offsets.items()})
 
 
-class _Topic:
-    """A consumer without a group on one topic."""
+class Topic:
+    """A consumer without a group on one topic. Its methods raise as `read_topic` does."""
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._kafka, self._topic = kafka, topic
@@ -116,6 +151,7 @@ class _Topic:
         )
 
     async def __aenter__(self) -> Self:
+        """Connect."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 await self._consumer.start()
@@ -127,9 +163,11 @@ class _Topic:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Give back the connection."""
         await self._consumer.stop()
 
     async def spans(self) -> dict[int, Span]:
+        """Return the offsets of every partition."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 return await self._spans()
@@ -151,6 +189,7 @@ class _Topic:
         return {tp.partition: Span(first[tp], end[tp]) for tp in partitions}
 
     async def offsets_at(self, times: Mapping[int, int]) -> dict[int, int]:
+        """Return what the function of that name does."""
         await self.spans()
         asked = {TopicPartition(self._topic, number): max(0, time_ms) for number, time_ms in times.items()}
         try:
@@ -185,42 +224,66 @@ class _Topic:
         return times
 
     async def read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
+        """Hand over the records of these spans, as `read_topic` does."""
+        begins = {number: span.first for number, span in spans.items()}
+        total = sum(span.end - span.first for span in spans.values())
+        done = dict.fromkeys(spans, 0)
+        async with aclosing(self.batches(spans)) as batches:
+            async for batch in batches:
+                number = batch.partition
+                origin = f"{self._topic}/{number}/"
+                take(number, batch.values, [*batch.record_times], [*batch.offsets], origin, batch.next_offset)
+                done[number] = batch.next_offset - begins[number]
+                if told is not None:
+                    told(sum(done.values()), total)
+
+    async def batches(self, spans: Mapping[int, Span]) -> AsyncGenerator[PartitionBatch, None]:
+        """Yield the records of these spans, each partition's in order up to the end of its span."""
         try:
-            await self._read(spans, take, told)
+            async with aclosing(self._batches(spans)) as batches:
+                async for batch in batches:
+                    yield batch
         except KafkaError as error:
             raise kafka_error(error, self._doing) from error
 
-    async def _read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
+    async def _batches(self, spans: Mapping[int, Span]) -> AsyncGenerator[PartitionBatch, None]:
         consumer = self._consumer
         left = {TopicPartition(self._topic, number): span for number, span in spans.items() if span.first < span.end}
-        total = sum(span.end - span.first for span in left.values())
-        done = dict.fromkeys(left, 0)
+        if not left:
+            return  # a consumer that is assigned nothing does not stop
+        read_to = {tp: span.first for tp, span in left.items()}
         consumer.assign(list(left))
         for tp, span in left.items():
             consumer.seek(tp, span.first)
         heard_s = time.monotonic()
         while left:
-            batches = await consumer.getmany(*left, timeout_ms=WAIT_MS)
+            fetched = await consumer.getmany(*left, timeout_ms=WAIT_MS)
             for tp in list(left):
-                span, records = left[tp], batches.get(tp, [])
-                position = min(await consumer.position(tp), span.end)
-                if position - span.first == done[tp]:
+                end, begin = left[tp].end, read_to[tp]
+                position = min(await consumer.position(tp), end)
+                if position == begin:
                     continue
-                heard_s = time.monotonic()
-                done[tp] = position - span.first
-                records = [record for record in records if record.offset < span.end]
-                take(
-                    tp.partition,
-                    [record.value for record in records],
-                    [record.timestamp for record in records],
-                    [record.offset for record in records],
-                    f"{tp.topic}/{tp.partition}/",
-                    position,
-                )
-                if position == span.end:
+                read_to[tp] = position
+                if position == end:
                     del left[tp]
                     consumer.pause(tp)
-            if told is not None:
-                told(sum(done.values()), total)
+                yield _batch(tp.partition, begin, position, end, fetched.get(tp, []))
+                heard_s = time.monotonic()
             if time.monotonic() - heard_s > SILENT_S:
                 raise KafkaUnavailable(f"Kafka gives nothing of {len(left)} partitions any more ({self._doing})")
+
+
+def _batch(partition: int, begin: int, position: int, end: int, fetched: Sequence[Any]) -> PartitionBatch:
+    records = [record for record in fetched if record.offset < end]
+    offsets = [record.offset for record in records]
+    return PartitionBatch(
+        partition=partition,
+        from_offset=begin,
+        first_offset=offsets[0] if offsets else position,
+        next_offset=position,
+        values=[record.value for record in records],
+        record_times=[record.timestamp for record in records],
+        offsets=offsets,
+        keys=[record.key for record in records],
+        end_offset=end,
+    )

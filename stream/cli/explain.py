@@ -15,7 +15,7 @@ from stream.analyze.actor_log import ActorLog
 from stream.analyze.document import iso
 from stream.analyze.explained_forms import VERSION, ExplainedSourceDoc, ExplanationDoc
 from stream.analyze.explanation import explain_records, explain_stored
-from stream.analyze.live import open_store
+from stream.analyze.live import open_live
 from stream.analyze.live_actor import read_actor
 from stream.analyze.show import console
 from stream.analyze.show_explanation import show_explanation
@@ -106,15 +106,12 @@ def _from_store(args: argparse.Namespace) -> ExplanationDoc:
 async def _stored(
     args: argparse.Namespace, tracker: TrackerSettings, funnels: tuple[Funnel, ...], wanted: set[str] | None
 ) -> ExplanationDoc:
-    store = open_store(tracker)
-    try:
-        found = await read_actor(store, funnels, tracker, args.actor, args.as_of)
-    finally:
-        await store.close()
+    async with open_live(tracker, funnels) as (store, live):
+        found = await read_actor(store, live.funnels, live.settings, args.actor, args.as_of)
     return ExplanationDoc(
         format="funnel-explanation",
         version=VERSION,
-        source=ExplainedSourceDoc(kind="live", name=f"namespace {tracker.redis.namespace}"),
+        source=ExplainedSourceDoc(kind="live", name=f"namespace {live.settings.redis.namespace}"),
         actor=found.key.hex(),
         as_of=iso(found.as_of_ms),
         funnels=[

@@ -7,34 +7,38 @@ Out: a run and its progress on standard error; exit status 0, or 1 if it did not
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from stream.analyze.live import open_store, partition_count
+from stream.analyze.live import open_live, open_store, partition_count
+from stream.cli import replay_compare, replay_promote
 from stream.cli.worker import port_number
 from stream.errors import ReplayError
 from stream.model.funnel import Funnel
 from stream.replay import catalog
 from stream.replay.catalog import Look, open_run_store
+from stream.replay.files import HowRead, plan_files
+from stream.replay.files_count import FilesCount, are_counted
+from stream.replay.partitioner import PARTITIONERS
 from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
-from stream.replay.show import RunProgress, run_document, show_run, show_runs
+from stream.replay.show import RunProgress, files_text, run_document, show_run, show_runs
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.texts import closest
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
-from stream.worker.runs import Run, Runs, namespace_of, read_runs
-
-if TYPE_CHECKING:
-    pass
+from stream.worker.runs import Run, Runs, read_runs
 
 _Answer = TypeVar("_Answer")
+
+_GO_ON = "`funnel replay resume --name {}` goes on"
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,6 +59,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                        "8601 instant")  # fmt: skip
     start.add_argument("--allow-gap", action="store_true", help="go on although the log no longer holds all that the "
                        "run needs")  # fmt: skip
+    past = start.add_argument_group("files of what the topic no longer holds (docs/replay.md)")
+    past.add_argument("--files", nargs="+", type=Path, metavar="FILE", help="JSON lines or CSV with a header, packed "
+                      "(.gz) or not: counted first, then the topic from --from on, without a warm-up")  # fmt: skip
+    past.add_argument("--files-format", choices=("json", "csv"), help="of the files (default: by name, else json)")
+    past.add_argument("--files-source", metavar="NAME", help="source of the tracker file that says how their records "
+                      "are read (default: the first)")  # fmt: skip
+    past.add_argument("--partitioner", help="how the topic's producers choose an actor's partition, if its records "
+                      f"cannot tell: {', '.join(PARTITIONERS)}")  # fmt: skip
     _add_process_options(start)
     resume = _command(commands, "resume", "go on with a run, or help one that is running", _resume)
     resume.add_argument("--to", dest="end", metavar="WHERE", help="from now on end there (now, follow, or an instant)")
@@ -65,6 +77,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     status.add_argument("--json", action="store_true", help="print JSON")
     runs = _command(commands, "list", "all runs", _list, is_named=False)
     runs.add_argument("--json", action="store_true", help="print JSON")
+    replay_compare.register(commands)
+    replay_promote.register(commands)
 
 
 def _command(
@@ -95,6 +109,8 @@ def _start(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
     funnels = _chosen(load_funnels(tracker.funnels, tracker.period, is_live=True), args.funnel)
     catalog.check_name(tracker, args.name)
+    if args.files is None and (args.files_format or args.files_source or args.partitioner):
+        raise ReplayError("--files-format, --files-source and --partitioner are for --files: name the files")
     begin, end = from_of(args.begin), to_of(args.end, _now_ms())
     run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
     for gap in run.gaps:
@@ -107,15 +123,22 @@ async def _make(
 ) -> Run:
     begin, end = span
     rules = counting_rules(tracker, funnels)
-    first = await _live_first(tracker, base) if begin is Word.LIVE else {}
-    plan = await make_plan(Log(tracker.kafka, tracker.log_topic, first), rules, begin, end, _now_ms())
+    first = await _live_first(tracker) if begin is Word.LIVE else {}
+    plan = await make_plan(
+        Log(tracker.kafka, tracker.log_topic, first), rules, begin, end, _now_ms(), has_files=args.files is not None
+    )
     if plan.gaps and not args.allow_gap:
         raise ReplayError(
             "the log no longer holds all that this run needs:\n  "
             + "\n  ".join(plan.gaps)
             + "\nbegin later, or accept it with --allow-gap"
         )
-    run = catalog.new_run(args.name, tracker.log_topic, rules, plan)
+    files = None
+    if args.files is not None:
+        how = HowRead(args.files_format, args.files_source, args.partitioner)
+        files, starts = await plan_files(tracker, plan.starts, args.files, how, _now_ms())
+        plan = plan._replace(starts=starts)
+    run = catalog.new_run(args.name, tracker.log_topic, rules, plan, files)
     store = open_run_store(tracker, args.name)
     try:
         await catalog.make_run(base, store, run)
@@ -124,15 +147,10 @@ async def _make(
     return run
 
 
-async def _live_first(tracker: TrackerSettings, base: Store) -> dict[int, int | None]:
+async def _live_first(tracker: TrackerSettings) -> dict[int, int | None]:
     """Return where live's counting began on each partition."""
-    live = (await read_runs(base)).runs.live
-    namespace = tracker.redis.namespace if live is None else namespace_of(tracker.redis.namespace, live.name)
-    store = open_store(replace(tracker, redis=replace(tracker.redis, namespace=namespace)))
-    try:
+    async with open_live(tracker) as (store, _):
         heads = {number: await store.load_head(number) for number in range(await partition_count(store))}
-    finally:
-        await store.close()
     return {number: None if head is None else head.first_offset for number, head in heads.items()}
 
 
@@ -150,7 +168,8 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
     if end is None:
         return await catalog.resume_run(base, name)
     starts = {number: start.offset for number, start in run.starts.items()}
-    plan = await make_plan(Log(tracker.kafka, run.topic, starts), run.rules, Word.LIVE, end, _now_ms())
+    log = Log(tracker.kafka, run.topic, starts)
+    plan = await make_plan(log, run.rules, Word.LIVE, end, _now_ms(), has_files=run.files is not None)
     return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=plan.until))
 
 
@@ -161,14 +180,39 @@ def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
     from stream.worker.tracker_app import run_worker  # noqa: PLC0415
 
     with RunProgress(run) as progress:
+        if run.files is not None and not asyncio.run(
+            _with_base(tracker, partial(_files, args, tracker, run, progress))
+        ):
+            sys.stderr.write(f"run {run.name}: its files are not all counted; {_GO_ON.format(run.name)}\n")
+            return 1
         app, sink = build_run(tracker, run, metrics_port=args.metrics_port, max_rate=args.max_rate, told=progress.tell)
         status = run_worker(app, args.log_level)
     ending: Ending | None = sink.ending
     if ending is None:
-        sys.stderr.write(f"run {run.name}: this process was ended; `funnel replay resume --name {run.name}` goes on\n")
+        sys.stderr.write(f"run {run.name}: this process was ended; {_GO_ON.format(run.name)}\n")
         return status
     sys.stderr.write(f"run {run.name} is {ending}\n")
     return 1 if ending is Ending.DROPPED else status
+
+
+async def _files(
+    args: argparse.Namespace, tracker: TrackerSettings, run: Run, progress: RunProgress, base: Store
+) -> bool:
+    """Count the run's files, unless that is done; False if it was stopped before."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = open_run_store(tracker, run.name)
+    try:
+        settings = catalog.settings_of(tracker, run)
+        files = FilesCount(settings, base, store, run, told=progress.tell_files, stop=stop, max_rate=args.max_rate)
+        read = await files.count()
+        is_counted = await are_counted(store, run)
+    finally:
+        await store.close()
+    if read is not None:
+        sys.stderr.write("".join(f"run {run.name}: {line}\n" for line in files_text(run, read)))
+    return is_counted
 
 
 def _stop(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from msgspec import UNSET
 from stream.analyze.compare import broken_laws, compare
 from stream.analyze.document import iso, live_funnels, records
 from stream.analyze.forms import VERSION, HeadDoc, ReportDoc
-from stream.analyze.live import LiveView, count_as_live, open_store, read_live
+from stream.analyze.live import LiveView, count_as_live, open_live, read_live
 from stream.analyze.read_topic import Span, read_topic, topic_spans
 from stream.analyze.show import console, show_report
 from stream.cli.analyze import as_of_ms
@@ -30,6 +30,7 @@ from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
+from stream.worker.pointer import Live
 
 POLL_S = 0.2
 
@@ -66,16 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace, tracker: TrackerSettings, funnels: Sequence[Funnel]) -> ReportDoc:
-    store = open_store(tracker)
-    try:
+    async with open_live(tracker, funnels) as (store, live):
+        if args.compare_topic:
+            _check_comparable(live)
         spans = await _spans(tracker, must=args.wait_caught_up is not None)
         if args.wait_caught_up is not None:
             await wait_caught_up(store, {number: span.end for number, span in spans.items()}, args.wait_caught_up)
-        view = await read_live(store, funnels, tracker)
-    finally:
-        await store.close()
+        view = await read_live(store, live.funnels, live.settings)
     rollup = view.roll_up(args.as_of)
-    differences = await compare_topic(tracker, funnels, view, rollup) if args.compare_topic else UNSET
+    differences = await compare_topic(live.settings, live.funnels, view, rollup) if args.compare_topic else UNSET
     verdicts = [0] * len(Verdict) if rollup is None else rollup.verdicts
     return ReportDoc(
         format="funnel-report",
@@ -85,9 +85,18 @@ async def _report(args: argparse.Namespace, tracker: TrackerSettings, funnels: S
         partitions=_heads(view, spans),
         without_head=list(view.missing),
         broken_laws=[] if rollup is None else broken_laws(rollup),
-        funnels=[] if rollup is None else live_funnels(rollup, funnels),
+        funnels=[] if rollup is None else live_funnels(rollup, live.funnels),
         differences=differences,
     )
+
+
+def _check_comparable(live: Live) -> None:
+    """Raise `ReportError` for a run that leaves out what entered before it began."""
+    if live.run is not None and any(start.since_ms is not None for start in live.run.starts.values()):
+        raise ReportError(
+            f"{live.title} is live and began at an instant: the whole topic comes to something else, so that "
+            "--compare-topic cannot be asked for"
+        )
 
 
 async def _spans(tracker: TrackerSettings, *, must: bool) -> dict[int, Span]:

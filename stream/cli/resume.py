@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from stream.analyze.live import open_store, partition_count
+from stream.analyze.live import open_live, partition_count
 from stream.analyze.read_topic import Span, record_at, topic_spans
 from stream.errors import ResumeError, StoreUnavailable
 from stream.settings.load import load_tracker
@@ -47,11 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _resume(tracker: TrackerSettings, only: int | None) -> list[str]:
-    store = open_store(tracker)
-    try:
-        return await resume(store, tracker, only)
-    finally:
-        await store.close()
+    async with open_live(tracker) as (store, live):
+        return await resume(store, live.settings, only)
 
 
 async def resume(store: Store, tracker: TrackerSettings, only: int | None = None) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stream.analyze.compare import broken_laws, compare
-from stream.analyze.live import LiveView, count_as_live, open_store, read_live
+from stream.analyze.live import LiveView, count_as_live, open_live, read_live
 from stream.analyze.read_topic import Span, read_topic, topic_spans
 from stream.demo.scrape import Page, of_page, parse
 from stream.errors import DemoError
@@ -114,14 +114,13 @@ async def _caught_up(
     settings: TrackerSettings, funnels: Sequence[Funnel], are_up: Callable[[], None]
 ) -> tuple[LiveView, dict[int, Span]]:
     """Wait until everything in the topic is counted and stored."""
-    store = open_store(settings)
-    try:
+    async with open_live(settings, funnels) as (store, live):
         spans = await topic_spans(settings.kafka, settings.log_topic)
         wanted = {number: span.end for number, span in spans.items() if span.end > span.first}
         deadline = time.monotonic() + CAUGHT_UP_S
         while True:
             are_up()
-            view = await read_live(store, funnels, settings)
+            view = await read_live(store, live.funnels, live.settings)
             stored = {number: partition.head.next_offset for number, partition in view.partitions.items()}
             behind = [number for number, end in wanted.items() if stored.get(number, 0) < end]
             if not behind:
@@ -130,8 +129,6 @@ async def _caught_up(
                 places = ", ".join(f"{number}: {stored.get(number, 0)} of {wanted[number]}" for number in behind)
                 raise DemoError(f"not everything was counted within {CAUGHT_UP_S:.0f} s; by partition: {places}")
             await asyncio.sleep(POLL_S)
-    finally:
-        await store.close()
 
 
 async def _analyze(settings: TrackerSettings, funnels: Sequence[Funnel], as_of_ms: int) -> Rollup | None:

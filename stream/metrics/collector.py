@@ -38,8 +38,8 @@ class PageLimits:
 class FunnelCollector:
     """Renders /metrics; one per worker.
 
-    `windows`: the rolling windows in the order they are configured. `update` and `process_text` belong to one thread,
-    `funnel_text` to any.
+    `windows`: the rolling windows in the order they are configured. `floor`: the one to go on with. `update` and
+    `process_text` belong to one thread, `funnel_text` to any.
     """
 
     def __init__(
@@ -48,12 +48,13 @@ class FunnelCollector:
         limits: PageLimits | None = None,
         process: ProcessStats | None = None,
         windows: Sequence[RollingWindow] = (),
+        floor: Floor | None = None,
     ) -> None:
         self._windows = tuple(windows)
         self._definitions = {funnel.key: funnel for funnel in definitions}
         self._limits = limits or PageLimits()
         self._process = ProcessPage(process) if process is not None else None
-        self._floor = Floor()
+        self._floor = floor or Floor()
         self._newest: tuple[Rollup, int] | None = None
         self._rendering = threading.Lock()
         self._text: tuple[Rollup, bytes] | None = None
@@ -143,10 +144,10 @@ def _log_wide(lines: Lines, merged: Rollup, floor: Floor) -> None:
     if merged.as_of_ms is not None:
         lines[names.AS_OF.name].append(f"{names.AS_OF.name} {seconds(merged.as_of_ms)}")
     name = names.RECORDS.name
-    by_verdict = [(f'{name}{{verdict="{verdict.label}"}}', merged.verdicts[verdict]) for verdict in Verdict]
+    by_verdict = [(floor.sample(name, verdict=verdict.label), merged.verdicts[verdict]) for verdict in Verdict]
     counters(lines, name, by_verdict, floor)
-    counters(lines, names.CORRECTIONS.name, [(names.CORRECTIONS.name, merged.corrections)], floor)
-    counters(lines, names.GAPS.name, [(names.GAPS.name, merged.gaps)], floor)
+    for series, count in ((names.CORRECTIONS, merged.corrections), (names.GAPS, merged.gaps)):
+        counters(lines, series.name, [(floor.sample(series.name), count)], floor)
 
 
 def _count(lines: Mapping[str, list[str]]) -> int:

@@ -313,3 +313,5 @@ ABOUT_PROCESS: tuple[Series, ...] = (
 ABOUT_RUNS: tuple[Series, ...] = (RUN_REMAINING, RUN_DONE, RUN_RECORDS)
 """Shown by a run's own processes, and by no worker."""
 ALL: tuple[Series, ...] = ABOUT_FUNNELS + ABOUT_PROCESS + ABOUT_RUNS
+BY_RUN: tuple[Series, ...] = (SETTLED, CONVERT_TIME, STEP_TIME, RECORDS, CORRECTIONS, GAPS)
+"""Counters about the whole funnel: while a promoted run is live, they carry its name in the label `run` besides."""

@@ -39,10 +39,21 @@ class Floor:
 
     After a rollback of the store counts come back lower until replay passes them;
     a counter that went back would look to Prometheus like a restart, and count twice.
+    Counters of a promoted run, which has counted the same records anew, are series of their own: `run` is a label.
     """
 
-    def __init__(self) -> None:
-        self._shown: dict[str, int] = {}
+    def __init__(self, run: str = "", shown: dict[str, int] | None = None) -> None:
+        self._shown: dict[str, int] = {} if shown is None else shown
+        self.labels = labels(run=run) if run else ""
+
+    def of(self, run: str) -> "Floor":
+        """Return the same memory for the counters of a run; "" for those of the configured namespace."""
+        return Floor(run, self._shown)
+
+    def sample(self, name: str, **values: str) -> str:
+        """Return a counter's name with its labels."""
+        pairs = ",".join(filter(None, (labels(**values), self.labels)))
+        return f"{name}{{{pairs}}}" if pairs else name
 
     def hold(self, sample: str, value: int) -> int:
         """Return `value`, or the last one shown under `sample` if that was larger."""
@@ -251,6 +262,8 @@ def _settled(lines: Lines, row: SplitRow, identity: str, floor: Floor, optional:
     name = names.SETTLED.name
     counts = row.counts
     found = outcomes_of(counts, optional)
+    if floor.labels:
+        identity = f"{identity},{floor.labels}"
     base = f"{identity},{labels(breakdown=row.breakdown, segment=row.segment)}"
     last = len(counts.dropped) + 1
     outcomes: list[tuple[str, int, int]] = [("converted", last, counts.converted)]

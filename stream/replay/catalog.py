@@ -23,7 +23,7 @@ from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
 from stream.store.redis_store import RedisStore
 from stream.worker.refreshed import read_rollups
-from stream.worker.runs import Run, Runs, change_runs, namespace_of, read_runs
+from stream.worker.runs import Files, Run, Runs, change_runs, namespace_of, read_runs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MAX_NAMESPACE = 64
@@ -84,9 +84,9 @@ async def make_run(base: Store, store: Store, run: Run) -> None:
     await change_runs(base, add)
 
 
-def new_run(name: str, topic: str, rules: CountingRules, plan: Plan) -> Run:
+def new_run(name: str, topic: str, rules: CountingRules, plan: Plan, files: Files | None = None) -> Run:
     """Return a run that is made now."""
-    return Run(name, topic, rules, plan.starts, plan.until, int(time.time() * 1000), gaps=plan.gaps)
+    return Run(name, topic, rules, plan.starts, plan.until, int(time.time() * 1000), gaps=plan.gaps, files=files)
 
 
 async def find_run(base: Store, name: str) -> Run:
@@ -166,7 +166,14 @@ async def look_at(settings: TrackerSettings, store: Store, runs: Runs, run: Run,
             ends = None  # what is stored can be told without Kafka
     progress = progress_of(run, heads, time.monotonic(), ends)
     is_live = runs.live is not None and runs.live.name == run.name
-    state = state_of(run, progress, is_live=is_live, written_ms=await _written_ms(store, run), now_ms=now_ms)
+    state = state_of(
+        run,
+        progress,
+        is_live=is_live,
+        has_files_left=run.files is not None and heads.keys() < run.starts.keys(),
+        written_ms=await _written_ms(store, run),
+        now_ms=now_ms,
+    )
     marks = [head.watermark_ms for head in heads.values() if head.watermark_ms is not None]
     return Look(run, namespace_of(settings.redis.namespace, run.name), state, progress, max(marks, default=None))
 

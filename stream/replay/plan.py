@@ -94,17 +94,19 @@ def warm_up_ms(rules: CountingRules) -> int:
     return longest + source.allowed_lateness_ms + source.max_future_skew_ms
 
 
-async def make_plan(log: Log, rules: CountingRules, begin: From, end: To, now_ms: int) -> Plan:
-    """Ask Kafka and decide.
+async def make_plan(  # noqa: PLR0913
+    log: Log, rules: CountingRules, begin: From, end: To, now_ms: int, *, has_files: bool = False
+) -> Plan:
+    """Ask Kafka and decide. has_files: what is before the start is in files, so that no warm-up is read.
 
     Raises `ReplayError` if the range is empty or cannot be, and what `read_topic` raises.
     """
     spans = await topic_spans(log.kafka, log.topic)
-    starts, gaps = await _starts(log, rules, begin, spans, now_ms)
+    starts, gaps = await (_behind_files(log, begin, spans) if has_files else _starts(log, rules, begin, spans, now_ms))
     until = await _until(log, end, spans)
     if until is not None:
         nothing = all(until[number] <= start.offset for number, start in starts.items())
-        if nothing:
+        if nothing and not has_files:
             raise ReplayError(
                 f"nothing lies between --from and --to in topic {log.topic}: "
                 f"it holds {sum(span.end - span.first for span in spans.values())} offsets in all"
@@ -146,6 +148,19 @@ async def _starts(
     return starts, gaps
 
 
+async def _behind_files(log: Log, begin: From, spans: Mapping[int, Span]) -> tuple[dict[int, Start], list[str]]:
+    """Begin just there; what the log does not hold, or not any more, is in the files."""
+    if begin is Word.LIVE:
+        return _as_live(log, spans)[0], []
+    if isinstance(begin, int):
+        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, begin))
+        return {number: Start(found.get(number, span.end)) for number, span in spans.items()}, []
+    if isinstance(begin, Word):
+        return {number: Start(span.first) for number, span in spans.items()}, []
+    _check_offsets(log, begin, spans)
+    return {number: Start(offset) for number, offset in begin.items()}, []
+
+
 def _as_live(log: Log, spans: Mapping[int, Span]) -> tuple[dict[int, Start], list[str]]:
     """Begin where live began, so that both count the same records."""
     unknown = [number for number in spans if log.first.get(number) is None]
@@ -172,6 +187,13 @@ async def _since(
     if isinstance(begin, int):
         return dict.fromkeys(spans, begin)
     assert not isinstance(begin, Word)  # noqa: S101 - the caller has taken them
+    _check_offsets(log, begin, spans)
+    times = await first_record_times(log.kafka, log.topic, begin)
+    # Behind the last record there is no time yet: what comes is counted.
+    return {number: times.get(number, now_ms) for number in spans}
+
+
+def _check_offsets(log: Log, begin: Mapping[int, int], spans: Mapping[int, Span]) -> None:
     if begin.keys() != spans.keys():
         wrong = sorted(begin.keys() ^ spans.keys())
         raise ReplayError(
@@ -185,6 +207,3 @@ async def _since(
             f"--from {number}:{begin[number]}: partition {number} of topic {log.topic} holds offsets "
             f"{spans[number].first} to {spans[number].end}"
         )
-    times = await first_record_times(log.kafka, log.topic, begin)
-    # Behind the last record there is no time yet: what comes is counted.
-    return {number: times.get(number, now_ms) for number in spans}

@@ -21,6 +21,7 @@ class State(StrEnum):
     LIVE = "live"
     COMPLETE = "complete"
     STOPPED = "stopped"
+    FILES = "files first, not all counted"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
 
@@ -79,13 +80,21 @@ def progress_of(
     return Progress(done, total, is_complete, at_s)
 
 
-def state_of(run: Run, progress: Progress, *, is_live: bool, written_ms: int | None, now_ms: int) -> State:
-    """Return a run's state. `written_ms`: when one of its processes wrote last (wall clock), None for never."""
+def state_of(  # noqa: PLR0913
+    run: Run, progress: Progress, *, is_live: bool, written_ms: int | None, now_ms: int, has_files_left: bool = False
+) -> State:
+    """Return a run's state.
+
+    written_ms: when one of its processes wrote last to a partition whose topic is read (wall clock), None for never.
+    has_files_left: a partition's files are not all counted.
+    """
     if is_live:
         return State.LIVE
     if progress.is_complete:
         return State.COMPLETE
     if run.is_stopped:
         return State.STOPPED
+    if has_files_left:
+        return State.FILES
     began_ms = run.made_ms if written_ms is None else max(written_ms, run.made_ms)
     return State.RUNNING if now_ms - began_ms < WRITTEN_WITHIN_MS else State.INTERRUPTED

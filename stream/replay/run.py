@@ -105,14 +105,9 @@ class RunSink:
 
     async def _has_ended(self, lag: Mapping[int, Lag] | None = None) -> bool:
         """Look at the document and the heads; tell how far the run is."""
-        runs = (await read_runs(self._base)).runs
-        known = runs.runs.get(self._run.name)
-        if known is None or known.made_ms != self._run.made_ms:
-            return self._ended(Ending.DROPPED)
-        if any(promotion.run == known.name for promotion in runs.promotions):
-            return self._ended(Ending.PROMOTED)
-        if known.is_stopped:
-            return self._ended(Ending.STOPPED)
+        ending = await ending_of(self._base, self._run)
+        if ending is not None:
+            return self._ended(ending)
         heads = await read_heads(self._store, self._run)
         ends = None
         if lag is not None and lag.keys() == heads.keys():
@@ -128,7 +123,18 @@ class RunSink:
         return True
 
 
+async def ending_of(base: Store, run: Run) -> Ending | None:
+    """Return why a process of the run must end, as the document of the runs says; None while it need not."""
+    runs = (await read_runs(base)).runs
+    known = runs.runs.get(run.name)
+    if known is None or known.made_ms != run.made_ms:
+        return Ending.DROPPED
+    if any(promotion.run == known.name for promotion in runs.promotions):
+        return Ending.PROMOTED
+    return Ending.STOPPED if known.is_stopped else None
+
+
 async def read_heads(store: Store, run: Run) -> dict[int, PartitionHead]:
-    """Return the heads of a run's partitions that it has begun with."""
+    """Return the heads of a run's partitions that it has begun to read; one whose files come first is not yet in it."""
     heads = {number: await store.load_head(number) for number in sorted(run.starts)}
-    return {number: head for number, head in heads.items() if head is not None}
+    return {number: head for number, head in heads.items() if head is not None and head.first_offset is not None}

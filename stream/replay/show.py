@@ -5,6 +5,7 @@ Out: a bar on a terminal, a line every ten seconds elsewhere; a table; documents
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Self
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from stream.analyze.document import iso
 from stream.analyze.show import console
 from stream.replay.catalog import Look
+from stream.replay.files_count import FilesRead
 from stream.replay.progress import Progress as HowFar
 from stream.worker.runs import Run
 
@@ -40,6 +42,7 @@ class RunDoc(msgspec.Struct):
     share: float | None
     watermark: str | None
     gaps: list[str]
+    files: list[str]
 
 
 def run_document(look: Look) -> RunDoc:
@@ -60,6 +63,7 @@ def run_document(look: Look) -> RunDoc:
         share=look.progress.share,
         watermark=None if look.watermark_ms is None else iso(look.watermark_ms),
         gaps=list(run.gaps),
+        files=[] if run.files is None else [file.path for file in run.files.files],
     )
 
 
@@ -98,6 +102,8 @@ def show_run(look: Look) -> None:
     table.add_column(overflow="fold")
     for name, text in lines.items():
         table.add_row(name, text)
+    for file in document.files:
+        table.add_row("file before it", file)
     for gap in document.gaps:
         table.add_row("not covered", gap)
     console().print(table)
@@ -117,6 +123,7 @@ class RunProgress:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._what = ""
         self._known: list[HowFar] = []
         self._line_s = 0.0
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
@@ -132,18 +139,48 @@ class RunProgress:
         """Leave the last state where it is."""
         self._bar.stop()
 
+    def tell_files(self, what: str, done: int, total: int) -> None:
+        """Show how far the files are that come before the topic."""
+        if what != self._what:
+            self._what, self._known = what, []
+        self._show(HowFar(done, total, done == total, time.monotonic()))
+
     def tell(self, progress: HowFar) -> None:
         """Show how far the run is now."""
+        if self._what:
+            self._what, self._known = "", []
+        self._show(progress)
+
+    def _show(self, progress: HowFar) -> None:
         self._known.append(progress)
         while len(self._known) > 1 and progress.at_s - self._known[0].at_s > PACE_OVER_S:
             del self._known[0]
-        text = progress_text(self._known[0], progress)
+        text = f"{self._what} {progress_text(self._known[0], progress)}".strip()
         self._bar.update(self._task, completed=progress.done, total=progress.total, text=text)
         is_due = progress.is_complete or progress.at_s - self._line_s >= LINE_EVERY_S
         if self._bar.disable and is_due:
             self._line_s = progress.at_s
             sys.stderr.write(f"run {self._run.name}: {text}\n")
             sys.stderr.flush()
+
+
+def files_text(run: Run, read: FilesRead) -> list[str]:
+    """Say what a run's files held, for a person."""
+    counted = read.rows - read.invalid - read.left
+    lines = [f"{_records(read.rows)} rows in the files, {_records(counted)} counted before the topic"]
+    if read.first_ms is not None and read.last_ms is not None:
+        seams = [start.seam_ms for start in run.starts.values() if start.seam_ms is not None]
+        lines[0] += f" ({iso(read.first_ms)} to {iso(read.last_ms)}; the topic begins at {iso(min(seams))})"
+    if read.left:
+        lines.append(f"{_records(read.left)} left to Kafka: they are of when the topic had begun")
+    if read.invalid:
+        lines.append(f"{_records(read.invalid)} mean no event; `funnel probe FILE` says why")
+    if read.without_id:
+        lines.append(
+            f"{_records(read.without_id)} without an id are of when the topic began: those that it has too are counted "
+            "twice"
+        )
+    return lines
 
 
 def progress_text(earlier: HowFar, now: HowFar) -> str:

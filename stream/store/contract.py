@@ -43,8 +43,8 @@ class PartitionHead:
     the set the states belong to. `partition_count` is that of the log. `checksum`
     is the CRC-32 of the record before `next_offset`, 0 if there is none. `gaps`
     counts the records that an operator chose to skip. `first_offset` is where the partition's counting began, None
-    where an earlier release began it. Raises `ValueError` if a
-    count is negative or `verdicts` has another length.
+    where an earlier release began it, and while a run's files are counted: then `next_offset` is a number of rows.
+    Raises `ValueError` if a count is negative or `verdicts` has another length.
     """
 
     next_offset: int

@@ -43,13 +43,21 @@ class Pages:
         host: str,
         ready: Callable[[], tuple[bool, str]],
     ) -> None:
-        self._catalog = Catalog(funnels, settings.rolling)
-        self._feed = Feed(self._catalog)
-        self._stored = Stored(store, settings, funnels, self._catalog)
+        self._show(settings, funnels, store)
         self._access = Access(settings.web, host)
         self._ready = ready
         self._streams = 0
         self._files = {path.name: _StaticFile(path) for path in sorted(STATIC.iterdir())}
+
+    def follow(self, settings: TrackerSettings, funnels: Sequence[Funnel], store: Store) -> None:
+        """Show these funnels, as that store has them, from the next reading on; ends the streams: browsers ask anew."""
+        self._feed.close()
+        self._show(settings, funnels, store)
+
+    def _show(self, settings: TrackerSettings, funnels: Sequence[Funnel], store: Store) -> None:
+        self._catalog = Catalog(funnels, settings.rolling)
+        self._feed = Feed(self._catalog)
+        self._stored = Stored(store, settings, funnels, self._catalog)
 
     def publish(self, refreshed: Refreshed) -> None:
         """Show what was read."""
@@ -100,7 +108,7 @@ class Pages:
         return _answer(_encode(health_document(self._catalog, feed.refreshed, feed.now_ms(), self._ready())))
 
     async def _serve_stream(self, request: web.Request) -> web.StreamResponse:
-        query = dict(request.query)
+        query, feed = dict(request.query), self._feed
         funnel = self._catalog.funnel(query.pop("funnel", ""), query.pop("version", ""))
         choice = self._catalog.choice(funnel, query)
         if self._streams >= MAX_STREAMS:
@@ -111,7 +119,7 @@ class Pages:
         await response.prepare(request)
         self._streams += 1
         try:
-            async for event in self._feed.events(choice):
+            async for event in feed.events(choice):
                 await response.write(event)
         except ConnectionResetError:
             pass  # whoever looked has left

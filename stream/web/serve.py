@@ -7,13 +7,13 @@ Out: an HTTP server that polls the store until it is told to stop.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from stream.analyze.live import partition_count
+from stream.analyze.live import open_store, partition_count
 from stream.errors import FunnelError
 from stream.model.funnel import Funnel
 from stream.settings.tracker import TrackerSettings
@@ -21,7 +21,9 @@ from stream.store.contract import Store
 from stream.web.pages import Pages
 from stream.worker.activation import ROLLING, ActiveSet, counted_otherwise, rules_of, with_rules
 from stream.worker.http import SHUTDOWN_SECONDS
+from stream.worker.pointer import Live, what_is_live
 from stream.worker.refreshed import Refreshed, read_rollups
+from stream.worker.runs import read_runs
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +40,24 @@ class Address(NamedTuple):
 
 
 class PageServer:
-    """Polls the store and serves the page; `funnel serve`."""
+    """Polls the store and serves the page; `funnel serve`.
 
-    def __init__(self, settings: TrackerSettings, funnels: Sequence[Funnel], store: Store, address: Address) -> None:
-        self._store = store
+    `base`: the store of the configured namespace; `opened` returns another one, should a run be live.
+    """
+
+    def __init__(
+        self,
+        settings: TrackerSettings,
+        funnels: Sequence[Funnel],
+        base: Store,
+        address: Address,
+        opened: Callable[[TrackerSettings], Store] = open_store,
+    ) -> None:
+        self._settings, self._funnels, self._base, self._opened = settings, tuple(funnels), base, opened
         self._address = address
-        self._pages = Pages(settings, funnels, store, address.host, self.is_ready)
-        self._funnels = tuple(funnels)
-        self._rolling = rules_of(settings.rolling, settings.actor_secret)[ROLLING]
+        self._pages = Pages(settings, funnels, base, address.host, self.is_ready)
+        self._live = Live(settings, self._funnels)
+        self._store = base
         self._otherwise: list[str] = []
         self._why_not = "the store was not read yet"
         self._partitions, self._asked_s = 0, -COUNT_EVERY_S
@@ -68,6 +80,7 @@ class PageServer:
             await self._poll(stop)
         finally:
             await runner.cleanup()
+            await self._close_run()
 
     async def _poll(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -80,6 +93,7 @@ class PageServer:
 
     async def _read(self) -> None:
         try:
+            await self._follow()
             if not self._partitions or time.monotonic() - self._asked_s >= COUNT_EVERY_S:
                 self._partitions = await partition_count(self._store)
                 self._otherwise = await self._counted_otherwise()
@@ -97,14 +111,32 @@ class PageServer:
                 "start it with the files that the workers run with"
             )
 
+    async def _follow(self) -> None:
+        """Show what is live now, if that is something else than before."""
+        live = what_is_live(self._settings, self._funnels, (await read_runs(self._base)).runs)
+        if live.is_as(self._live):
+            return
+        await self._close_run()
+        self._store = self._base if live.run is None else self._opened(live.settings)
+        self._live, self._partitions, self._otherwise = live, 0, []
+        self._pages.follow(live.settings, live.funnels, self._store)
+        log.info("%s is live", live.title)
+
+    async def _close_run(self) -> None:
+        """Give back the connections to a run's namespace; the configured one's belong to the caller."""
+        store, self._store = self._store, self._base
+        if store is not self._base:
+            await store.close()
+
     async def _counted_otherwise(self) -> list[str]:
         """Return which funnels are not counted as they are defined here. Raises `StoreRefused` for other windows."""
         document = await self._store.active_funnel_set()
         if document is None:
             return []
-        active = msgspec.json.decode(document, type=ActiveSet)
-        with_rules(active, active.rules | {ROLLING: self._rolling})
-        return counted_otherwise(self._funnels, active)
+        active, live = msgspec.json.decode(document, type=ActiveSet), self._live
+        rolling = rules_of(live.settings.rolling, live.settings.actor_secret)[ROLLING]
+        with_rules(active, active.rules | {ROLLING: rolling})
+        return counted_otherwise(live.funnels, active)
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")

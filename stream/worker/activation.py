@@ -11,6 +11,7 @@ an old worker in the middle of a rolling deploy undoes nothing.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -20,6 +21,7 @@ from stream.errors import StoreRefused, StoreUnavailable
 from stream.ingest.identify import actor_key
 from stream.model.funnel import Funnel
 from stream.model.window import RollingWindow
+from stream.settings.counting import CountingRules
 
 REMEMBERED_SETS = 50
 
@@ -37,8 +39,10 @@ class ActiveSet(msgspec.Struct):
 
     next_number: the lowest number that no funnel ever had. A funnel that is taken out and comes back gets a new one:
     its counts were deleted, so states under the old number would take back what is no longer counted.
-    digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets,
-    newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
+    digests: name@version -> digest of its definition, of every funnel ever active. replaced: ids of earlier sets, and
+    of earlier rules as a whole, newest last. rules: what stored counts depend on besides the funnels (`with_rules`).
+    counting: the rules as a whole (`with_counting`), so that a switch of live can be taken back; null in documents of
+    earlier releases. Not decoded with the rest: a release that cannot read it goes on counting.
     shown: breakdown values that all workers show by name (`worker.shown`), chosen in the hour of `shown_ms`, which is
     an `as_of`; None while none is.
     """
@@ -51,6 +55,7 @@ class ActiveSet(msgspec.Struct):
     shown_ms: int | None = None
     next_number: int = 0
     rules: dict[str, str] = {}
+    counting: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class FunnelSetInactive(StoreUnavailable):
@@ -70,6 +75,17 @@ def definition_id(funnel: Funnel) -> str:
     return _digest(_used(funnel))
 
 
+def rules_id(rules: CountingRules) -> str:
+    """Return the digest of what rules count; how counts are shown or judged does not change it, nor where one began."""
+    return _digest([
+        funnel_set_id(rules.funnels),
+        [_used(replace(source, start_from="")) for source in rules.sources],
+        _windows(rules.rolling),
+        _used(rules.age_matched),
+        rules.bot_cap,
+    ])  # fmt: skip
+
+
 def _used(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         counting = [field for field in dataclasses.fields(value) if not field.metadata.get("is_export_only")]
@@ -84,8 +100,11 @@ def _digest(value: object) -> str:
 
 def rules_of(rolling: Sequence[RollingWindow], actor_secret: str) -> dict[str, str]:
     """Return the rules of these settings, for `with_rules`; the secret only as a digest that does not give it away."""
-    windows = " ".join(f"{window.name}/{window.slots}" for window in rolling)
-    return {ROLLING: windows or "none", SECRET: actor_key("", actor_secret.encode()).hex()}
+    return {ROLLING: _windows(rolling) or "none", SECRET: actor_key("", actor_secret.encode()).hex()}
+
+
+def _windows(rolling: Sequence[RollingWindow]) -> str:
+    return " ".join(f"{window.name}/{window.slots}" for window in rolling)
 
 
 def next_active_set(funnels: Sequence[Funnel], stored: ActiveSet | None, *, force: bool = False) -> ActiveSet:
@@ -153,3 +172,20 @@ def with_rules(active: ActiveSet, rules: Mapping[str, str]) -> ActiveSet:
         ),
         "set it back, or use a new namespace (redis.namespace) and count anew",
     )
+
+
+def with_counting(active: ActiveSet, rules: CountingRules) -> ActiveSet:
+    """Return `active` with these rules noted as a whole: itself if what they count is noted already."""
+    known = counting_of(active)
+    if known is not None and rules_id(known) == rules_id(rules):
+        return active
+    replaced = active.replaced if known is None else [*active.replaced, rules_id(known)][-REMEMBERED_SETS:]
+    return msgspec.structs.replace(active, counting=msgspec.Raw(_encoder.encode(rules)), replaced=replaced)
+
+
+def counting_of(active: ActiveSet) -> CountingRules | None:
+    """Return the rules that this set counts by; None where another release noted them, or none did."""
+    try:
+        return msgspec.json.decode(active.counting, type=CountingRules | None)
+    except msgspec.DecodeError:
+        return None

@@ -11,9 +11,17 @@ import msgspec
 from stream.aggregate.rollup import Shown
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
+from stream.settings.counting import counting_rules
 from stream.settings.tracker import TrackerSettings
 from stream.store.contract import Store
-from stream.worker.activation import ActiveSet, FunnelSetInactive, next_active_set, rules_of, with_rules
+from stream.worker.activation import (
+    ActiveSet,
+    FunnelSetInactive,
+    next_active_set,
+    rules_of,
+    with_counting,
+    with_rules,
+)
 from stream.worker.shown import HOUR_MS, as_numbers, choose, is_over
 
 
@@ -37,6 +45,9 @@ class ActiveFunnels:
         known = None if document is None else msgspec.json.decode(document, type=ActiveSet)
         active = next_active_set(self._funnels, known, force=self._activate)
         active = with_rules(active, rules_of(self._settings.rolling, self._settings.actor_secret))
+        # The newest to start says by which rules, as with the funnels; the others do not write theirs over it again.
+        if self._active is None or known is None or active.id != known.id:
+            active = with_counting(active, counting_rules(self._settings, self._funnels))
         self._activate = False  # once: an order given at the start must not fight a later one
         if active is not known:
             written = msgspec.json.encode(active)

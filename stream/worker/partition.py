@@ -21,10 +21,15 @@ from stream.engine.state import BEFORE_ALL_TIME
 from stream.engine.table import ActorTable, ByActor, by_actor
 from stream.ingest.admission import Admitted, Limits, admit_batch
 from stream.ingest.decode import EventDecoder
+from stream.ingest.identify import actor_keys
+from stream.ingest.mapping import Mapping as FieldMapping
+from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
 from stream.model.window import Age, RollingWindow
+from stream.settings.tracker import TrackerSettings
 from stream.store.contract import NO_FUNNEL_SET, Commit, PartitionHead
+from stream.worker.activation import ActiveSet
 from stream.worker.contract import PartitionBatch
 from stream.worker.envelope import provenance
 from stream.worker.outbox import DeadLetter
@@ -50,6 +55,26 @@ class Counting(NamedTuple):
     cache_actors: int
     must_be_keyed_by_actor: bool
     ages: tuple[Age, ...] = ()
+
+
+def counting_of(
+    settings: TrackerSettings, funnels: Sequence[Funnel], mapping: FieldMapping, active: ActiveSet
+) -> Counting:
+    """Return how a process with these settings counts the funnels of the active set."""
+    compiled = FunnelSet(funnels, active.numbers)
+    return Counting(
+        funnels=compiled,
+        funnel_set_id=active.id,
+        decoder=EventDecoder(mapping, compiled.property_paths),
+        limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
+        rolling=settings.rolling,
+        topic=settings.log_topic,
+        key_of=actor_keys(settings.actor_secret.encode()),
+        bot_cap=settings.worker.bot_cap,
+        cache_actors=settings.worker.cache_actors,
+        must_be_keyed_by_actor=not settings.needs_repartition,
+        ages=settings.age_matched,
+    )
 
 
 class Judged(NamedTuple):

@@ -8,7 +8,7 @@ Out: the first head of a partition nobody counted yet; or an error that says wha
 import logging
 from collections.abc import Mapping
 
-from stream.errors import KafkaRefused, KafkaUnavailable
+from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
 from stream.store.contract import PartitionHead
 from stream.worker.contract import LogState
 from stream.worker.runs import Start
@@ -40,7 +40,8 @@ def first_head(topic: str, partition: int, log_state: LogState, start_from: str,
 def run_head(topic: str, partition: int, log_state: LogState, starts: Mapping[int, Start], epoch: int) -> PartitionHead:
     """Return the head with which a run begins a partition.
 
-    Raises `KafkaRefused` if the log is not the one that the run was planned for, `KafkaUnavailable` as `first_head`.
+    Raises `KafkaRefused` if the log is not the one that the run was planned for, `KafkaUnavailable` as `first_head`,
+    `StoreUnavailable` where files come first: whoever counts them makes the head.
     """
     _check_partition_count(topic, log_state)
     if log_state.partition_count != len(starts):
@@ -48,9 +49,18 @@ def run_head(topic: str, partition: int, log_state: LogState, starts: Mapping[in
             f"topic {topic} has {log_state.partition_count} partitions, the run was planned for {len(starts)}: drop "
             "the run and start it anew"
         )
+    if starts[partition].seam_ms is not None:
+        raise files_first(partition)
     head = _head_at(starts[partition].offset, epoch, log_state)
     check_position(topic, partition, head, log_state)
     return head
+
+
+def files_first(partition: int) -> StoreUnavailable:
+    """Return the error for a partition of a run whose files are not counted yet."""
+    return StoreUnavailable(
+        "assign", (partition,), "the run's files are counted before its topic, by the process that has them"
+    )
 
 
 def _head_at(start: int, epoch: int, log_state: LogState) -> PartitionHead:

@@ -23,11 +23,33 @@ class Start(msgspec.Struct, frozen=True):
     """Where a run begins on a partition.
 
     offset: of the first record that is read. since_ms: what entered from this instant on (ms UTC) is counted, what
-    was read before is its warm-up; None where all is counted.
+    was read before is its warm-up; None where all is counted. seam_ms: record time of that record, where files are
+    counted before it; None without files.
     """
 
     offset: int
     since_ms: int | None = None
+    seam_ms: int | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file as it was when the run was made. digest: of its bytes as they lie there."""
+
+    path: str
+    size_bytes: int
+    digest: str
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The older part of a run's log. partitioner: how its actors are spread over the topic's partitions.
+
+    source: whose mapping reads the rows. format: json or csv; None for each by its name.
+    """
+
+    files: tuple[File, ...]
+    partitioner: str
+    source: str
+    format: str | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -35,7 +57,7 @@ class Run(msgspec.Struct, frozen=True):
 
     topic: the log that is read. starts: by partition, all of them. until: end offsets by partition, None for a run
     that follows the log. made_ms: wall clock. is_stopped: whether its processes shall end. gaps: what could not be
-    covered and was accepted, in words.
+    covered and was accepted, in words. files: what is counted before the topic, in the partitions' own heads.
     """
 
     name: str
@@ -46,10 +68,14 @@ class Run(msgspec.Struct, frozen=True):
     made_ms: int
     is_stopped: bool = False
     gaps: tuple[str, ...] = ()
+    files: Files | None = None
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then."""
+    """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then.
+
+    `rollback` lets live go on by them.
+    """
 
     run: str
     at_ms: int
@@ -57,10 +83,17 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """All runs by name, and the promotions in force, newest last."""
+    """All runs by name, and the promotions in force, newest last.
+
+    rules: what live counts by since the last switch, there or back; None before the first. overruled: ids of the
+    rules and of the sets of funnels (`activation.rules_id`, `funnel_set_id`) that are out of force since: who has these
+    in its files follows `rules`.
+    """
 
     runs: dict[str, Run] = {}
     promotions: tuple[Promotion, ...] = ()
+    rules: CountingRules | None = None
+    overruled: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property

@@ -17,14 +17,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
-from stream.engine.match import FunnelSet
 from stream.errors import KafkaRefused, KafkaUnavailable, StoreUnavailable
-from stream.ingest.admission import Limits
-from stream.ingest.decode import EventDecoder
-from stream.ingest.identify import actor_keys
 from stream.ingest.mapping import Mapping as FieldMapping
 from stream.metrics.collector import FunnelCollector, PageLimits
 from stream.metrics.process import PartitionStats, ProcessStats
+from stream.metrics.samples import Floor
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -39,9 +36,9 @@ from stream.worker.fences import Fences
 from stream.worker.in_turn import InTurn
 from stream.worker.memory import uncollected
 from stream.worker.outbox import DeadLetter, Outbox
-from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, encode_rollup
+from stream.worker.partition import Counting, Judged, Partition, Swept, checksum_of, counting_of, encode_rollup
 from stream.worker.refreshed import Refreshed, read_rollups
-from stream.worker.resume import check_position, first_head, log_changed, read_from, run_head
+from stream.worker.resume import check_position, files_first, first_head, log_changed, read_from, run_head
 from stream.worker.runs import Start
 
 log = logging.getLogger(__name__)
@@ -61,8 +58,9 @@ class Tracker:
     """The `BatchSink` of a worker; `collector` renders what it knows.
 
     `outbox`: None sends no dead letters. `starts`: where a run begins on each partition; None for live, which goes by
-    `start_from`. `stats`: those to go on with. `source_lag` returns how many records wait to be brought into the log,
-    None while that is not known. `on_refresh` is told of all partitions' rollups whenever they were read.
+    `start_from`. `stats`, `floor`: those to go on with. `run`: name of the promoted run that is live, which counters
+    carry. `source_lag` returns how many records wait to be brought into the log, None while that is not known.
+    `on_refresh` is told of all partitions' rollups whenever they were read.
     """
 
     def __init__(  # noqa: PLR0913
@@ -76,6 +74,8 @@ class Tracker:
         activate: bool = False,
         starts: Mapping[int, Start] | None = None,
         stats: ProcessStats | None = None,
+        floor: Floor | None = None,
+        run: str = "",
         source_lag: Callable[[], int | None] | None = None,
         on_refresh: Callable[[Refreshed], None] = lambda _: None,
     ) -> None:
@@ -98,6 +98,7 @@ class Tracker:
             PageLimits(settings.metrics.max_series),
             self.stats,
             settings.rolling,
+            (floor or Floor()).of(run),
         )
         self.merged: Rollup | None = None
         self._as_of = AsOf()
@@ -119,6 +120,10 @@ class Tracker:
             log.warning("%s", advice)
         await self._activate_funnels()
         self._why_not = "no partitions assigned yet"
+
+    def watch(self, partition_count: int) -> None:
+        """Read the rollups of so many partitions, also before any of them is assigned."""
+        self._partition_count = partition_count
 
     async def stop(self) -> None:
         """Let go of the connections."""
@@ -142,20 +147,7 @@ class Tracker:
         counting = self._counting
         # A store that was emptied gives the same set other numbers.
         if counting is None or any(active.numbers[f.definition.key] != f.number for f in counting.funnels.funnels):
-            funnels = FunnelSet(self._funnels, active.numbers)
-            self._counting = Counting(
-                funnels=funnels,
-                funnel_set_id=active.id,
-                decoder=EventDecoder(self._mapping, funnels.property_paths),
-                limits=Limits(settings.allowed_lateness_ms, settings.max_future_skew_ms),
-                rolling=settings.rolling,
-                topic=settings.log_topic,
-                key_of=actor_keys(settings.actor_secret.encode()),
-                bot_cap=settings.worker.bot_cap,
-                cache_actors=settings.worker.cache_actors,
-                must_be_keyed_by_actor=not settings.needs_repartition,
-                ages=settings.age_matched,
-            )
+            self._counting = counting_of(settings, self._funnels, self._mapping, active)
 
     # --- assignment
 
@@ -197,6 +189,8 @@ class Tracker:
             if not await self._store.create_head(number, head):
                 raise StoreUnavailable("assign", (number,), "another worker made its head at the same time")
             return head, True
+        if self._starts is not None and head.first_offset is None:
+            raise files_first(number)
         if head.next_offset > log_state.end_offset and self._asked_again.get(number) != head.next_offset:
             # Whoever had the partition may have counted on after Kafka was asked.
             self._asked_again[number] = head.next_offset

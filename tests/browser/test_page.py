@@ -3,14 +3,18 @@
 import json
 import re
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from stream.ingest.identify import actor_key
+from support.api import Api
 from support.pages import ODD_NAME, ODD_SEGMENTS, SEGMENTS, ask, awaited
+from support.rollups import SHOP, shop_rollup, shop_source
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
 
@@ -119,6 +123,22 @@ def test_an_update_arrives_by_itself(open_page, site):
     expect(figure(page, "entered")).to_have_text("1")
     expect(figure(page, "conversion")).to_have_text(UNKNOWN)
     expect(page.locator("#state")).to_contain_text("Live")
+
+
+def test_a_page_that_is_open_follows_a_switch_to_another_version(open_page, tmp_path):
+    api = Api(tmp_path)
+    try:
+        api.publish(shop_source(shop_rollup()))
+        page = open_page("funnel=shop", url=api.url)
+        expect(figure(page, "entered")).to_be_visible()
+        third = replace(SHOP, version=SHOP.version + 1)
+        api.follow(third)
+        api.publish(shop_source(msgspec.structs.replace(shop_rollup(), key=third.key)))
+        page.wait_for_url(f"**version={third.version}**")
+        expect(figure(page, "entered")).to_be_visible()
+        page.close()  # before its server
+    finally:
+        api.stop()
 
 
 def test_a_choice_stands_in_the_address_and_a_link_shows_it(open_page, site):

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from stream.analyze.read_topic import Span, read_topic, record_at, topic_spans
+from stream.analyze.read_topic import Span, first_records, read_topic, record_at, topic_spans
 from stream.cli.main import main
 from stream.errors import AnalyzeError
 from stream.settings.tracker import KafkaSettings
@@ -85,6 +85,14 @@ async def test_one_record_is_found_at_its_offset_and_a_marker_is_none(stack, top
     assert json.loads(value)["event"] == "buy"
     assert await record_at(kafka_of(stack), topic, 0, 2) == []
     assert await record_at(kafka_of(stack), topic, 0, 99) == []
+
+
+async def test_first_records_are_looked_for_behind_what_was_aborted(stack, topic):
+    found = await first_records(kafka_of(stack), topic, {0: 3, 1: 0}, 2)
+    assert [json.loads(record.value)["user_id"] for record in found[0]] == ["c"]
+    assert (found[0][0].record_ms, found[1]) == (1_700_000_000_000, [])
+    whole = await first_records(kafka_of(stack), topic, {0: 0}, 100)
+    assert len(whole[0]) == 4
 
 
 async def test_a_topic_that_is_not_there_is_named_and_not_made(stack, topic):

@@ -26,6 +26,7 @@ AT_TURN = {
     "cut off from Kafka": faults.cut,
     "with a store that lost its tail": faults.lose_tail,
     "with a store that was emptied": faults.flush,
+    "behind a run that is promoted": faults.promote,
 }
 FAILURES = [fate for fate in Fate if fate is not Fate.ANSWERED]
 

@@ -7,12 +7,13 @@ import os
 
 import pytest
 
-from support.sim.faults import plan
+from support.sim.faults import plan, switches
 from support.sim.traffic import random_case
 from support.sim.world import run
 
 RECORDS = 60
 SEEDS = range(3_000) if os.environ.get("FUNNEL_SIM") == "long" else range(40)
+SWITCHED = range(3_000) if os.environ.get("FUNNEL_SIM") == "long" else range(12)
 CHOSEN = os.environ.get("FUNNEL_SIM_SEED")
 
 
@@ -21,3 +22,10 @@ def test_whatever_happens_every_record_is_counted_once(seed):
     case = random_case(seed, RECORDS)
     outcome = run(case, plan(seed, case.workers))
     assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_SEED={seed} pytest {__file__}")
+
+
+@pytest.mark.parametrize("seed", SWITCHED if CHOSEN is None else [int(CHOSEN)])
+def test_and_so_it_is_when_live_is_switched_to_a_run_and_back_meanwhile(seed):
+    case = random_case(seed, RECORDS)
+    outcome = run(case, [*plan(seed, case.workers), *switches(seed)])
+    assert not outcome.wrong, outcome.story(f"FUNNEL_SIM_SEED={seed} pytest {__file__} -k switched")

@@ -22,7 +22,8 @@ class Api:
         tracker = folder / "tracker.yaml"
         tracker.write_text(TRACKER + settings)
         self.reason = ""
-        self._pages = Pages(load_tracker(tracker, {}), [SHOP], MemoryStore(MemoryServer()), "127.0.0.1", self._ready)
+        self._settings = load_tracker(tracker, {})
+        self._pages = Pages(self._settings, [SHOP], MemoryStore(MemoryServer()), "127.0.0.1", self._ready)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -37,6 +38,14 @@ class Api:
             self._pages.publish(Refreshed({}, 0, merged, read_ms))
 
         self._call(publish())
+
+    def follow(self, *funnels):
+        """Show these funnels from now on, as after a switch."""
+
+        async def follow():
+            self._pages.follow(self._settings, funnels, MemoryStore(MemoryServer()))
+
+        self._call(follow())
 
     def stop(self):
         """End it; harmless if it has ended."""

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stream.analyze.compare import broken_laws, compare
-from stream.analyze.live import count_as_live, open_store, read_live
+from stream.analyze.live import count_as_live, open_live, read_live
 from stream.analyze.read_topic import read_topic, topic_spans
 from stream.model.verdict import Verdict
 from stream.settings.load import load_funnels, load_tracker
@@ -73,16 +73,14 @@ exclusions:
 
 
 class Worker:
-    """One `funnel worker` process."""
+    """One `funnel worker` process, or one of another command."""
 
-    def __init__(self, folder, number):
+    def __init__(self, folder, number, words=("worker", "--metrics-port", "0")):
         self.log = folder / f"worker-{number}.log"
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "stream", "worker", "--config", str(folder / "tracker.yaml")]
+            command = [sys.executable, "-m", "stream", *words, "--config", str(folder / "tracker.yaml")]
             environ = {k: v for k, v in os.environ.items() if k not in {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}}
-            self.process = subprocess.Popen(
-                dying_with_parent([*command, "--metrics-port", "0"]), cwd=ROOT, env=environ, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, env=environ, stdout=log, stderr=log)
 
     def said(self):
         return self.log.read_text(errors="replace")
@@ -188,6 +186,12 @@ class Site:
         self.workers += started
         return started[0] if count == 1 else started
 
+    def start_run(self, name):
+        """Start a run of the files as they are now, which follows the log."""
+        run = Worker(self.folder, f"run-{name}", ("replay", "start", "--name", name, "--to", "follow"))
+        self.workers.append(run)
+        return run
+
     def close(self):
         for worker in self.workers:
             with contextlib.suppress(ProcessLookupError):
@@ -236,12 +240,13 @@ class Site:
         spans = await topic_spans(self.settings.kafka, self.settings.log_topic)
         return {number: span.end for number, span in spans.items()}
 
+    async def live(self):
+        """Return what is live, and what it has counted."""
+        async with open_live(self.settings, self.funnels) as (store, live):
+            return live, await read_live(store, live.funnels, live.settings)
+
     async def view(self):
-        store = open_store(self.settings)
-        try:
-            return await read_live(store, self.funnels, self.settings)
-        finally:
-            await store.close()
+        return (await self.live())[1]
 
     async def stored(self):
         """Next offset by partition."""
@@ -259,10 +264,10 @@ class Site:
 
     async def differences(self):
         """Return what is wrong: live against an analysis of the log, the laws, and the sum of verdicts."""
-        view = await self.view()
+        of, view = await self.live()
         as_of_ms = max(int(time.time() * 1000), view.watermark_ms or 0) + AHEAD_MS
         live = view.roll_up(as_of_ms)
-        count = count_as_live(self.settings, self.funnels)
+        count = count_as_live(of.settings, of.funnels)
         await read_topic(self.settings.kafka, self.settings.log_topic, count.take)
         analysis = count.finish(as_of_ms)
         lines = compare(live, analysis.rollup) + broken_laws(live)

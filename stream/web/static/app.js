@@ -138,11 +138,21 @@ function listen(number) {
   }, (state) => {
     page.connections[number] = state;
     if (state instanceof Error) page.error = t("error", { text: state.message });
+    if (state !== "open") askFunnels();
     draw();
   });
 }
 
 // What is asked for now and then
+
+// A stream that ends may have ended because other funnels, or other versions, are live now.
+async function askFunnels() {
+  const found = await ask("funnels").catch(() => null);
+  if (!found?.funnels.length) return;
+  page.funnels = found.funnels;
+  const choices = page.choices.map((choice) => usual(choice, page.funnels));
+  if (choices.some((choice, number) => toQuery(choice) !== toQuery(page.choices[number]))) choose(choices);
+}
 
 async function askHealth() {
   if (document.hidden) return;

@@ -6,18 +6,30 @@ Out: faults, each with its place: the number of the callback, or of the call of 
 Whatever a fault breaks is put right after a while, so that a run can end.
 """
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from functools import partial
 
+from stream.analyze.read_topic import Span
+from stream.errors import ReplayError, StoreUnavailable
+from stream.replay import promote as replay_promote
+from stream.replay.promote import Place
+from stream.settings.counting import counting_rules
+from stream.store.memory import MemoryStore
+from stream.worker.runs import Run, Start, change_runs, namespace_of
+from support.sim.judge import live_in
 from support.sim.loop import within
-from support.sim.store import USUAL_S, Fate
+from support.sim.store import USUAL_S, Fate, SimStore
+from support.sim.traffic import SHARDS, TOPIC
 from support.sim.worker import RESTART_S, SESSION_S
 from support.sim.world import AtCall, AtTurn, Fault, Strike, World
 
 SHORT_S, LONG_S = 0.4 * SESSION_S, 2.5 * SESSION_S
 SPANS_S = (0.05, 0.3, SHORT_S, SESSION_S, LONG_S)
 KINDS = 16
+ANY_LAG = 10**9
 USUAL_CALLS, USUAL_TURNS = 200, 4_000  # a run without faults takes half as many of either
 
 
@@ -144,6 +156,59 @@ def flush(world: World) -> None:
     world.server.history.clear()
 
 
+def promote(world: World) -> None:
+    """Take a copy of what is live for a run that has counted as much by itself, and make it live."""
+    name = f"r{len(world.said)}"
+    server, live = world.server, live_in(world.server)
+    if live not in server.namespaces or live != "live":
+        return
+    world.note(f"promote {name}")
+    server.namespaces[namespace_of("live", name)] = deepcopy(server.namespaces[live])
+    rules = counting_rules(world.case.settings, world.case.funnels)
+    run = Run(name, TOPIC, rules, {number: Start(0) for number in world.broker.logs}, None, 0)
+    documents = MemoryStore(server, shards=SHARDS)
+
+    async def switch(place: Place) -> None:
+        await change_runs(documents, lambda runs: runs if runs.live else runs.with_run(run))
+        await replay_promote.promote(place, name, rules, ANY_LAG, 0)
+
+    _switch(world, switch)
+
+
+def roll_back(world: World) -> None:
+    """Let live go on where it was before."""
+    if live_in(world.server) != "live":
+        world.note("roll back")
+        _switch(world, replay_promote.roll_back)
+
+
+def _switch(world: World, switch: Callable[[Place], Awaitable[object]]) -> None:
+    """Do what an operator does: say it again until it is done or refused."""
+
+    def opened(name: str) -> SimStore:
+        return SimStore(world.server, SHARDS, namespace=namespace_of("live", name) if name else "live")
+
+    async def until_done() -> None:
+        try:
+            while True:
+                place = Place(opened, TOPIC, {n: Span(log.begin, log.end) for n, log in world.broker.logs.items()})
+                try:
+                    await switch(place)
+                except StoreUnavailable:
+                    await asyncio.sleep(RESTART_S)
+                except ReplayError as error:
+                    world.note(f"refused: {error}")
+                    return
+                else:
+                    return
+        finally:
+            world.troubles -= 1
+
+    world.troubles += 1
+    with within(None):
+        world.loop.create_task(until_done())
+
+
 def _later(world: World, seconds: float, mend: Callable[[], None]) -> None:
     world.troubles += 1
 
@@ -168,6 +233,13 @@ def plan(seed: int, workers: int) -> list[Strike]:
         )
         strikes.append((place, fault))
     return strikes
+
+
+def switches(seed: int) -> list[Strike]:
+    """Draw when live is switched to a run, and mostly back, once or twice."""
+    draw = random.Random(f"switches {seed}")
+    turns = sorted(draw.randrange(1, USUAL_TURNS) for _ in range(draw.choice([1, 2, 2, 4])))
+    return [(AtTurn(turn), (promote, roll_back)[place % 2]) for place, turn in enumerate(turns)]
 
 
 def _drawn(draw: random.Random, workers: int) -> list[Fault]:

@@ -8,6 +8,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
+import msgspec
+
 from stream.analyze.compare import broken_laws, compare
 from stream.analyze.count import Analysis, LogCount
 from stream.analyze.live import LiveView, read_live
@@ -16,6 +18,7 @@ from stream.ingest.mapping import Mapping as FieldMapping
 from stream.model.result import Rollup
 from stream.model.verdict import DEAD_LETTER_VERDICTS, Verdict
 from stream.store.memory import MemoryServer, MemoryStore
+from stream.worker.runs import Runs, namespace_of
 from support.oracle import OEvent, OFunnel, ORecord, attempts, counted_events
 from support.sim.log import PartitionLog, Row
 from support.sim.traffic import SHARDS, TOPIC, Case
@@ -58,7 +61,7 @@ class Judge:
 
     async def differences(self, server: MemoryServer, letters: set[tuple[int, int, str]]) -> list[str]:
         """Return where the store, or what was sent to the dead-letter topic, is not as it must be."""
-        view = await read_live(MemoryStore(server, shards=SHARDS), self._case.funnels, self._case.settings)
+        view = await read_live(MemoryStore(server, live_in(server), SHARDS), self._case.funnels, self._case.settings)
         lines = [f"partition {number} has no head" for number in self._ends.keys() - view.partitions.keys()]
         for number, part in sorted(view.partitions.items()):
             lines += _position(number, part.head, self._ends[number], len(self._rows[number]))
@@ -112,6 +115,13 @@ class Judge:
                 if found[name] != wanted[name]
             ]
         return lines
+
+
+def live_in(server: MemoryServer) -> str:
+    """Return the namespace that is live."""
+    held = server.namespaces.get("live/runs")
+    runs = Runs() if held is None or held.document is None else msgspec.json.decode(held.document, type=Runs)
+    return "live" if runs.live is None else namespace_of("live", runs.live.name)
 
 
 def _position(number: int, head: object, end: int, rows: int) -> list[str]:

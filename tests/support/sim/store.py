@@ -20,7 +20,7 @@ from stream.store.memory import MemoryServer, MemoryStore
 SNAPSHOTS = 40
 USUAL_S = 0.002  # the longest that a call takes on its way there, and back
 LATE_S = 3.0
-WRITES = frozenset({"commit", "raise_epoch", "create_head", "set_active_funnel_set"})
+WRITES = frozenset({"commit", "raise_epoch", "create_head", "set_active_funnel_set", "set_runs_document"})
 
 
 class Fate(Enum):
@@ -87,9 +87,11 @@ class SimServer(MemoryServer):
 class SimStore:
     """A worker's `stream.store.contract.Store` on a `SimServer`."""
 
-    def __init__(self, server: SimServer, shards: int, kind: type[MemoryStore] = MemoryStore) -> None:
+    def __init__(
+        self, server: SimServer, shards: int, kind: type[MemoryStore] = MemoryStore, namespace: str = "live"
+    ) -> None:
         self._server = server
-        self._inner = kind(server, shards=shards)
+        self._inner = kind(server, namespace, shards)
         self.shards = shards
 
     def __getattr__(self, name: str) -> Any:

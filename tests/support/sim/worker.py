@@ -13,10 +13,14 @@ from contextlib import suppress
 from mode import Service
 
 from stream.errors import KafkaUnavailable
+from stream.metrics.process import ProcessStats
+from stream.metrics.samples import Floor
 from stream.settings.sources import mapping_of
 from stream.store.memory import MemoryStore
 from stream.worker.contract import Limits
 from stream.worker.outbox import DeadLetter
+from stream.worker.pointed import Pointed
+from stream.worker.pointer import Live
 from stream.worker.tracker import Tracker
 from stream.worker.tracker_app import TrackerApp, WorkerOptions
 from support.sim.broker import HOST, PORT
@@ -93,7 +97,7 @@ class Worker:
         self.process = Process(name)
         self.process.end()
         self.app: TrackerApp | None = None
-        self.tracker: Tracker | None = None
+        self.sink: Pointed | None = None
         self.is_stillborn = False
         self._starting: asyncio.Task[None] | None = None
 
@@ -109,13 +113,7 @@ class Worker:
         process = self.process = Process(self.name)
         with within(process):
             case = self._case
-            self.tracker = self._make(
-                case.settings,
-                case.funnels,
-                mapping_of(case.settings.sources[0]),
-                SimStore(self._server, SHARDS, self._kind),
-                self._letters,
-            )
+            self.sink = Pointed(case.settings, case.funnels, self._store("live"), self._tracker_of)
             self.app = TrackerApp(
                 WorkerOptions(
                     "group",
@@ -126,14 +124,28 @@ class Worker:
                     heartbeat_s=HEARTBEAT_S,
                     limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
                 ),
-                self.tracker,
+                self.sink,
                 metrics=no_page,
-                verdicts=lambda: self.tracker.stats.verdicts,
+                verdicts=lambda: self.sink.stats.verdicts,
             )
             self.app.health, self.app._guard = _NoServer(), _NoGuard()
             self._starting = self._loop.create_task(self.app.start())
         with within(None):
             self._loop.create_task(self._watch(process, self.app, self._starting))
+
+    def _store(self, namespace: str) -> SimStore:
+        return SimStore(self._server, SHARDS, self._kind, namespace)
+
+    def _tracker_of(self, live: Live, stats: ProcessStats, floor: Floor) -> Tracker:
+        settings = live.settings
+        store = self._store(settings.redis.namespace)
+        mapping = mapping_of(settings.sources[0])
+        return self._make(settings, live.funnels, mapping, store, self._letters, stats=stats, floor=floor)
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """The tracker of what is live, as far as this process knows."""
+        return None if self.sink is None else self.sink._tracker
 
     def unsettled(self, judge: Judge) -> list[str]:
         """Return what is still wrong with a worker that has partitions: what it shows, or that it is not ready."""

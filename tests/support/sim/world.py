@@ -21,7 +21,7 @@ from stream.store.memory import MemoryStore
 from stream.worker import agent, fences, tracker, transport
 from stream.worker.tracker import Tracker
 from support.sim.broker import Broker
-from support.sim.judge import Judge
+from support.sim.judge import Judge, live_in
 from support.sim.log import PartitionLog
 from support.sim.loop import START_S, VirtualLoop, virtual_time
 from support.sim.store import SimServer
@@ -90,7 +90,7 @@ class World:
 
     def is_caught_up(self) -> bool:
         """Whether every partition is counted to its end."""
-        held = self.server.namespaces.get("live")
+        held = self.server.namespaces.get(live_in(self.server))
         if held is None or self.server.is_away:
             return False
         return all(

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.analyze.live import partition_count, read_live
+from stream.analyze import live
+from stream.analyze.live import open_live, partition_count, read_live
 from stream.cli import report
 from stream.cli.report import compare_topic, wait_caught_up
 from stream.engine.match import FunnelSet
@@ -15,12 +16,15 @@ from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.mapping import Mapping
 from stream.model.funnel import Funnel, Step
+from stream.settings.counting import counting_rules
 from stream.settings.tracker import SourceSettings, TrackerSettings
 from stream.store.contract import Commit, PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.activation import next_active_set
 from stream.worker.contract import PartitionBatch
 from stream.worker.partition import Counting, Partition
+from stream.worker.pointer import promoted
+from stream.worker.runs import Run, Start, change_runs
 
 FUNNEL = Funnel("shop", 1, (Step("view", ("view",)), Step("buy", ("buy",))), 10_000)
 OTHER = Funnel("shop", 2, FUNNEL.steps, 20_000)
@@ -93,6 +97,29 @@ async def test_an_instant_that_has_passed_is_refused(store):
 async def test_other_funnels_than_those_that_are_counted_are_refused(store):
     with pytest.raises(ReportError, match=r"\(shop@1\), the funnel files define .* \(shop@2\)"):
         await read_live(store, [OTHER], SETTINGS)
+
+
+async def test_readers_go_by_what_is_live(monkeypatch):
+    server, closed = MemoryServer(), []
+
+    class Opened(MemoryStore):
+        async def close(self):
+            closed.append(self._namespace)
+
+    monkeypatch.setattr(live, "open_store", lambda settings: Opened(server, settings.redis.namespace))
+    run = Run("r", "clicks", counting_rules(SETTINGS, [OTHER]), {0: Start(5, since_ms=7)}, None, 0)
+    await change_runs(Opened(server), lambda runs: runs.with_run(run))
+    async with open_live(SETTINGS, [FUNNEL]) as (store, found):
+        assert (store._namespace, found.settings, found.funnels) == ("live", SETTINGS, (FUNNEL,))
+        report._check_comparable(found)
+    await change_runs(Opened(server), lambda runs: promoted(runs, "r", 0, counting_rules(SETTINGS, [FUNNEL])))
+    async with open_live(SETTINGS, [FUNNEL]) as (store, found):
+        assert (store._namespace, found.settings.redis.namespace, found.funnels) == ("live.r", "live.r", (OTHER,))
+        with pytest.raises(ReportError, match="run r is live and began at an instant"):
+            report._check_comparable(found)
+    async with open_live(SETTINGS) as (store, found):
+        assert (store._namespace, found.settings.redis.namespace) == ("live.r", "live.r")
+    assert closed == ["live", "live", "live.r", "live", "live.r"]
 
 
 async def test_a_store_without_anything_has_no_numbers():

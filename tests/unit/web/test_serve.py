@@ -13,12 +13,15 @@ import pytest
 from stream.cli.main import main
 from stream.errors import StoreUnavailable
 from stream.model.funnel import Step
+from stream.settings.counting import counting_rules
 from stream.settings.load import load_tracker
 from stream.store.contract import PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.web.serve import Address, PageServer
 from stream.worker.activation import ROLLING, next_active_set, with_rules
 from stream.worker.partition import encode_rollup
+from stream.worker.pointer import promoted, rolled_back
+from stream.worker.runs import Run, Start, change_runs
 from support.pages import ask
 from support.rollups import SHOP, TOUR, shop_rollup, shop_source, tour_rollup
 from support.workers import until
@@ -129,6 +132,41 @@ async def test_other_rolling_windows_than_the_counted_ones_are_told(tracker):
     )
     stop.set()
     await running
+
+
+async def test_a_switch_is_followed_while_it_runs(tracker, caplog):
+    """The page shows the run's funnels from its namespace, and ends its streams so that browsers ask anew."""
+    memory = MemoryServer()
+    base, run = MemoryStore(memory), Counted(memory, "live.r")
+    settings = load_tracker(tracker, {})
+    for store, funnel in ((base, SHOP), (run, TOUR)):
+        await store.create_head(0, PartitionHead(0, partition_count=1))
+        await store.set_active_funnel_set(msgspec.json.encode(next_active_set([funnel], None)), None)
+    server = PageServer(settings, [SHOP], base, Address("127.0.0.1", 0), lambda _: run)
+    stop = asyncio.Event()
+    with caplog.at_level("INFO"):
+        running = asyncio.create_task(server.run(stop))
+        await readiness(server, "")
+        url = caplog.text.split("page at ")[1].split()[0]
+        stream = await asyncio.to_thread(urllib.request.urlopen, f"{url}api/v1/stream?funnel=shop&version=2")
+        rules = counting_rules(settings, [TOUR])
+        made = Run("r", "clicks", rules, {0: Start(0)}, None, 0)
+        old = counting_rules(settings, [SHOP])
+        await change_runs(base, lambda runs: promoted(runs.with_run(made), "r", 0, old))
+        await until(lambda: "run r is live" in caplog.text, "the switch is followed")
+        await until(lambda: asyncio.to_thread(names, url), "the run's funnels are shown")
+        assert await asyncio.to_thread(names, url) == {"tour"}
+        assert b"data: " in await asyncio.to_thread(stream.read)  # it ends
+        stream.close()
+        await change_runs(base, lambda runs: rolled_back(runs, rules))
+        await until(lambda: "the configured namespace is live" in caplog.text, "and back")
+        assert await asyncio.to_thread(names, url) == {"shop"}
+        stop.set()
+        await running
+
+
+def names(url):
+    return {funnel["funnel"] for funnel in ask(f"{url}api/v1/funnels")["funnels"]}
 
 
 async def readiness(server, reason):

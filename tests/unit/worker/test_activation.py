@@ -8,7 +8,19 @@ import pytest
 from stream.errors import StoreRefused
 from stream.model.funnel import Attribution, Breakdown, Funnel, Operator, Predicate, Step
 from stream.model.window import RollingWindow
-from stream.worker.activation import FunnelSetInactive, definition_id, next_active_set, rules_of, with_rules
+from stream.settings.counting import counting_rules
+from stream.settings.tracker import SourceSettings, TrackerSettings
+from stream.worker.activation import (
+    ActiveSet,
+    FunnelSetInactive,
+    counting_of,
+    definition_id,
+    next_active_set,
+    rules_id,
+    rules_of,
+    with_counting,
+    with_rules,
+)
 
 
 def funnel(name, version=1, window_ms=1_000):
@@ -74,6 +86,20 @@ def test_rules_are_kept_by_later_sets_and_compared():
     later = next_active_set([funnel("y")], active)
     with pytest.raises(StoreRefused, match="rolling windows 5m/60 1h/12, configured are 5m/60; set it back"):
         with_rules(later, rules_of([RollingWindow("5m", 300_000)], "secret"))
+
+
+def test_the_rules_are_noted_as_a_whole_and_earlier_ones_by_their_ids():
+    settings = TrackerSettings((SourceSettings("shop", ("clicks",)),), "unused")
+    first, second = (counting_rules(each, [funnel("x")]) for each in (settings, replace(settings, age_matched=())))
+    active = with_counting(next_active_set([funnel("x")], None), first)
+    assert (counting_of(active), with_counting(active, first)) == (first, active)
+    later = msgspec.json.decode(msgspec.json.encode(with_counting(active, second)), type=ActiveSet)
+    assert (counting_of(later), later.replaced) == (second, [rules_id(first)])
+
+
+def test_rules_that_another_release_noted_are_no_reason_not_to_count():
+    active = msgspec.structs.replace(next_active_set([funnel("x")], None), counting=msgspec.Raw(b'{"shape": 1}'))
+    assert counting_of(msgspec.json.decode(msgspec.json.encode(active), type=ActiveSet)) is None
 
 
 def test_rules_do_not_give_the_secret_away():
