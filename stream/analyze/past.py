@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from stream.aggregate.ages import Segments
 from stream.aggregate.moving import MovingTotals, roll_up_together
 from stream.aggregate.rollup import Shown
 from stream.aggregate.segments import choose_shown
@@ -18,6 +19,7 @@ from stream.aggregate.totals import PartitionTotals
 from stream.analyze.count import known_until
 from stream.analyze.fold import Ordered, TimeFold, in_time_order
 from stream.analyze.intake import Intake
+from stream.engine.advance import Change
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.errors import HistoryError
 from stream.model.funnel import Breakdown
@@ -69,12 +71,7 @@ class Past(Intake):
         """Time of the earliest event of any funnel; None if there is none."""
         return min((event[1] for log in self._logs.values() for event in log.events), default=None)
 
-    def rollups(
-        self,
-        instants: Sequence[int],
-        export: ExportSettings,
-        settle_ms: int,
-    ) -> Iterator[Rollup]:
+    def rollups(self, instants: Sequence[int], export: ExportSettings, settle_ms: int) -> Iterator[Rollup]:
         """Yield the rollup at each of some instants, ascending, none after the largest watermark. Ends the count.
 
         export: which breakdown values are shown; they are chosen once, by the entries between the first instant and the
@@ -135,16 +132,21 @@ class Past(Intake):
         entries: Entries = Counter()
         for partition in partitions:
             until, _ = partition.ordered.cut(span[1:])
-            for part in TimeFold(self._funnels).take(until):
-                for funnel, change in part.changes:
-                    counted = _totals(partition, funnel).counted
-                    for attempts, sign in ((change.taken, -1), (change.given, 1)):
-                        for entry_ms, _, _, touch, _, _ in attempts:
-                            if touch is None or not span[0] <= entry_ms <= span[1]:
-                                continue
-                            for place, (values, value) in enumerate(zip(counted, touch[0], strict=False), start=1):
-                                entries[funnel.number, place, values.counted(value)] += sign
+            changes = (each for part in TimeFold(self._funnels).take(until) for each in part.changes)
+            for funnel, change in changes:
+                counted = _totals(partition, funnel).counted
+                for segments, sign in _entered(change, span):
+                    for place, (values, value) in enumerate(zip(counted, segments, strict=True), start=1):
+                        entries[funnel.number, place, values.counted(value)] += sign
         return entries
+
+
+def _entered(change: Change, span: tuple[int, int]) -> Iterator[tuple[Segments, int]]:
+    """Yield the breakdown values of each attempt that entered in a span, -1 with one that is taken back."""
+    for attempts, sign in ((change.taken, -1), (change.given, 1)):
+        for entry_ms, _, _, touch, _, _ in attempts:
+            if touch is not None and touch[0] and span[0] <= entry_ms <= span[1]:
+                yield touch[0], sign
 
 
 def _totals(partition: _Partition, funnel: CompiledFunnel) -> MovingTotals:

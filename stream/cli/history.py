@@ -147,6 +147,6 @@ def _step_ms(text: str) -> int:
 
 def _label(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals or not value or re.fullmatch("(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name) is None:
+    if not equals or not value or not value.isprintable() or re.fullmatch("(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name) is None:
         raise argparse.ArgumentTypeError(f'"{text}" is no label and value (try instance=history)')
     return name, value

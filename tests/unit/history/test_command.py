@@ -155,6 +155,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_no_file(folder, capsys, optio
         (["--step", "100ms"], "less than a second"),
         (["--label", "x"], '"x" is no label and value'),
         (["--label", "__name__=x"], "is no label and value"),
+        (["--label", "region=a\tb"], "is no label and value"),
     ],
 )
 def test_a_wrong_command_line_says_what_would_be_right(capsys, options, told):
