@@ -5,6 +5,7 @@ Out: running processes that say how far they are; and whether what they counted 
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,12 @@ from stream.store.journal import Journal, Mark
 from stream.worker.runs import namespace_of
 
 from . import progress
-from .place import STANDARD, Child, Place, page, sample
+from .place import STANDARD, BenchError, Child, Place, page, sample
 from .progress import NOT_YET, Progress
 from .standard import PARTITIONS, STEPS, analyzed, plainly_reached
 
 RUN = "again"
+LIVE_SECONDS, LOOK_SECONDS = 120.0, 0.1
 PAGES = 50
 """Live pages that are open in the bench of their cost."""
 
@@ -163,6 +165,27 @@ class Replay(Worker):
         """Sum up the stored offsets, once all partitions were begun."""
         heads = [self._place.redis.exists(f"{{{self._namespace}:{number}}}:head") for number in range(PARTITIONS)]
         return stored_offsets(self._place, self._namespace) if all(heads) else None
+
+    def kept(self) -> Kept:
+        """Compare with the analysis, and let `funnel replay compare` do it with a worker that counts the same topic."""
+        kept = super().kept()
+        (port,) = free_ports(1)
+        (worker,) = start_workers(self._place, self._tracker, self.name, [port])
+        deadline = time.monotonic() + LIVE_SECONDS
+        try:
+            while stored_offsets(self._place, self.name) < self._expected.topic.events:
+                worker.check()
+                if time.monotonic() > deadline:
+                    raise BenchError(f"live has not counted the topic within {LIVE_SECONDS:g} s")
+                time.sleep(LOOK_SECONDS)
+        finally:
+            worker.stop()
+        log = self._tracker.parent / "compare.log"
+        Child(["-m", "stream", "replay", "compare", "--config", str(self._tracker), "--name", RUN], log, {}).wait(
+            LIVE_SECONDS
+        )
+        is_equal = ": equal" in log.read_text(encoding="utf-8")
+        return kept if is_equal else replace(kept, wrong=[*kept.wrong, f"compare: {log.read_text(encoding='utf-8')}"])
 
     def notes(self) -> dict[str, float]:
         """Say nothing else."""
