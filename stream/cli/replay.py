@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +28,7 @@ from stream.replay.catalog import Look, open_run_store
 from stream.replay.files import HowRead, plan_files
 from stream.replay.files_count import FilesCount, are_counted
 from stream.replay.partitioner import PARTITIONERS
-from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
+from stream.replay.plan import From, Log, To, Word, from_of, make_end, make_plan, to_of
 from stream.replay.show import RunProgress, files_text, run_document, show_run, show_runs
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels, load_tracker
@@ -114,7 +115,7 @@ def _start(args: argparse.Namespace) -> int:
     begin, end = from_of(args.begin), to_of(args.end, _now_ms())
     run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
     for gap in run.gaps:
-        sys.stderr.write(f"not covered: {gap}\n")
+        _say(f"not covered: {gap}")
     return _count(args, tracker, run)
 
 
@@ -167,10 +168,13 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
         raise ReplayError(f"run {name} reads topic {run.topic}, the tracker file's log is {tracker.log_topic}")
     if end is None:
         return await catalog.resume_run(base, name)
-    starts = {number: start.offset for number, start in run.starts.items()}
-    log = Log(tracker.kafka, run.topic, starts)
-    plan = await make_plan(log, run.rules, Word.LIVE, end, _now_ms(), has_files=run.files is not None)
-    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=plan.until))
+    until = await make_end(tracker.kafka, run, end)
+    store = open_run_store(tracker, name)
+    try:
+        await catalog.check_end(store, run, until)
+    finally:
+        await store.close()
+    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=until))
 
 
 def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
@@ -188,11 +192,18 @@ def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
         app, sink = build_run(tracker, run, metrics_port=args.metrics_port, max_rate=args.max_rate, told=progress.tell)
         status = run_worker(app, args.log_level)
     ending: Ending | None = sink.ending
-    if ending is None:
-        sys.stderr.write(f"run {run.name}: this process was ended; {_GO_ON.format(run.name)}\n")
-        return status
-    sys.stderr.write(f"run {run.name} is {ending}\n")
-    return 1 if ending is Ending.DROPPED else status
+    if ending is not None:
+        _say(f"run {run.name} is {ending}")
+    elif status == 0:
+        _say(f"run {run.name}: this process was ended; {_GO_ON.format(run.name)}")
+    # Whoever goes on with what the run has counted must know that it is not all.
+    has_ended = ending in {Ending.COMPLETE, Ending.PROMOTED} or (run.until is None and ending is not Ending.DROPPED)
+    return status if has_ended else status or 1
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a log whose disk is full changes nothing of how the run ends
+        sys.stderr.write(f"{text}\n")
 
 
 async def _files(
@@ -224,6 +235,7 @@ def _stop(args: argparse.Namespace) -> int:
 
 def _drop(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
+    catalog.check_name(tracker, args.name)
 
     async def drop(base: Store) -> None:
         store = open_run_store(tracker, args.name)
