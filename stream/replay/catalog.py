@@ -174,11 +174,43 @@ async def drop_run(base: Store, store: Store, name: str) -> None:
     await change_runs(base, remove)
 
 
+async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str]:
+    """Remove what was live before the newest promotion, earlier runs too; interrupted, it is said again.
+
+    opened: the store of a run's namespace. Returns the namespaces that are gone, of runs by name and "" for the
+    configured one. Raises `ReplayError` if no run is live.
+    """
+
+    def finish(runs: Runs) -> Runs:
+        if not runs.promotions:
+            raise ReplayError("no run is live, so that nothing was replaced")
+        *earlier, last = runs.promotions
+        return msgspec.structs.replace(runs, promotions=(*earlier, msgspec.structs.replace(last, is_final=True)))
+
+    def forget(runs: Runs) -> Runs:
+        left = {name: run for name, run in runs.runs.items() if name not in replaced}
+        return msgspec.structs.replace(runs, runs=left, promotions=runs.promotions[-1:])
+
+    # First the mark: from then on nobody goes back to what is being removed.
+    marked = await change_runs(base, finish)
+    replaced = [promotion.run for promotion in marked.promotions[:-1]]
+    for store in [base, *map(opened, replaced)]:
+        for number in range(await partition_count(store)):
+            await store.raise_epoch(number)
+        await store.drop_namespace()
+    await change_runs(base, forget)
+    return ["", *replaced]
+
+
 def _refuse_live(runs: Runs, name: str, what: str) -> None:
     if any(promotion.run == name for promotion in runs.promotions):
         is_live = runs.promotions[-1].run == name
-        why = "is live" if is_live else "was live before, and rolling back may need it"
-        raise ReplayError(f"run {name} {why}, so that it cannot be {what}; `funnel replay rollback` goes back")
+        why, way = (
+            ("is live", "`funnel replay rollback` goes back")
+            if is_live
+            else ("was live before, and rolling back may need it", "`funnel replay drop --replaced` gives that up")
+        )
+        raise ReplayError(f"run {name} {why}, so that it cannot be {what}; {way}")
 
 
 async def look_at(settings: TrackerSettings, store: Store, runs: Runs, run: Run, now_ms: int) -> Look:

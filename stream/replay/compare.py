@@ -21,7 +21,7 @@ from stream.model.result import FunnelRollup
 from stream.replay.catalog import named
 from stream.replay.coverage import Both, Coverage, coverage, totals_of
 from stream.replay.rows import Kept, Number, Row, Rows, digest_of, rows_of
-from stream.replay.scan import began_times, unsynced_actors
+from stream.replay.scan import began_times, unsynced_actors, unsynced_of_run
 from stream.replay.sides import Log, Namespace, Side, at_one_offset, read_side
 from stream.replay.unsynced import Unsynced
 from stream.settings.counting import CountingRules, counting_rules, following
@@ -128,18 +128,35 @@ def namespaces_of(
     def configured(label: str, rules: CountingRules) -> Namespace:
         return Namespace(label, base, following(settings, rules, base).log_topic, rules)
 
-    def of_run(run: Run, label: str) -> Namespace:
-        return Namespace(label, namespace_of(base, run.name), run.topic, run.rules, run.starts, run.gaps)
-
-    run = of_run(named(runs, name), f"run {name}")
+    run = _of_run(base, named(runs, name), f"run {name}")
     if runs.live is None:
         return configured("live", counting_rules(settings, funnels)), run
     if runs.live.name != name:
-        return of_run(runs.live, "live"), run
+        return _of_run(base, runs.live, "live"), run
     *earlier, last = runs.promotions
+    if last.is_final:
+        raise ReplayError(f"run {name} is live, and what it replaced was dropped: nothing is left to compare it with")
     if earlier:
-        return of_run(runs.runs[earlier[-1].run], "what it replaced"), run
+        return _of_run(base, runs.runs[earlier[-1].run], "what it replaced"), run
     return configured("what it replaced", last.replaced), run
+
+
+def _of_run(base: str, run: Run, label: str) -> Namespace:
+    return Namespace(label, namespace_of(base, run.name), run.topic, run.rules, run.starts, run.gaps)
+
+
+async def unsynced_of(
+    settings: TrackerSettings, run: Run, open_log: OpenLog, open_store: OpenStore
+) -> Mapping[str, Unsynced]:
+    """Return what is unsynced of a run as it is stored, by funnel. Raises as `compare_run` does."""
+    namespace = _of_run(settings.redis.namespace, run, f"run {run.name}")
+    own = following(settings, run.rules, namespace.name)
+    store = open_store(own)
+    try:
+        async with open_log(run.topic) as log:
+            return await unsynced_of_run(await read_side(namespace, own, store), log)
+    finally:
+        await store.close()
 
 
 async def _compare(live: Side, run: Side, log: Log) -> Comparison:

@@ -12,12 +12,14 @@ from math import floor
 from typing import Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from stream.analyze.document import iso
 from stream.analyze.show import console
 from stream.replay.catalog import Look
+from stream.replay.compared import UnsyncedDoc, unsynced_text
 from stream.replay.files_count import FilesRead
 from stream.replay.progress import Progress as HowFar
 from stream.worker.runs import Run
@@ -28,7 +30,10 @@ PACE_OVER_S = 10.0
 
 
 class RunDoc(msgspec.Struct):
-    """A run for programs; instants are ISO 8601 in UTC, offsets by partition. `left` and `share`: null if not known."""
+    """A run for programs; instants are ISO 8601 in UTC, offsets by partition. `left` and `share`: null if not known.
+
+    unsynced: only where it was asked for.
+    """
 
     name: str
     state: str
@@ -45,9 +50,10 @@ class RunDoc(msgspec.Struct):
     watermark: str | None
     gaps: list[str]
     files: list[str]
+    unsynced: list[UnsyncedDoc] | UnsetType = UNSET
 
 
-def run_document(look: Look) -> RunDoc:
+def run_document(look: Look, unsynced: Sequence[UnsyncedDoc] | None = None) -> RunDoc:
     """Return what there is to know of a run."""
     run, since = look.run, _since_ms(look.run)
     return RunDoc(
@@ -66,6 +72,7 @@ def run_document(look: Look) -> RunDoc:
         watermark=None if look.watermark_ms is None else iso(look.watermark_ms),
         gaps=list(run.gaps),
         files=[] if run.files is None else [file.path for file in run.files.files],
+        unsynced=UNSET if unsynced is None else list(unsynced),
     )
 
 
@@ -85,7 +92,7 @@ def show_runs(looks: Sequence[Look]) -> None:
     console().print(table)
 
 
-def show_run(look: Look) -> None:
+def show_run(look: Look, unsynced: Sequence[UnsyncedDoc] | None = None) -> None:
     """Print all there is to know of a run."""
     document = run_document(look)
     done, left = _how_far(document)
@@ -109,6 +116,8 @@ def show_run(look: Look) -> None:
         table.add_row("file before it", file)
     for gap in document.gaps:
         table.add_row("not covered", gap)
+    for each in unsynced or ():
+        table.add_row("unsynced", unsynced_text(each))
     console().print(table)
 
 

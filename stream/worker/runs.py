@@ -76,12 +76,13 @@ class Run(msgspec.Struct, frozen=True):
 class Promotion(msgspec.Struct, frozen=True):
     """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then.
 
-    `rollback` lets live go on by them.
+    `rollback` lets live go on by them. is_final: whether what was live before is being removed, so that it cannot.
     """
 
     run: str
     at_ms: int
     replaced: CountingRules
+    is_final: bool = False
 
 
 class Runs(msgspec.Struct, frozen=True):

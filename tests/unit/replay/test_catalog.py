@@ -167,8 +167,11 @@ async def test_a_complete_run_may_be_dropped_at_once(place):
     assert await names(place) == []
 
 
-BACK = "so that it cannot be {}; `funnel replay rollback` goes back"
-LIVE, BEFORE = f"run r is live, {BACK}", f"run r was live before, and rolling back may need it, {BACK}"
+LIVE = "run r is live, so that it cannot be {}; `funnel replay rollback` goes back"
+BEFORE = (
+    "run r was live before, and rolling back may need it, so that it cannot be {}; `funnel replay drop --replaced` "
+    "gives that up"
+)
 
 
 @pytest.mark.parametrize(("promotions", "expected"), [(("r",), LIVE), (("r", "other"), BEFORE), (("other", "r"), LIVE)])

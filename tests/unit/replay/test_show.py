@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from stream.replay.catalog import Look
+from stream.replay.compared import UnsyncedDoc
 from stream.replay.progress import Progress, State
 from stream.replay.show import RunProgress, progress_text, run_document, show_run, show_runs
 from stream.worker.runs import Start
@@ -70,6 +71,15 @@ def test_all_of_a_run_fits_80_columns_and_nothing_is_cut(capsys):
     ):  # fmt: skip
         assert expected in words
     assert "".join(out.split()).count("part" * 40) == 1
+
+
+def test_what_is_unsynced_is_shown_where_it_was_asked_for(capsys):
+    unsynced = [UnsyncedDoc(funnel="ab@1", attempts=1234, actors=800)]
+    show_run(LOOK, unsynced)
+    words = " ".join(capsys.readouterr().out.split())
+    assert "unsynced ab@1: 1 234 attempts of 800 actors" in words
+    document = msgspec.json.decode(msgspec.json.encode(run_document(LOOK, unsynced)))
+    assert document["unsynced"] == [{"funnel": "ab@1", "attempts": 1234, "actors": 800}]
 
 
 def test_a_run_for_programs():
