@@ -37,7 +37,6 @@ from stream.worker.tracker_app import TrackerApp, WorkerOptions
 
 INSTANCE_VARIABLE = "FUNNEL_INSTANCE_ID"
 SERVERS = "bootstrap_servers"
-LEAST_IN_FLIGHT = 2_000
 IN_FLIGHT_BATCHES = 4  # of the largest: some counted, some read, and room for the other partitions
 
 
@@ -137,8 +136,8 @@ def build_run(
         until={} if run.until is None else run.until,
     )
     if max_rate is not None:
-        # A group of batches is at most half of what is in flight: not more than a quarter of a second's records.
-        records = max(LEAST_IN_FLIGHT, max_rate // 2)
+        # While a group of batches waits for its turn nothing else is done: it is less than a second's records.
+        records = min(options.limits.max_records, max(2, max_rate // 2))
         options = replace(options, limits=replace(options.limits, max_records=records, max_in_flight=records))
     app = TrackerApp(options, sink, metrics=run_metrics, verdicts=lambda: tracker.stats.verdicts)
     return app, sink

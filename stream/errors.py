@@ -39,6 +39,10 @@ class ExplainError(FunnelError):
     """Nothing is known of the actor, or the options make no sense together."""
 
 
+class HistoryError(FunnelError):
+    """There is no past to export or push, or it cannot be written where the command was told to."""
+
+
 class TopError(FunnelError):
     """The live view cannot be shown: what is asked for is not there, or the server does not let this client in."""
 

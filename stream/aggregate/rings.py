@@ -7,7 +7,7 @@ A ring has slots of one length, aligned to the epoch. Slots are sparse. What it 
 depends on the watermark alone, so it is the same after a replay.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from stream.aggregate.ages import AgeCounts
 from stream.aggregate.cells import Cell, add_cell, bump, empty_cell
@@ -26,18 +26,18 @@ class Ring:
         self.slots: dict[int, dict[Split, Cell]] = {}
         self.changed: set[tuple[int, Split]] = set()
         self.dropped: list[tuple[int, Split]] = []
-        self._step_count = step_count
+        self.step_count = step_count
         self._floor_ms: int | None = None
 
     def add(self, time_ms: int, split: Split, cell: Cell) -> None:
         """Add a cell to the slot of `time_ms`; a slot that is no longer kept takes nothing."""
         start = time_ms - time_ms % self.slot_ms
-        if self._floor_ms is not None and start < self._floor_ms:
+        if not self.keeps(start):
             return
         splits = self.slots.setdefault(start, {})
         known = splits.get(split)
         if known is None:
-            known = splits[split] = empty_cell(self._step_count)
+            known = splits[split] = empty_cell(self.step_count)
         add_cell(known, cell)
         self.changed.add((start, split))
 
@@ -47,16 +47,20 @@ class Ring:
         for key, count in counts.items():
             number, code = divmod(key, codes)
             start = number * slot_ms
-            if not count or (self._floor_ms is not None and start < self._floor_ms):
+            if not count or not self.keeps(start):
                 continue
             splits = slots.get(start)
             if splits is None:
                 splits = slots[start] = {}
             known = splits.get(split)
             if known is None:
-                known = splits[split] = empty_cell(self._step_count)
+                known = splits[split] = empty_cell(self.step_count)
             bump(known.ages, code, count)
             self.changed.add((start, split))
+
+    def keeps(self, start_ms: int) -> bool:
+        """Whether the slot that begins then is not dropped."""
+        return self._floor_ms is None or start_ms >= self._floor_ms
 
     def put(self, start_ms: int, split: Split, cell: Cell) -> None:
         """Put back a slot as the store had it."""
@@ -88,8 +92,6 @@ class Ring:
             self.dropped.append((start_ms, split))
         return splits
 
-    def between(self, after_ms: int, last_ms: int) -> Iterator[tuple[int, dict[Split, Cell]]]:
-        """Yield (start, cells by split) of slots with after_ms < start <= last_ms."""
-        for start, splits in self.slots.items():
-            if after_ms < start <= last_ms:
-                yield start, splits
+    def between(self, after_ms: int, last_ms: int) -> Iterable[tuple[int, dict[Split, Cell]]]:
+        """Return (start, cells by split) of slots with after_ms < start <= last_ms."""
+        return ((start, splits) for start, splits in self.slots.items() if after_ms < start <= last_ms)

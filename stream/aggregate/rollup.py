@@ -14,6 +14,9 @@ so that whoever reached a step in it has had m to go on.
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+import msgspec
+
+from stream.aggregate.ages import EVER
 from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts, unconverted
 from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
@@ -40,8 +43,21 @@ Shown = Mapping[int, frozenset[str]]
 
 def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
     """Return one funnel's summary on one partition at `as_of_ms`."""
+    names = _names(totals)
+    standing = standing_and_settled(totals, as_of_ms, shown)
+    return msgspec.structs.replace(
+        by_entry(totals, as_of_ms, shown, since_ms),
+        occupancy=standing.occupancy,
+        total=_split_rows(_totals(totals, as_of_ms, shown), names),
+        settled=standing.settled,
+        largest=_largest_values(totals, as_of_ms, names, shown),
+    )
+
+
+def by_entry(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | None) -> FunnelRollup:
+    """Return what the rolling windows, ages and entry periods show."""
     definition = totals.funnel.definition
-    names = ["", *[breakdown.name for breakdown in definition.breakdowns]]
+    names = _names(totals)
     windows = []
     for index, window in enumerate(totals.rolling):
         for matured in (False, True):
@@ -49,25 +65,48 @@ def roll_up(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | N
                 continue
             rows = window_counts(totals, index, as_of_ms, matured=matured, shown=shown)
             windows += [WindowRow(window.name, matured, names[b], value, counts) for (b, value), counts in rows.items()]
+    return msgspec.structs.replace(
+        _nothing(totals),
+        since_ms=since_ms,
+        windows=windows,
+        periods=_periods(totals, as_of_ms, names, shown),
+        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
+    )
+
+
+def standing_and_settled(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> FunnelRollup:
+    """Return who stands at each stage, and what is final."""
+    names = _names(totals)
+    settled = ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items())
+    return msgspec.structs.replace(
+        _nothing(totals),
+        occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
+        settled=_split_rows(_shown_counts(settled, shown), names),
+    )
+
+
+def _nothing(totals: FunnelTotals) -> FunnelRollup:
+    definition = totals.funnel.definition
     return FunnelRollup(
         key=definition.key,
         steps=totals.funnel.step_count,
-        since_ms=since_ms,
-        windows=windows,
-        occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
-        periods=_periods(totals, as_of_ms, names, shown),
-        total=[SplitRow(names[b], value, counts) for (b, value), counts in _totals(totals, as_of_ms, shown).items()],
-        settled=[
-            SplitRow(names[b], value, counts)
-            for (b, value), counts in _shown_counts(
-                ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()), shown
-            ).items()
-        ],
-        largest=_largest_values(totals, as_of_ms, names, shown),
-        ages=[row for row in _ages(totals, as_of_ms, names, shown) if any(row.reached)],
+        since_ms=None,
+        windows=[],
+        occupancy=[],
+        periods=[],
+        settled=[],
         optional=optional_steps(definition),
         is_open=definition.is_open,
     )
+
+
+def _names(totals: FunnelTotals) -> list[str]:
+    """Return the breakdowns' names by their numbers; 0 is the whole."""
+    return ["", *[breakdown.name for breakdown in totals.funnel.definition.breakdowns]]
+
+
+def _split_rows(counted: Mapping[Split, Counts], names: list[str]) -> list[SplitRow]:
+    return [SplitRow(names[b], value, counts) for (b, value), counts in counted.items()]
 
 
 def _largest_values(
@@ -161,8 +200,8 @@ def _occupancy(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split,
     ring = totals.ledger
     optional = optional_steps(totals.funnel.definition)
     result: dict[Split, list[int]] = {}
-    for start, splits in ring.slots.items():
-        if start > as_of_ms or _is_decided(totals, ring, start, as_of_ms):
+    for start, splits in ring.between(EVER, as_of_ms):
+        if _is_decided(totals, ring, start, as_of_ms):
             continue
         for split, cell in splits.items():
             standing = result.setdefault(_label(split, shown), [0] * totals.funnel.step_count)
@@ -260,7 +299,7 @@ def merge(rollups: Iterable[Rollup]) -> Rollup | None:
         merged.gaps += rollup.gaps
         merged.written_ms = min(merged.written_ms, rollup.written_ms)
     if merged is not None:
-        merged.funnels = [_merge_funnel(parts) for _, parts in sorted(funnels.items())]
+        merged.funnels = [merge_funnel(parts) for _, parts in sorted(funnels.items())]
     return merged
 
 
@@ -268,7 +307,8 @@ def _largest(left: int | None, right: int | None) -> int | None:
     return right if left is None else left if right is None else max(left, right)
 
 
-def _merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
+def merge_funnel(parts: list[FunnelRollup]) -> FunnelRollup:
+    """Add the rollups of one funnel on several partitions."""
     standing: dict[tuple[str, str], OccupancyRow] = {}
     for part in parts:
         for row in part.occupancy:

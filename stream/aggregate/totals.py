@@ -58,6 +58,8 @@ class FunnelTotals:
     since_ms: attempts and periods that began before this instant are not counted; None counts all.
     """
 
+    ring = Ring
+
     def __init__(
         self,
         funnel: CompiledFunnel,
@@ -83,12 +85,12 @@ class FunnelTotals:
             if is_plain(definition)
             else partial(gather_any, touch_of_chain=funnel.touch_of_chain)
         )
-        self.windows = [Ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
+        self.windows = [self.ring(count, window.slot_ms, self._keep_ms(window)) for window in windows]
         # The ledger is emptied by settling, the closings too; neither may drop a slot by age.
         ledger_ms = self.fine_ms * max(1, -(-window_ms // SLOTS_PER_LEDGER // self.fine_ms))
         never = 1 << 61
-        self.ledger = Ring(count, ledger_ms, never)
-        self.closings = Ring(count, self.fine_ms, never)
+        self.ledger = self.ring(count, ledger_ms, never)
+        self.closings = self.ring(count, self.fine_ms, never)
         self.periods: dict[int, dict[Split, Cell]] = {}
         self.days: dict[int, dict[Split, int]] = {}
         """By start of a UTC day, how many entered with each breakdown value; what is exported is chosen by it."""
@@ -326,8 +328,10 @@ class PartitionTotals:
         windows: Sequence[RollingWindow],
         ages: Sequence[Age] = (),
         since_ms: int | None = None,
+        *,
+        totals: type[FunnelTotals] = FunnelTotals,
     ) -> None:
-        self.by_number = {funnel.number: FunnelTotals(funnel, windows, ages, since_ms) for funnel in funnels}
+        self.by_number = {funnel.number: totals(funnel, windows, ages, since_ms) for funnel in funnels}
 
     def note(self, events: Iterable[AdmittedEvent], serving: Mapping[Kind, Served]) -> None:
         """Note the breakdown values of the events that can bring some, in log order, before `take`."""

@@ -20,15 +20,14 @@ from stream.aggregate.report import FunnelReport, Tally, whole_range
 from stream.aggregate.rollup import merge, roll_up
 from stream.aggregate.totals import PartitionTotals, undecided_from_ms
 from stream.analyze.fold import Ordered, Part, TimeFold, in_time_order
+from stream.analyze.intake import Intake, Log
 from stream.analyze.next_actions import NextActions, StepActions
 from stream.analyze.times import StepTimes
 from stream.engine.advance import NO_CAP, Change
 from stream.engine.match import CompiledFunnel, FunnelSet
 from stream.engine.periods import PeriodOf
-from stream.ingest.admission import NO_LIMIT_MS, Limits, admit_batch
-from stream.ingest.decode import EventDecoder
+from stream.ingest.admission import Limits
 from stream.ingest.mapping import Mapping
-from stream.model.event import AdmittedEvent
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -36,20 +35,6 @@ from stream.model.window import Age, RollingWindow
 
 UNDECIDED = (Verdict.DUPLICATE, Verdict.BOT, Verdict.ACCEPTED)
 """Verdicts that the engine gives, in the order in which the actor table counts them."""
-
-MAX_SHARED = 1_000_000
-"""Texts that are kept once however often they occur; a file with more different ones repeats itself little."""
-
-
-@dataclass
-class _Log:
-    """One partition: its events so far, in log order, and where its watermark stands."""
-
-    totals: PartitionTotals | None
-    events: list[AdmittedEvent] = field(default_factory=list)
-    watermark_ms: int | None = None
-    next_offset: int = 0
-    verdicts: list[int] = field(default_factory=lambda: [0] * len(Verdict))
 
 
 @dataclass(frozen=True)
@@ -74,12 +59,10 @@ class Analysis:
     next_actions: tuple[StepActions, ...] = ()
 
 
-class LogCount:
+class LogCount(Intake):
     """Takes records in, then says what they come to.
 
-    windows: rolling windows of the rollup; None makes no rollup. trend: entry periods of the trend, None for each
-    funnel's own. bot_cap: as live's, applied in log order; a file has none. ages: of the rollup's age-matched
-    conversion.
+    trend: entry periods of the trend, None for each funnel's own. The rest is as in `Intake`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917
@@ -94,16 +77,8 @@ class LogCount:
         *,
         next_actions: bool = False,
     ) -> None:
-        self._definitions = tuple(funnels)
-        self._funnels = FunnelSet(self._definitions)
-        self._decoder = EventDecoder(mapping, self._funnels.property_paths)
-        self._limits = limits
-        self._windows = windows
+        super().__init__(funnels, mapping, limits, windows, bot_cap, ages)
         self._trend = trend
-        self._bot_cap = bot_cap
-        self._ages = ages
-        self._logs: dict[int, _Log] = {}
-        self._shared: dict[Any, Any] = {}
         self._next_actions = NextActions(self._funnels, mapping, limits) if next_actions else None
 
     def take(  # noqa: PLR0913, PLR0917
@@ -115,68 +90,18 @@ class LogCount:
         origin: str,
         next_offset: int | None = None,
     ) -> None:
-        """Take in the next records of a partition; the columns are as in `ingest.admission.admit_batch`.
-
-        next_offset: where the log goes on; if absent, as many further on as there are records.
-        """
-        log = self._logs.get(partition)
-        if log is None:
-            log = self._logs[partition] = _Log(self._new_totals())
+        """Take in the next records of a partition, as `Intake.take` does."""
         if self._next_actions is not None:
-            self._next_actions.take(partition, values, record_times, offsets, origin, log.watermark_ms)
-        admitted = admit_batch(
-            values,
-            record_times,
-            offsets,
-            self._decoder,
-            self._funnels.serving,
-            self._limits,
-            log.watermark_ms,
-            origin,
-            kinds=self._funnels.kinds,
-        )
-        if log.totals is not None:
-            log.totals.note(admitted.events, self._funnels.serving)
-        log.events += self._compact(admitted.events)
-        log.watermark_ms = admitted.watermark_ms
-        log.next_offset = log.next_offset + len(values) if next_offset is None else next_offset
-        log.verdicts = [a + b for a, b in zip(log.verdicts, admitted.counts, strict=True)]
-
-    def _new_totals(self) -> PartitionTotals | None:
-        if self._windows is None:
-            return None
-        return PartitionTotals(self._funnels.funnels, self._windows, self._ages)
-
-    def _compact(self, events: Sequence[AdmittedEvent]) -> list[AdmittedEvent]:
-        """Return events that share equal texts: actors and names repeat, and all events are held at once."""
-        if len(self._shared) > MAX_SHARED:
-            self._shared.clear()
-        share = self._shared.setdefault
-        keeps_limit = self._bot_cap < NO_CAP
-        return [
-            (
-                share(actor, actor),
-                time_ms,
-                event_id,
-                share(name, name),
-                tuple([share(value, value) if type(value) is str else value for value in properties])
-                if properties
-                else (),
-                limit_ms if keeps_limit else NO_LIMIT_MS,
-            )
-            for actor, time_ms, event_id, name, properties, limit_ms in events
-        ]
+            log = self._logs.get(partition)
+            mark_ms = None if log is None else log.watermark_ms
+            self._next_actions.take(partition, values, record_times, offsets, origin, mark_ms)
+        super().take(partition, values, record_times, offsets, origin, next_offset)
 
     @property
     def work(self) -> int:
         """How many events will be folded: once for attempts, for each way to count actors, and for next actions."""
         passes = (2 if self._trend is None else 3) + (self._next_actions is not None)
         return sum(len(log.events) for log in self._logs.values()) * passes
-
-    @property
-    def latest_ms(self) -> int | None:
-        """The largest watermark so far."""
-        return max((log.watermark_ms for log in self._logs.values() if log.watermark_ms is not None), default=None)
 
     def finish(
         self,
@@ -206,7 +131,7 @@ class LogCount:
             for verdict, count in ordered.verdicts.items():
                 log.verdicts[verdict] += count
             for own in counted_at.values():
-                own.count_all(ordered.cut(own.instants)[:-1])
+                own.count_all(list(ordered.cut(own.instants))[:-1])
             *before, after = ordered.cut(counted.instants)
             ordered.events.clear()
             is_past = latest_ms is not None and until_ms < latest_ms
@@ -234,7 +159,7 @@ class LogCount:
         return analysis
 
     def _count(
-        self, log: _Log, before: Sequence[Ordered], after: Ordered, counted: "_Counted", past_ms: int | None
+        self, log: Log, before: Sequence[Ordered], after: Ordered, counted: "_Counted", past_ms: int | None
     ) -> None:
         """Fold one partition, before `as_of` in pieces as `_Counted.instants` says.
 
@@ -257,7 +182,7 @@ class LogCount:
         if log.totals is not None and mark_ms is not None:
             self._move_on(log.totals, mark_ms)
 
-    def _add(self, log: _Log, part: Part, mark_ms: int | None) -> None:
+    def _add(self, log: Log, part: Part, mark_ms: int | None) -> None:
         for verdict, count in zip(UNDECIDED, part.verdicts, strict=True):
             log.verdicts[verdict] += count
         if log.totals is not None:
@@ -269,7 +194,7 @@ class LogCount:
     def _move_on(self, totals: PartitionTotals, watermark_ms: int) -> None:
         totals.move_on(watermark_ms, watermark_ms - self._limits.allowed_lateness_ms)
 
-    def _roll_up(self, log: _Log, totals: PartitionTotals, as_of_ms: int) -> Rollup:
+    def _roll_up(self, log: Log, totals: PartitionTotals, as_of_ms: int) -> Rollup:
         return Rollup(
             as_of_ms=as_of_ms,
             watermark_ms=log.watermark_ms,
@@ -281,7 +206,7 @@ class LogCount:
         )
 
 
-def _known_until(definition: Funnel, as_of_ms: int) -> int:
+def known_until(definition: Funnel, as_of_ms: int) -> int:
     """Return the last ms that a funnel knows as of an instant: an instant of floored times is known whole."""
     return definition.floor(as_of_ms) + definition.granularity_ms - 1
 
@@ -308,7 +233,7 @@ class _Counted:
             funnel.number: StepTimes(undecided_from_ms(funnel.definition, as_of_ms)) for funnel in funnels.funnels
         }
         self.ahead = 0
-        self._until = {funnel.number: _known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
+        self._until = {funnel.number: known_until(funnel.definition, as_of_ms) for funnel in funnels.funnels}
         self.instants = sorted({as_of_ms, *self._until.values()})
         """Up to which events count for all funnels, and then for those whose times are floored, which reach further."""
 

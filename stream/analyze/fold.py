@@ -11,7 +11,7 @@ log; actors that could reach it are judged in that order first.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ SEAL_EVERY = 100
 _time_of = itemgetter(1)
 
 # funnel number -> the events it accepted of actors that were judged, in order of time
-JudgedEvents = Mapping[int, Sequence[AdmittedEvent]]
+JudgedEvents = Mapping[int, list[AdmittedEvent]]
 
 
 class Ordered(NamedTuple):
@@ -49,33 +49,24 @@ class Ordered(NamedTuple):
     judged: JudgedEvents
     verdicts: Counter[Verdict]
 
-    def cut(self, instants: Iterable[int]) -> list["Ordered"]:
-        """Return what lies at or before the first instant, then up to each further one, and the rest; ascending."""
-        pieces = []
-        rest = self
-        for until_ms in instants:
-            piece, rest = rest.split(until_ms)
-            pieces.append(piece)
-        return [*pieces, rest]
+    def cut(self, instants: Iterable[int]) -> Iterator["Ordered"]:
+        """Yield what lies at or before the first instant, then up to each further one, and the rest; ascending.
 
-    def split(self, until_ms: int) -> tuple["Ordered", "Ordered"]:
-        """Return what lies at or before an instant, and the rest (which holds no verdicts)."""
-        at = bisect_right(self.events, until_ms, key=_time_of)
-        ends = [bisect_right(own, until_ms, key=_time_of) for own in self.busy]
-        places = {number: bisect_right(own, until_ms, key=_time_of) for number, own in self.judged.items()}
-        before = Ordered(
-            self.events[:at],
-            [own[:end] for own, end in zip(self.busy, ends, strict=True)],
-            {number: self.judged[number][:place] for number, place in places.items()},
-            self.verdicts,
-        )
-        after = Ordered(
-            self.events[at:],
-            [own[end:] for own, end in zip(self.busy, ends, strict=True)],
-            {number: self.judged[number][place:] for number, place in places.items()},
-            Counter(),
-        )
-        return before, after
+        Only the first piece holds verdicts.
+        """
+        columns = [self.events, *self.busy, *self.judged.values()]
+        starts = [0] * len(columns)
+        verdicts = self.verdicts
+        for until_ms in (*instants, None):
+            ends = [
+                len(column) if until_ms is None else bisect_right(column, until_ms, start, key=_time_of)
+                for column, start in zip(columns, starts, strict=True)
+            ]
+            events, *apart = [column[start:end] for column, start, end in zip(columns, starts, ends, strict=True)]
+            busy, judged = apart[: len(self.busy)], apart[len(self.busy) :]
+            by_number = {number: own for number, own in zip(self.judged, judged, strict=True) if own}
+            yield Ordered(events, [own for own in busy if own], by_number, verdicts)
+            starts, verdicts = ends, Counter()
 
 
 class Part(NamedTuple):
@@ -137,41 +128,56 @@ def _accepted(
     return accepted
 
 
-class _ServingOne(dict[Kind, Served]):
-    """What events are to one funnel of a set."""
+class _ServingSome(dict[Kind, Served]):
+    """What events are to some funnels of a set."""
 
-    def __init__(self, funnels: FunnelSet, number: int) -> None:
+    def __init__(self, funnels: FunnelSet, numbers: Collection[int]) -> None:
         super().__init__()
         self._serving = funnels.serving
-        self._funnel = funnels.by_number[number]
+        self._numbers = numbers
 
     def __missing__(self, kind: Kind) -> Served:
-        return tuple((funnel, roles) for funnel, roles in self._serving[kind] if funnel is self._funnel)
+        served = tuple((funnel, roles) for funnel, roles in self._serving[kind] if funnel.number in self._numbers)
+        self[kind] = served
+        return served
 
 
 class TimeFold:
-    """Folds ordered events once, with these funnels' entry periods. What is taken later must lie later in time."""
+    """Folds ordered events once, with these funnels' entry periods. What is taken later must lie later in time.
 
-    def __init__(self, funnels: FunnelSet) -> None:
+    numbers: of the funnels they are folded for; None for all of the set.
+    """
+
+    def __init__(self, funnels: FunnelSet, numbers: Collection[int] | None = None) -> None:
         self._funnels = funnels
+        self._numbers = funnels.by_number.keys() if numbers is None else numbers
+        self._serving = None if numbers is None else _ServingSome(funnels, numbers)
         self._table = ActorTable(funnels, lambda _: b"", is_complete=True)
 
-    def take(self, ordered: Ordered) -> Iterator[Part]:
-        """Yield what the events do, stretch by stretch; only those after the last busy actor follow in time."""
+    def take(self, ordered: Ordered, after_ms: int | None = None) -> Iterator[Part]:
+        """Yield what the events do, stretch by stretch; only those after the last busy actor follow in time.
+
+        after_ms: nothing that is taken later lies before it, if that is known.
+        """
         for number, own in ordered.judged.items():
-            for part in self._take_stretches(own, BUSY_STRETCH, _ServingOne(self._funnels, number)):
-                yield part._replace(verdicts=(0, 0, 0), next_ms=None)
+            if number in self._numbers:
+                for part in self._take_stretches(own, BUSY_STRETCH, after_ms, _ServingSome(self._funnels, (number,))):
+                    yield part._replace(verdicts=(0, 0, 0), next_ms=None)
         for own in ordered.busy:
-            for part in self._take_stretches(own, BUSY_STRETCH):
+            for part in self._take_stretches(own, BUSY_STRETCH, after_ms, self._serving):
                 yield part._replace(next_ms=None)
-        yield from self._take_stretches(ordered.events, STRETCH)
+        yield from self._take_stretches(ordered.events, STRETCH, after_ms, self._serving)
 
     def _take_stretches(
-        self, events: Sequence[AdmittedEvent], length: int, serving: Mapping[Kind, Served] | None = None
+        self,
+        events: Sequence[AdmittedEvent],
+        length: int,
+        after_ms: int | None,
+        serving: Mapping[Kind, Served] | None,
     ) -> Iterator[Part]:
         for start in range(0, len(events), length):
             stretch = events[start : start + length]
-            next_ms = events[start + length][1] if start + length < len(events) else None
+            next_ms = events[start + length][1] if start + length < len(events) else after_ms
             batch = by_actor(stretch)
             self._table.missing(batch)  # none: nothing is stored, so that it makes those it does not know
             applied = self._table.apply(batch, next_ms, write=False, serving=serving)

@@ -253,9 +253,9 @@ def _by_actor(ordered: Ordered) -> Iterator[tuple[str, Ordered]]:
     for own in ordered.busy:
         if own:
             yield own[0][0], nothing._replace(busy=[own])
-    judged: dict[str, dict[int, Sequence[AdmittedEvent]]] = {}
+    judged: dict[str, dict[int, list[AdmittedEvent]]] = {}
     for number, accepted in ordered.judged.items():
         for actor, events in by_actor(accepted).items():
-            judged.setdefault(actor, {})[number] = events
+            judged.setdefault(actor, {})[number] = list(events)
     for actor, by_funnel in judged.items():
         yield actor, nothing._replace(judged=by_funnel)

@@ -40,7 +40,7 @@ from stream.settings.sources import mapping_of
 from stream.settings.texts import closest
 from stream.settings.tracker import KafkaSettings, SourceSettings, TrackerSettings, WorkerSettings
 
-_COLLECT = (100_000, 50, 1_000_000)
+COLLECT = (100_000, 50, 1_000_000)
 """The garbage collector would walk all events again and again, and they hold no cycles: a third of the time."""
 
 NEXT_NAMES = 5
@@ -61,6 +61,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                         help="JSON lines or CSV with a header; .gz is unpacked; - is standard input")  # fmt: skip
     parser.add_argument("--topic", help="read this Kafka topic instead of a file")
     register_log(parser)
+    register_as_of(parser)
     parser.add_argument("--period", choices=[unit.value for unit in PeriodUnit], help="entry periods of the trend "
                         "(default: each funnel's own)")  # fmt: skip
     parser.add_argument("--zone", help="time zone of --period, such as Europe/Berlin (default: UTC)")
@@ -88,10 +89,14 @@ def register_log(parser: argparse.ArgumentParser) -> None:
                          help=f"path of {', '.join(FIELDS)}; of several the first with a value counts")  # fmt: skip
     mapping.add_argument("--time-unit", help="what a bare number at the time path counts: s, ms, us, ns or iso")
     mapping.add_argument("--format", choices=("json", "csv"), help="of the file (default: by its name, else json)")
+    parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
+
+
+def register_as_of(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says of which instant the numbers are."""
     parser.add_argument("--as-of", type=as_of_ms, metavar="TIME",
                         help="ISO 8601 instant; later events do not exist yet (default: a file's largest event time, "
                         "a topic's largest watermark)")  # fmt: skip
-    parser.add_argument("--bootstrap", help="Kafka servers (default: KAFKA_BOOTSTRAP_SERVERS, else the tracker file's)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     trend_of = None if trend is None else period_of(trend)
     asks_next = args.next_actions > 0
     gc.freeze()
-    gc.set_threshold(*_COLLECT)
+    gc.set_threshold(*COLLECT)
 
     def new_count(mapping: Mapping, limits: Limits, bot_cap: int) -> LogCount:
         return LogCount(funnels, mapping, limits, None, trend_of, bot_cap, next_actions=asks_next)

@@ -24,6 +24,7 @@ from stream.cli.analyze import (
     optional_tracker,
     progress_bar,
     read_log,
+    register_as_of,
     register_log,
     source_document,
 )
@@ -49,6 +50,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                         help="JSON lines or CSV with a header; .gz is unpacked; - is standard input")  # fmt: skip
     parser.add_argument("--topic", help="read this Kafka topic instead of a file")
     register_log(parser)
+    register_as_of(parser)
     parser.add_argument("--json", action="store_true", help="print JSON (config/schema/explanation.schema.json)")
     parser.set_defaults(run=run)
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "simulate",
     "replay",
     "resume",
+    "history",
     "dashboards",
     "rules",
     "stack",

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,16 +19,19 @@ from typing import TypeVar
 import msgspec
 
 from stream.analyze.live import open_live, open_store, partition_count
+from stream.analyze.read_topic import Topic
 from stream.cli import replay_compare, replay_promote
 from stream.cli.worker import port_number
 from stream.errors import ReplayError
 from stream.model.funnel import Funnel
 from stream.replay import catalog
 from stream.replay.catalog import Look, open_run_store
+from stream.replay.compare import unsynced_of
+from stream.replay.compared import unsynced_documents
 from stream.replay.files import HowRead, plan_files
 from stream.replay.files_count import FilesCount, are_counted
 from stream.replay.partitioner import PARTITIONERS
-from stream.replay.plan import From, Log, To, Word, from_of, make_plan, to_of
+from stream.replay.plan import From, Log, To, Word, from_of, make_end, make_plan, to_of
 from stream.replay.show import RunProgress, files_text, run_document, show_run, show_runs
 from stream.settings.counting import counting_rules
 from stream.settings.load import load_funnels, load_tracker
@@ -72,8 +76,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     resume.add_argument("--to", dest="end", metavar="WHERE", help="from now on end there (now, follow, or an instant)")
     _add_process_options(resume)
     _command(commands, "stop", "let a run's processes end; what is counted stays", _stop)
-    _command(commands, "drop", "remove a run and all that it counted", _drop)
+    drop = _command(commands, "drop", "remove a run and all that it counted", _drop, is_named=False)
+    which = drop.add_mutually_exclusive_group(required=True)
+    which.add_argument("--name", metavar="RUN", help="name of the run")
+    which.add_argument("--replaced", action="store_true", help="what the live run replaced: there is no way back then")
     status = _command(commands, "status", "how far a run is", _status)
+    status.add_argument("--unsynced", action="store_true", help="read the log to tell how many attempts of a run with "
+                        "a warm-up cannot be known (docs/replay.md)")  # fmt: skip
     status.add_argument("--json", action="store_true", help="print JSON")
     runs = _command(commands, "list", "all runs", _list, is_named=False)
     runs.add_argument("--json", action="store_true", help="print JSON")
@@ -114,7 +123,7 @@ def _start(args: argparse.Namespace) -> int:
     begin, end = from_of(args.begin), to_of(args.end, _now_ms())
     run = asyncio.run(_with_base(tracker, lambda base: _make(args, tracker, funnels, (begin, end), base)))
     for gap in run.gaps:
-        sys.stderr.write(f"not covered: {gap}\n")
+        _say(f"not covered: {gap}")
     return _count(args, tracker, run)
 
 
@@ -166,10 +175,13 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
         raise ReplayError(f"run {name} reads topic {run.topic}, the tracker file's log is {tracker.log_topic}")
     if end is None:
         return await catalog.resume_run(base, name)
-    starts = {number: start.offset for number, start in run.starts.items()}
-    log = Log(tracker.kafka, run.topic, starts)
-    plan = await make_plan(log, run.rules, Word.LIVE, end, _now_ms(), has_files=run.files is not None)
-    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=plan.until))
+    until = await make_end(tracker.kafka, run, end)
+    store = open_run_store(tracker, name)
+    try:
+        await catalog.check_end(store, run, until)
+    finally:
+        await store.close()
+    return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=until))
 
 
 def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
@@ -187,11 +199,18 @@ def _count(args: argparse.Namespace, tracker: TrackerSettings, run: Run) -> int:
         app, sink = build_run(tracker, run, metrics_port=args.metrics_port, max_rate=args.max_rate, told=progress.tell)
         status = run_worker(app, args.log_level)
     ending: Ending | None = sink.ending
-    if ending is None:
-        sys.stderr.write(f"run {run.name}: this process was ended; {_GO_ON.format(run.name)}\n")
-        return status
-    sys.stderr.write(f"run {run.name} is {ending}\n")
-    return 1 if ending is Ending.DROPPED else status
+    if ending is not None:
+        _say(f"run {run.name} is {ending}")
+    elif status == 0:
+        _say(f"run {run.name}: this process was ended; {_GO_ON.format(run.name)}")
+    # Whoever goes on with what the run has counted must know that it is not all.
+    has_ended = ending in {Ending.COMPLETE, Ending.PROMOTED} or (run.until is None and ending is not Ending.DROPPED)
+    return status if has_ended else status or 1
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a log whose disk is full changes nothing of how the run ends
+        sys.stderr.write(f"{text}\n")
 
 
 async def _files(
@@ -223,26 +242,39 @@ def _stop(args: argparse.Namespace) -> int:
 
 def _drop(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
-
-    async def drop(base: Store) -> None:
-        store = open_run_store(tracker, args.name)
-        try:
-            await catalog.drop_run(base, store, args.name)
-        finally:
-            await store.close()
-
-    asyncio.run(_with_base(tracker, drop))
-    sys.stdout.write(f"run {args.name} and its counts are gone\n")
+    if args.name is not None:
+        catalog.check_name(tracker, args.name)
+    for gone in asyncio.run(_with_base(tracker, lambda base: _dropped(tracker, args.name, base))):
+        sys.stdout.write(f"{f'run {gone}' if gone else 'the configured namespace'} and its counts are gone\n")
     return 0
+
+
+async def _dropped(tracker: TrackerSettings, name: str | None, base: Store) -> list[str]:
+    """Drop a run, or what live replaced; returns what is gone."""
+    async with AsyncExitStack() as stack:
+
+        def opened(run: str) -> Store:
+            store = open_run_store(tracker, run)
+            stack.push_async_callback(store.close)
+            return store
+
+        if name is None:
+            return await catalog.drop_replaced(base, opened)
+        await catalog.drop_run(base, opened(name), name)
+        return [name]
 
 
 def _status(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
-    looks = asyncio.run(_with_base(tracker, lambda base: _look(tracker, base, args.name)))
+    (look,) = asyncio.run(_with_base(tracker, lambda base: _look(tracker, base, args.name)))
+    unsynced = None
+    if args.unsynced:
+        found = asyncio.run(unsynced_of(tracker, look.run, lambda topic: Topic(tracker.kafka, topic), open_store))
+        unsynced = unsynced_documents(found)
     if args.json:
-        _print_json(run_document(looks[0]))
+        _print_json(run_document(look, unsynced))
     else:
-        show_run(looks[0])
+        show_run(look, unsynced)
     return 0
 
 

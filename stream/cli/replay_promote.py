@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from stream.analyze.live import open_store
 from stream.analyze.read_topic import topic_spans
+from stream.cli.report import seconds
 from stream.replay.catalog import open_run_store
 from stream.replay.promote import MAX_LAG_RECORDS, Place, Switch, promote, roll_back, taken_over
 from stream.settings.counting import counting_rules
@@ -50,7 +51,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_common(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
-    parser.add_argument("--wait", type=_seconds, default=FOLLOWED_WITHIN_S, metavar="S",
+    parser.add_argument("--wait", type=seconds, default=FOLLOWED_WITHIN_S, metavar="S",
                         help=f"how long to wait for workers to follow (default: {FOLLOWED_WITHIN_S:g})")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file (default: config/tracker.yaml)")
     parser.set_defaults(run=run)
@@ -112,13 +113,3 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f'"{text}" is no number of records (try {MAX_LAG_RECORDS})')
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds (try {FOLLOWED_WITHIN_S:g})')
-    return seconds

@@ -45,7 +45,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--config", type=Path, metavar="FILE", help="tracker file (default: config/tracker.yaml)")
     parser.add_argument("--as-of", type=as_of_ms, metavar="TIME", help="ISO 8601 instant, not before what is counted "
                         "(default: the largest watermark)")  # fmt: skip
-    parser.add_argument("--wait-caught-up", type=_seconds, metavar="S", help="first wait until all records that the "
+    parser.add_argument("--wait-caught-up", type=seconds, metavar="S", help="first wait until all records that the "
                         "topic has now are counted; exit status 1 if that takes longer")  # fmt: skip
     parser.add_argument("--compare-topic", action="store_true", help="count the topic anew, up to where live is, and "
                         "compare every number; exit status 1 if any differs")  # fmt: skip
@@ -166,11 +166,12 @@ def _heads(view: LiveView, spans: Mapping[int, Span]) -> list[HeadDoc]:
     ]
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Read a length of time in seconds; 0 is one."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
+        number = -1.0
+    if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds (try 30)')
-    return seconds
+    return number

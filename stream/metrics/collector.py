@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from stream.metrics import names
 from stream.metrics.exposition import Lines, page, seconds
 from stream.metrics.process import ProcessPage, ProcessStats
-from stream.metrics.samples import Block, Floor, blocks, counters, with_zeros
+from stream.metrics.samples import Block, Floor, blocks, counters, shown_windows, with_zeros
 from stream.model.funnel import Funnel
 from stream.model.result import Rollup
 from stream.model.verdict import Verdict
@@ -84,10 +84,11 @@ class FunnelCollector:
             return b""
         with self._rendering:  # who asks meanwhile waits for the same text
             if self._text is None or self._text[0] is not newest[0]:
-                self._text = newest[0], page(names.ABOUT_FUNNELS, self._lines(newest[0]))
+                self._text = newest[0], page(names.ABOUT_FUNNELS, self.lines(newest[0]))
             return self._text[1]
 
-    def _lines(self, merged: Rollup) -> Lines:
+    def lines(self, merged: Rollup) -> Lines:
+        """Return the samples that a page shows of a merged rollup."""
         shown: Lines = defaultdict(list)
         _log_wide(shown, merged, self._floor)
         # The two series about the page itself are part of it.
@@ -115,7 +116,7 @@ class FunnelCollector:
         for key, funnel in self._definitions.items():
             if key not in rollups:
                 continue
-            rollup = with_zeros(rollups[key], self._shown_windows(funnel))
+            rollup = with_zeros(rollups[key], shown_windows(funnel, self._windows))
             windows = [
                 "",
                 *[window.name for window in self._windows],
@@ -128,14 +129,6 @@ class FunnelCollector:
                 ranked.append((rank, key, block))
         ranked.sort(key=lambda item: item[0])
         return [(key, block) for _, key, block in ranked]
-
-    def _shown_windows(self, funnel: Funnel) -> list[tuple[str, bool]]:
-        return [
-            (window.name, is_matured)
-            for window in self._windows
-            for is_matured in (False, True)
-            if not is_matured or window.has_matured(funnel.window_ms)
-        ]
 
     def _tell(self, refused: list[str], left_out: int) -> None:
         if refused and not self._has_told:

@@ -91,6 +91,16 @@ class _Blocks:
         return list(self._found.values())
 
 
+def shown_windows(funnel: Funnel, windows: Iterable[RollingWindow]) -> list[tuple[str, bool]]:
+    """Return (name, is matured) of each form of a window that is shown of a funnel."""
+    return [
+        (window.name, is_matured)
+        for window in windows
+        for is_matured in (False, True)
+        if not is_matured or window.has_matured(funnel.window_ms)
+    ]
+
+
 def with_zeros(rollup: FunnelRollup, windows: Iterable[tuple[str, bool]]) -> FunnelRollup:
     """Add the rows of totals that nothing has been counted in, as rollups hold only what was counted.
 

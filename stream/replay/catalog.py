@@ -6,7 +6,7 @@ Out: the document of the runs, changed; or `ReplayError`, and nothing was.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -82,6 +82,9 @@ async def make_run(base: Store, store: Store, run: Run) -> None:
             "or of another tracker; take another name"
         )
     await change_runs(base, add)
+    # A process of a run that was dropped may have written its funnels here once more, and these may be other ones.
+    if await store.active_funnel_set() is not None:  # removing takes an operator's rights, counting does not
+        await store.drop_namespace()
 
 
 def new_run(name: str, topic: str, rules: CountingRules, plan: Plan, files: Files | None = None) -> Run:
@@ -95,12 +98,14 @@ async def find_run(base: Store, name: str) -> Run:
 
 
 def named(runs: Runs, name: str) -> Run:
-    """Return a run by its name. Raises `ReplayError` if there is none."""
+    """Return a run by its name. Raises `ReplayError` if there is none, or if it is being dropped."""
     run = runs.runs.get(name)
     if run is None:
         guess = closest(name, runs.runs)
         there = f'did you mean "{guess}"?' if guess else f"there are {len(runs.runs)}: {', '.join(sorted(runs.runs))}"
         raise ReplayError(f"there is no run {name} ({there if runs.runs else 'there is none at all'})")
+    if run.is_dropped:
+        raise ReplayError(f"run {name} is being dropped: `funnel replay drop --name {name}` once more ends that")
     return run
 
 
@@ -127,32 +132,85 @@ async def resume_run(base: Store, name: str, change: Callable[[Run], Run] = lamb
     return named(await change_runs(base, resume), name)
 
 
+async def check_end(store: Store, run: Run, until: Mapping[int, int] | None) -> None:
+    """Raise `ReplayError` if a run cannot be given these end offsets. `store`: of its namespace."""
+    if not run.is_stopped and await _is_counting(store, run):
+        raise ReplayError(
+            f"run {run.name} is counting up to the end it has: `funnel replay stop --name {run.name}` first, then it "
+            "can be given another one"
+        )
+    for number, head in (await read_heads(store, run)).items():
+        if until is not None and head.next_offset > until[number]:
+            raise ReplayError(
+                f"run {run.name} has counted partition {number} up to offset {head.next_offset} already, --to lies at "
+                f"{until[number]}: give a later end, or start another run"
+            )
+
+
 async def drop_run(base: Store, store: Store, name: str) -> None:
-    """Remove a run and all that it counted. Raises `ReplayError` while it is live, needed, or counting."""
+    """Remove a run and all that it counted; interrupted, it is said again.
+
+    Raises `ReplayError` while the run is live, needed, or counting.
+    """
     runs = (await read_runs(base)).runs
-    run = named(runs, name)
+    is_begun = name in runs.runs and runs.runs[name].is_dropped
+    run = runs.runs[name] if is_begun else named(runs, name)
     _refuse_live(runs, name, "dropped")
-    written_ms = await _written_ms(store, run)
-    if written_ms is not None and time.time() * 1000 - written_ms < WRITTEN_WITHIN_MS and not run.is_stopped:
+    if not (run.is_stopped or is_begun) and await _is_counting(store, run):
         raise ReplayError(f"run {name} is still counting: `funnel replay stop --name {name}` first")
 
-    def remove(runs: Runs) -> Runs:
-        named(runs, name)
+    def mark(runs: Runs) -> Runs:
         _refuse_live(runs, name, "dropped")
+        return runs.with_run(msgspec.structs.replace(run, is_dropped=True))
+
+    def remove(runs: Runs) -> Runs:
         return msgspec.structs.replace(runs, runs={key: each for key, each in runs.runs.items() if key != name})
 
-    # First the document, then the epochs: a process of the run that is still there can write no more, and ends.
-    await change_runs(base, remove)
+    # First the mark, then the epochs: a process of the run that is still there can write no more, and ends.
+    await change_runs(base, mark)
     for number in run.starts:
         await store.raise_epoch(number)
     await store.drop_namespace()
+    await change_runs(base, remove)
+
+
+async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str]:
+    """Remove what was live before the newest promotion, earlier runs too; interrupted, it is said again.
+
+    opened: the store of a run's namespace. Returns the namespaces that are gone, of runs by name and "" for the
+    configured one. Raises `ReplayError` if no run is live.
+    """
+
+    def finish(runs: Runs) -> Runs:
+        if not runs.promotions:
+            raise ReplayError("no run is live, so that nothing was replaced")
+        *earlier, last = runs.promotions
+        return msgspec.structs.replace(runs, promotions=(*earlier, msgspec.structs.replace(last, is_final=True)))
+
+    def forget(runs: Runs) -> Runs:
+        left = {name: run for name, run in runs.runs.items() if name not in replaced}
+        return msgspec.structs.replace(runs, runs=left, promotions=runs.promotions[-1:])
+
+    # First the mark: from then on nobody goes back to what is being removed.
+    marked = await change_runs(base, finish)
+    replaced = [promotion.run for promotion in marked.promotions[:-1]]
+    for store in [base, *map(opened, replaced)]:
+        for number in range(await partition_count(store)):
+            await store.raise_epoch(number)
+        await store.drop_namespace()
+    await change_runs(base, forget)
+    return ["", *replaced]
 
 
 def _refuse_live(runs: Runs, name: str, what: str) -> None:
     if any(promotion.run == name for promotion in runs.promotions):
         is_live = runs.promotions[-1].run == name
-        why = "is live" if is_live else "was live before, and rolling back may need it"
-        raise ReplayError(f"run {name} {why}, so that it cannot be {what}; `funnel replay rollback` goes back")
+        why, way = (
+            ("is live", "`funnel replay rollback` goes back")
+            if is_live
+            else ("was live before, and rolling back may need it", "`funnel replay drop --replaced` gives that up")
+        )
+        raise ReplayError(f"run {name} {why}, so that it cannot be {what}; {way}")
 
 
 async def look_at(settings: TrackerSettings, store: Store, runs: Runs, run: Run, now_ms: int) -> Look:
@@ -176,6 +234,13 @@ async def look_at(settings: TrackerSettings, store: Store, runs: Runs, run: Run,
     )
     marks = [head.watermark_ms for head in heads.values() if head.watermark_ms is not None]
     return Look(run, namespace_of(settings.redis.namespace, run.name), state, progress, max(marks, default=None))
+
+
+async def _is_counting(store: Store, run: Run) -> bool:
+    written_ms = await _written_ms(store, run)
+    if written_ms is None or time.time() * 1000 - written_ms >= WRITTEN_WITHIN_MS:
+        return False
+    return not progress_of(run, await read_heads(store, run), time.monotonic()).is_complete
 
 
 async def _written_ms(store: Store, run: Run) -> int | None:

@@ -21,7 +21,7 @@ from stream.model.result import FunnelRollup
 from stream.replay.catalog import named
 from stream.replay.coverage import Both, Coverage, coverage, totals_of
 from stream.replay.rows import Kept, Number, Row, Rows, digest_of, rows_of
-from stream.replay.scan import began_times, unsynced_actors
+from stream.replay.scan import began_times, unsynced_actors, unsynced_of_run
 from stream.replay.sides import Log, Namespace, Side, at_one_offset, read_side
 from stream.replay.unsynced import Unsynced
 from stream.settings.counting import CountingRules, counting_rules, following
@@ -124,21 +124,41 @@ def namespaces_of(
     runs: Runs, settings: TrackerSettings, funnels: Sequence[Funnel], name: str
 ) -> tuple[Namespace, Namespace]:
     """Return what a run is compared with, and the run. Raises `ReplayError` if there is no such run."""
-    base, live = settings.redis.namespace, what_is_live(settings, funnels, runs)
+    live = what_is_live(settings, funnels, runs)
     # Workers may go on in it by newer files than those it was made with, or by older rules than their files say.
     by_rules = counting_rules(live.settings, live.funnels)
-
-    def place(label: str, run: Run | None, rules: CountingRules) -> Namespace:
-        if run is None:
-            return Namespace(label, base, following(settings, rules, base).log_topic, rules)
-        return Namespace(label, namespace_of(base, run.name), run.topic, rules, run.starts, run.gaps)
-
     run = named(runs, name)
     if live.run is None or live.run.name != name:
-        return place("live", live.run, by_rules), place(f"run {name}", run, run.rules)
+        return _namespace(settings, "live", live.run, by_rules), _namespace(settings, f"run {name}", run, run.rules)
     *earlier, last = runs.promotions
+    if last.is_final:
+        raise ReplayError(f"run {name} is live, and what it replaced was dropped: nothing is left to compare it with")
     before = runs.runs[earlier[-1].run] if earlier else None
-    return place("what it replaced", before, last.replaced), place(f"run {name}", run, by_rules)
+    return _namespace(settings, "what it replaced", before, last.replaced), _namespace(
+        settings, f"run {name}", run, by_rules
+    )
+
+
+def _namespace(settings: TrackerSettings, label: str, run: Run | None, rules: CountingRules) -> Namespace:
+    """Return where a run counts by these rules; without one, the configured namespace."""
+    base = settings.redis.namespace
+    if run is None:
+        return Namespace(label, base, following(settings, rules, base).log_topic, rules)
+    return Namespace(label, namespace_of(base, run.name), run.topic, rules, run.starts, run.gaps)
+
+
+async def unsynced_of(
+    settings: TrackerSettings, run: Run, open_log: OpenLog, open_store: OpenStore
+) -> Mapping[str, Unsynced]:
+    """Return what is unsynced of a run as it is stored, by funnel. Raises as `compare_run` does."""
+    namespace = _namespace(settings, f"run {run.name}", run, run.rules)
+    own = following(settings, run.rules, namespace.name)
+    store = open_store(own)
+    try:
+        async with open_log(run.topic) as log:
+            return await unsynced_of_run(await read_side(namespace, own, store), log)
+    finally:
+        await store.close()
 
 
 async def _compare(live: Side, run: Side, log: Log) -> Comparison:

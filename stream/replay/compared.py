@@ -4,7 +4,7 @@ In:  a `Comparison`.
 Out: its document, as `funnel replay compare --json` prints it; the same as text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from stream.analyze.document import iso
 from stream.analyze.show import safe
 from stream.replay.compare import Comparison, Difference
 from stream.replay.rows import text_of
+from stream.replay.unsynced import Unsynced
 
 VERSION = 1
 MAX_LINES = 20
@@ -102,10 +103,7 @@ def comparison_document(found: Comparison) -> ComparisonDoc:
         covered_since={key: iso(since_ms) for key, since_ms in sorted(found.since_ms.items())},
         not_covered=found.not_covered,
         differences=_differences(found.differences),
-        unsynced=[
-            UnsyncedDoc(funnel=key, attempts=each.attempts, actors=each.actors)
-            for key, each in sorted(found.unsynced_actors.items())
-        ],
+        unsynced=unsynced_documents(found.unsynced_actors),
         unsynced_differences=_differences(found.unsynced),
         stored_digest=found.stored_digest,
     )
@@ -140,7 +138,7 @@ def show_comparison(document: ComparisonDoc, out: Console) -> None:
         out.print(f"{key}: both have everything from {since} on", soft_wrap=True)
     _show_lines("not covered", document.not_covered, out)
     for each in document.unsynced:
-        out.print(unsynced_text(each), soft_wrap=True)
+        out.print(f"unsynced: {unsynced_text(each)}", soft_wrap=True)
     _show_lines("differs as far as unsynced attempts can", map(_line, document.unsynced_differences), out)
     _show_lines("differs", map(_line, document.differences), out)
     out.print(f"{document.rows} rows compared: {'equal' if document.equal else 'NOT equal'}")
@@ -149,9 +147,14 @@ def show_comparison(document: ComparisonDoc, out: Console) -> None:
     out.print(f"{run.label} as it is stored: {document.stored_digest}", soft_wrap=True)
 
 
+def unsynced_documents(found: Mapping[str, Unsynced]) -> list[UnsyncedDoc]:
+    """Return what is unsynced by funnel, as documents."""
+    return [UnsyncedDoc(funnel=key, attempts=each.attempts, actors=each.actors) for key, each in sorted(found.items())]
+
+
 def unsynced_text(each: UnsyncedDoc) -> str:
-    """Say how many attempts are unsynced: `shop@1: unsynced: 1 234 attempts of 800 actors`."""
-    return f"{each.funnel}: unsynced: {_of(each.attempts, 'attempt')} of {_of(each.actors, 'actor')}"
+    """Say how many attempts are unsynced: `shop@1: 1 234 attempts of 800 actors`."""
+    return f"{each.funnel}: {_of(each.attempts, 'attempt')} of {_of(each.actors, 'actor')}"
 
 
 def _of(count: int, noun: str) -> str:

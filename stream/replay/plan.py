@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 from stream.analyze.document import iso
 from stream.analyze.read_topic import Span, first_record_times, offsets_at, topic_spans
+from stream.engine.periods import period_of
 from stream.errors import ReplayError
+from stream.model.funnel import Funnel
 from stream.model.times import to_ms
 from stream.settings.counting import CountingRules
 from stream.settings.tracker import KafkaSettings
-from stream.worker.runs import Start
+from stream.worker.runs import Run, Start
 
 _OFFSETS = re.compile(r"[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*")
 
@@ -91,11 +93,19 @@ def _instant(option: str, text: str, choices: str) -> int:
     return instant
 
 
-def warm_up_ms(rules: CountingRules) -> int:
-    """Return how far before its start a run reads: the longest window, lateness and future skew."""
-    longest = max(funnel.window_ms + funnel.granularity_ms - 1 for funnel in rules.funnels)
+def reads_from_ms(rules: CountingRules, since_ms: int) -> int:
+    """Return the record time from which on a run reads that counts what entered from an instant on.
+
+    The warm-up is the longest window, lateness and future skew. Where only the first entry of a period counts, whether
+    there was one before is to be known too.
+    """
+
+    def begins_ms(funnel: Funnel) -> int:
+        warm_ms = since_ms - funnel.window_ms - funnel.granularity_ms + 1
+        return min(warm_ms, period_of(funnel.period)(since_ms)[0]) if funnel.entry_first else warm_ms
+
     source = rules.sources[0]
-    return longest + source.allowed_lateness_ms + source.max_future_skew_ms
+    return min(map(begins_ms, rules.funnels)) - source.allowed_lateness_ms - source.max_future_skew_ms
 
 
 async def make_plan(  # noqa: PLR0913
@@ -109,14 +119,39 @@ async def make_plan(  # noqa: PLR0913
     starts, gaps = await (_behind_files(log, begin, spans) if has_files else _starts(log, rules, begin, spans, now_ms))
     until = await _until(log, end, spans)
     if until is not None:
-        nothing = all(until[number] <= start.offset for number, start in starts.items())
-        if nothing and not has_files:
+        counted = await _counted_from(log, begin, starts, spans)
+        if not has_files and all(until[number] <= offset for number, offset in counted.items()):
             raise ReplayError(
                 f"nothing lies between --from and --to in topic {log.topic}: "
                 f"it holds {sum(span.end - span.first for span in spans.values())} offsets in all"
             )
         until = {number: max(offset, starts[number].offset) for number, offset in until.items()}
     return Plan(starts, until, tuple(gaps))
+
+
+async def make_end(kafka: KafkaSettings, run: Run, end: To) -> dict[int, int] | None:
+    """Return the end offsets of a run that is given another end; None if it shall follow.
+
+    Raises `ReplayError` if the topic is not as it was planned for, and what `read_topic` raises.
+    """
+    spans = await topic_spans(kafka, run.topic)
+    if spans.keys() != run.starts.keys():
+        raise ReplayError(
+            f"topic {run.topic} has {len(spans)} partitions, run {run.name} was planned for {len(run.starts)}: drop "
+            "the run and start it anew"
+        )
+    until = await _until(Log(kafka, run.topic, {}), end, spans)
+    return None if until is None else {n: max(offset, run.starts[n].offset) for n, offset in until.items()}
+
+
+async def _counted_from(
+    log: Log, begin: From, starts: Mapping[int, Start], spans: Mapping[int, Span]
+) -> Mapping[int, int]:
+    """Return the first offsets that are counted, after the warm-up."""
+    if isinstance(begin, int):
+        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, begin))
+        return {number: found.get(number, span.end) for number, span in spans.items()}
+    return {number: start.offset for number, start in starts.items()} if isinstance(begin, Word) else begin
 
 
 async def _until(log: Log, end: To, spans: Mapping[int, Span]) -> dict[int, int] | None:
@@ -140,8 +175,7 @@ async def _starts(
             )
         return _as_live(log, spans)
     since = await _since(log, begin, spans, now_ms)
-    warm_ms = warm_up_ms(rules)
-    wanted = {number: instant - warm_ms for number, instant in since.items()}
+    wanted = {number: reads_from_ms(rules, instant) for number, instant in since.items()}
     found = await offsets_at(log.kafka, log.topic, wanted)
     starts = {number: Start(found.get(number, span.end), since[number]) for number, span in spans.items()}
     cut = {number: span.first for number, span in spans.items() if 0 < span.first == starts[number].offset}

@@ -24,6 +24,7 @@ class State(StrEnum):
     FILES = "files first, not all counted"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
+    DROPPED = "being dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,12 @@ class Progress:
         return min(1.0, self.done / self.total) if self.total else 1.0
 
     def rate(self, earlier: "Progress") -> float | None:
-        """Return offsets a second since an earlier look; None where no time has passed."""
+        """Return offsets a second since an earlier look; None where no time has passed.
+
+        A store that lost its last seconds sets a run back: that is no pace, and counts as none.
+        """
         seconds = self.at_s - earlier.at_s
-        return (self.done - earlier.done) / seconds if seconds > 0 else None
+        return max(0, self.done - earlier.done) / seconds if seconds > 0 else None
 
     def left_s(self, earlier: "Progress") -> float | None:
         """Return how long the rest takes at the pace since an earlier look; None if that cannot be told."""
@@ -88,6 +92,8 @@ def state_of(  # noqa: PLR0913
     written_ms: when one of its processes wrote last to a partition whose topic is read (wall clock), None for never.
     has_files_left: a partition's files are not all counted.
     """
+    if run.is_dropped:
+        return State.DROPPED
     if is_live:
         return State.LIVE
     if progress.is_complete:

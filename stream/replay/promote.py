@@ -109,6 +109,8 @@ async def roll_back(place: Place) -> Switch:
     if not runs.promotions:
         raise ReplayError("no run is live, so that there is nothing to go back from")
     last = runs.promotions[-1]
+    if last.is_final:
+        raise ReplayError(f"what run {last.run} replaced was dropped (drop --replaced): there is nothing to go back to")
     before = _side(runs, place)
     now = _side(msgspec.structs.replace(runs, promotions=runs.promotions[:-1]), place)
     heads = await _heads(now, place.spans) if await partition_count(now.store) else {}

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
-from stream.errors import StoreUnavailable
+from stream.errors import KafkaRefused, StoreUnavailable
 from stream.replay.progress import Progress, progress_of
 from stream.store.contract import PartitionHead, Store
 from stream.worker.contract import BatchSink, Lag, LogState, PartitionBatch
 from stream.worker.runs import Run, read_runs
 
 LOOK_EVERY_S = 1.0
+LAST_LOOK_S = 0.5
+"""From seeing that all is counted to ending: the rollups, which are written four times a second, come to say so too."""
 
 
 class Ending(StrEnum):
@@ -63,7 +65,8 @@ class RunSink:
     ) -> None:
         self._sink, self._run, self._base, self._store = sink, run, base, store
         self._pace, self._told, self._end = pace, told, end
-        self._looked_s = 0.0
+        self._look_s = 0.0
+        self._completed_s: float | None = None
         self.ending: Ending | None = None
 
     async def start(self) -> None:
@@ -76,9 +79,18 @@ class RunSink:
         await self._base.close()
 
     async def assign(self, partitions: Mapping[int, LogState]) -> Mapping[int, int]:
-        """Take these partitions over, unless the run has ended: then they may be somebody else's already."""
+        """Take these partitions over, unless the run has ended: then they may be somebody else's already.
+
+        Raises `KafkaRefused` if the topic has got more partitions.
+        """
         if await self._has_ended():
-            raise StoreUnavailable("assign", tuple(partitions), f"run {self._run.name} is {self.ending}")
+            raise self._refused("assign", partitions)
+        count = max((state.partition_count for state in partitions.values()), default=0)
+        if count > len(self._run.starts):
+            raise KafkaRefused(
+                f"topic {self._run.topic} has {count} partitions now, run {self._run.name} was planned for "
+                f"{len(self._run.starts)}: drop the run and start it anew"
+            )
         return await self._sink.assign(partitions)
 
     async def revoke(self, partitions: Collection[int]) -> None:
@@ -86,52 +98,65 @@ class RunSink:
         await self._sink.revoke(partitions)
 
     async def count(self, batches: Sequence[PartitionBatch]) -> asyncio.Future[Mapping[int, int]]:
-        """Count the batches, at the run's pace."""
+        """Count the batches, at the run's pace; none once the run has ended."""
         if self._pace is not None:
             await asyncio.sleep(self._pace.pause_s(sum(len(batch.values) for batch in batches), time.monotonic()))
+        if self.ending is not None:
+            raise self._refused("process", [batch.partition for batch in batches])
         return await self._sink.count(batches)
 
     async def tick(self, lag: Mapping[int, Lag]) -> None:
-        """Do what time alone calls for, and look at what became of the run."""
-        await self._sink.tick(lag)
+        """Look at what became of the run, and do what time alone calls for."""
         now_s = time.monotonic()
-        if now_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = now_s
+        if now_s >= self._look_s:
+            self._look_s = now_s + LOOK_EVERY_S
             await self._has_ended(lag)
+        if self.ending is None:  # else the namespace may be gone, or somebody else's
+            await self._sink.tick(lag)
 
     def is_ready(self) -> tuple[bool, str]:
         """Whether the run goes on, and if not, why."""
         return (False, f"run {self._run.name} is {self.ending}") if self.ending else self._sink.is_ready()
 
+    def _refused(self, operation: str, partitions: Collection[int]) -> StoreUnavailable:
+        return StoreUnavailable(operation, tuple(partitions), f"run {self._run.name} is {self.ending}")
+
     async def _has_ended(self, lag: Mapping[int, Lag] | None = None) -> bool:
-        """Look at the document and the heads; tell how far the run is."""
-        ending = await ending_of(self._base, self._run)
-        if ending is not None:
-            return self._ended(ending)
+        """Look at the document and the heads; tell how far the run is. What has ended stays so."""
+        if self.ending is None:
+            ending = await ending_of(self._base, self._run) or await self._complete(lag)
+            if ending is not None and self.ending is None:
+                self.ending = ending
+                self._end()
+        return self.ending is not None
+
+    async def _complete(self, lag: Mapping[int, Lag] | None) -> Ending | None:
         heads = await read_heads(self._store, self._run)
         ends = None
-        if lag is not None and lag.keys() == heads.keys():
+        if lag is not None and lag.keys() == heads.keys() == self._run.starts.keys():
             ends = {number: heads[number].next_offset + each.records for number, each in lag.items()}
-        progress = progress_of(self._run, heads, time.monotonic(), ends)
+        now_s = time.monotonic()
+        progress = progress_of(self._run, heads, now_s, ends)
         self._told(progress)
-        return progress.is_complete and self._ended(Ending.COMPLETE)
-
-    def _ended(self, ending: Ending) -> bool:
-        if self.ending is None:
-            self.ending = ending
-            self._end()
-        return True
+        if not progress.is_complete:
+            self._completed_s = None
+        elif self._completed_s is None:
+            self._completed_s, self._look_s = now_s, now_s + LAST_LOOK_S
+        elif now_s >= self._completed_s + LAST_LOOK_S:
+            return Ending.COMPLETE
+        return None
 
 
 async def ending_of(base: Store, run: Run) -> Ending | None:
     """Return why a process of the run must end, as the document of the runs says; None while it need not."""
     runs = (await read_runs(base)).runs
     known = runs.runs.get(run.name)
-    if known is None or known.made_ms != run.made_ms:
+    if known is None or known.is_dropped or known.made_ms != run.made_ms:
         return Ending.DROPPED
     if any(promotion.run == known.name for promotion in runs.promotions):
         return Ending.PROMOTED
-    return Ending.STOPPED if known.is_stopped else None
+    # With another end it is counted by processes that were told so when they began.
+    return Ending.STOPPED if known.is_stopped or known.until != run.until else None
 
 
 async def read_heads(store: Store, run: Run) -> dict[int, PartitionHead]:

@@ -7,15 +7,19 @@ Out: a bar on a terminal, a line every ten seconds elsewhere; a table; documents
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from math import floor
 from typing import Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from stream.analyze.document import iso
 from stream.analyze.show import console
 from stream.replay.catalog import Look
+from stream.replay.compared import UnsyncedDoc, unsynced_text
 from stream.replay.files_count import FilesRead
 from stream.replay.progress import Progress as HowFar
 from stream.worker.runs import Run
@@ -26,7 +30,10 @@ PACE_OVER_S = 10.0
 
 
 class RunDoc(msgspec.Struct):
-    """A run for programs; instants are ISO 8601 in UTC, offsets by partition. `left` and `share`: null if not known."""
+    """A run for programs; instants are ISO 8601 in UTC, offsets by partition. `left` and `share`: null if not known.
+
+    unsynced: only where it was asked for.
+    """
 
     name: str
     state: str
@@ -43,9 +50,10 @@ class RunDoc(msgspec.Struct):
     watermark: str | None
     gaps: list[str]
     files: list[str]
+    unsynced: list[UnsyncedDoc] | UnsetType = UNSET
 
 
-def run_document(look: Look) -> RunDoc:
+def run_document(look: Look, unsynced: Sequence[UnsyncedDoc] | None = None) -> RunDoc:
     """Return what there is to know of a run."""
     run, since = look.run, _since_ms(look.run)
     return RunDoc(
@@ -64,6 +72,7 @@ def run_document(look: Look) -> RunDoc:
         watermark=None if look.watermark_ms is None else iso(look.watermark_ms),
         gaps=list(run.gaps),
         files=[] if run.files is None else [file.path for file in run.files.files],
+        unsynced=UNSET if unsynced is None else list(unsynced),
     )
 
 
@@ -74,7 +83,8 @@ def _since_ms(run: Run) -> int | None:
 def show_runs(looks: Sequence[Look]) -> None:
     """Print runs, a line each."""
     table = Table(box=None, pad_edge=False)
-    for title in ("run", "state", "made", "read", "left"):
+    table.add_column("run", overflow="fold")  # the only one that may be long
+    for title in ("state", "made", "read", "left"):
         table.add_column(title, justify="right" if title in {"read", "left"} else "left", no_wrap=True)
     for look in looks:
         document = run_document(look)
@@ -82,7 +92,7 @@ def show_runs(looks: Sequence[Look]) -> None:
     console().print(table)
 
 
-def show_run(look: Look) -> None:
+def show_run(look: Look, unsynced: Sequence[UnsyncedDoc] | None = None) -> None:
     """Print all there is to know of a run."""
     document = run_document(look)
     done, left = _how_far(document)
@@ -106,6 +116,8 @@ def show_run(look: Look) -> None:
         table.add_row("file before it", file)
     for gap in document.gaps:
         table.add_row("not covered", gap)
+    for each in unsynced or ():
+        table.add_row("unsynced", unsynced_text(each))
     console().print(table)
 
 
@@ -114,7 +126,7 @@ def _end(run: Run) -> str:
 
 
 def _how_far(document: RunDoc) -> tuple[str, str]:
-    share = "" if document.share is None else f" ({document.share:.0%})"
+    share = "" if document.share is None else f" ({_percent(document.share)})"
     return _records(document.done) + share, "?" if document.left is None else _records(document.left)
 
 
@@ -152,16 +164,18 @@ class RunProgress:
         self._show(progress)
 
     def _show(self, progress: HowFar) -> None:
+        is_news = progress.is_complete and not (self._known and self._known[-1].is_complete)
         self._known.append(progress)
         while len(self._known) > 1 and progress.at_s - self._known[0].at_s > PACE_OVER_S:
             del self._known[0]
         text = f"{self._what} {progress_text(self._known[0], progress)}".strip()
         self._bar.update(self._task, completed=progress.done, total=progress.total, text=text)
-        is_due = progress.is_complete or progress.at_s - self._line_s >= LINE_EVERY_S
+        is_due = is_news or progress.at_s - self._line_s >= LINE_EVERY_S
         if self._bar.disable and is_due:
             self._line_s = progress.at_s
-            sys.stderr.write(f"run {self._run.name}: {text}\n")
-            sys.stderr.flush()
+            with suppress(OSError):  # a log whose disk is full is no reason to end the run
+                sys.stderr.write(f"run {self._run.name}: {text}\n")
+                sys.stderr.flush()
 
 
 def files_text(run: Run, read: FilesRead) -> list[str]:
@@ -184,17 +198,21 @@ def files_text(run: Run, read: FilesRead) -> list[str]:
 
 
 def progress_text(earlier: HowFar, now: HowFar) -> str:
-    """Say how far a run is: `43 % of 1 200 000, 182 000/s, 4 s left`."""
+    """Say how far a run is: `43% of 1 200 000, 182 000/s, 4 s left`."""
     rate, left_s = now.rate(earlier), now.left_s(earlier)
     if now.total is None or now.share is None:
         parts = [f"{_records(now.done)} read"]
     else:
-        parts = [f"{now.share:.0%} of {_records(now.total)}"]
+        parts = [f"{_percent(now.share)} of {_records(now.total)}"]
     if rate is not None:
         parts.append(f"{_records(round(rate))}/s")
     if now.left:
         parts.append(f"{_records(now.left)} to go" if left_s is None else f"{_duration(left_s)} left")
     return ", ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{floor(100 * share)}%"  # 100 % is all of it, and nothing less
 
 
 def _records(count: int) -> str:

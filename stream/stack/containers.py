@@ -15,7 +15,7 @@ import yaml
 
 from stream.errors import StackError
 from stream.stack.ports import LOOPBACK
-from stream.stack.services import address
+from stream.stack.services import RECEIVES, address
 from stream.stack.state import ServicePlan
 
 COMPOSE_FILE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
@@ -51,6 +51,7 @@ def _prometheus_override(folder: Path, port: int) -> Path:
                     "--config.file=/etc/prometheus/prometheus.yml",
                     "--storage.tsdb.path=/prometheus",
                     f"--web.listen-address={LOOPBACK}:{port}",
+                    RECEIVES,
                 ],
                 "volumes": [f"{home}:/etc/prometheus:ro"],
                 "healthcheck": {"disable": True},  # it asks the usual port; the stack asks the right one

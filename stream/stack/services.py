@@ -22,6 +22,9 @@ from stream.stack.programs import Programs
 from stream.stack.state import ServicePlan
 
 PORTS_NEEDED = {"kafka": 2, "redis": 1, "prometheus": 1, "alertmanager": 1}
+RECEIVES = "--web.enable-remote-write-receiver"
+TAKES_HISTORY = "30d"
+"""How old samples of `funnel history push` may be, beside newer ones."""
 DEFAULT_SERVICES = ("kafka", "redis", "prometheus")
 PROBES: Mapping[str, Callable[[str], bool]] = {
     "kafka": kafka_is_ready,
@@ -143,6 +146,7 @@ def prometheus_plan(folder: Path, ports: Sequence[int], programs: Programs) -> S
         f"--config.file={home / 'prometheus.yml'}",
         f"--storage.tsdb.path={home / 'data'}",
         f"--web.listen-address={LOOPBACK}:{ports[0]}",
+        RECEIVES,
         "--log.level=warn",
     ]
     return ServicePlan("prometheus", argv, address("prometheus", ports), list(ports), str(folder / "prometheus.log"))
@@ -166,6 +170,7 @@ def write_prometheus(
                 "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
             }
         ],
+        "storage": {"tsdb": {"out_of_order_time_window": TAKES_HISTORY}},
     }
     if rule_files:
         config["rule_files"] = [_copied(path, _subfolder(home, "rules")) for path in rule_files]

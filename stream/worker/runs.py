@@ -56,8 +56,9 @@ class Run(msgspec.Struct, frozen=True):
     """A named replay.
 
     topic: the log that is read. starts: by partition, all of them. until: end offsets by partition, None for a run
-    that follows the log. made_ms: wall clock. is_stopped: whether its processes shall end. gaps: what could not be
-    covered and was accepted, in words. files: what is counted before the topic, in the partitions' own heads.
+    that follows the log. made_ms: wall clock. is_stopped: whether its processes shall end. is_dropped: whether all of
+    it is being removed. gaps: what could not be covered and was accepted, in words. files: what is counted before the
+    topic, in the partitions' own heads.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Run(msgspec.Struct, frozen=True):
     until: dict[int, int] | None
     made_ms: int
     is_stopped: bool = False
+    is_dropped: bool = False
     gaps: tuple[str, ...] = ()
     files: Files | None = None
 
@@ -74,12 +76,13 @@ class Run(msgspec.Struct, frozen=True):
 class Promotion(msgspec.Struct, frozen=True):
     """A switch of live to a run. at_ms: wall clock. replaced: the rules that live counted by until then.
 
-    `rollback` lets live go on by them.
+    `rollback` lets live go on by them. is_final: whether what was live before is being removed, so that it cannot.
     """
 
     run: str
     at_ms: int
     replaced: CountingRules
+    is_final: bool = False
 
 
 class Runs(msgspec.Struct, frozen=True):

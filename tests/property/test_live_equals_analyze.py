@@ -26,16 +26,18 @@ from stream.aggregate.rollup import merge
 from stream.analyze.compare import broken_laws, compare
 from stream.analyze.count import Analysis, LogCount
 from stream.analyze.live import LiveView, read_live
+from stream.analyze.past import Past
 from stream.engine.advance import NO_CAP
 from stream.engine.match import FunnelSet
 from stream.ingest.admission import Limits
 from stream.ingest.decode import EventDecoder
 from stream.ingest.identify import actor_key
 from stream.ingest.mapping import Mapping
+from stream.metrics.samples import Floor, blocks, shown_windows, with_zeros
 from stream.model.funnel import Attribution, Breakdown, Funnel, Period, PeriodUnit, Step, ValueRule
-from stream.model.result import Rollup
+from stream.model.result import FunnelRollup, Rollup
 from stream.model.window import Age, AlertWindow, RollingWindow
-from stream.settings.tracker import SourceSettings, TrackerSettings
+from stream.settings.tracker import ExportSettings, SourceSettings, TrackerSettings
 from stream.store.contract import Done, PartitionHead
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.activation import next_active_set
@@ -261,16 +263,25 @@ class Live:
 
 
 def analyzed(case: Case, as_of_ms: int | None) -> Analysis:
+    with stretches_of(case):
+        return taken(case, LogCount).finish(as_of_ms)
+
+
+def stretches_of(case: Case):
     rng = random.Random(case.seed + 1)
     stretch = rng.choice([7, 40, 20_000] if len(case.arrivals) > 100 else [1, 3, 20_000])
-    count = LogCount(funnels_of(case), Mapping(), case.limits, case.windows, bot_cap=case.bot_cap, ages=case.ages[::-1])
+    return patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=rng.choice([4, 1_000]))
+
+
+def taken(case: Case, kind: type[LogCount] | type[Past]) -> LogCount | Past:
+    rng = random.Random(case.seed + 2)
+    count = kind(funnels_of(case), Mapping(), case.limits, case.windows, bot_cap=case.bot_cap, ages=case.ages[::-1])
     for number, arrivals in logs_of(case).items():
         for start, end in cut(rng, len(arrivals)):
             batch = batch_of(number, arrivals, start, end)
             origin = f"{TOPIC}/{number}/"
             count.take(number, batch.values, batch.record_times, batch.offsets, origin, batch.next_offset)
-    with patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=rng.choice([4, 1_000])):
-        return count.finish(as_of_ms)
+    return count
 
 
 def check(case: Case) -> int:
@@ -299,6 +310,51 @@ def check(case: Case) -> int:
         check_oracle(case, live)
         check_ages(case, live)
     return len({arrival.actor for arrival in case.arrivals})
+
+
+def check_past(case: Case, instants: int) -> int:
+    """Hold what the log came to at many instants equal to an analysis at each; returns how many were compared."""
+    past = taken(case, Past)
+    since_ms, latest_ms = past.first_ms, past.latest_ms
+    if since_ms is None or latest_ms <= since_ms:
+        return 0
+    rng = random.Random(case.seed + 3)
+    # An analysis at the largest watermark counts what lies ahead of it too, as live does.
+    drawn = sorted({rng.randrange(since_ms, latest_ms) for _ in range(instants)})
+    export = ExportSettings(rng.choice([0, 1, 20]))
+    with stretches_of(case):
+        for as_of_ms, found in zip(drawn, past.rollups(drawn, export, case.limits.allowed_lateness_ms), strict=True):
+            expected = shown_as(analyzed(case, as_of_ms).rollup, found)
+            assert found.as_of_ms == as_of_ms
+            for own, other, funnel in zip(found.funnels, expected.funnels, funnels_of(case), strict=True):
+                assert own.since_ms == since_ms
+                since = msgspec.structs.replace(other, since_ms=since_ms)
+                assert lines_of(case, funnel, own, as_of_ms) == lines_of(case, funnel, since, as_of_ms)
+    return len(drawn)
+
+
+def lines_of(case: Case, funnel: Funnel, rollup: FunnelRollup, as_of_ms: int) -> list[str]:
+    """Return what is shown of a funnel; whether a segment of nobody is there depends on where batches were cut."""
+    found = blocks(funnel, with_zeros(rollup, shown_windows(funnel, case.windows)), as_of_ms, Floor(), case.windows)
+    lines = [line for block in found for own in block.lines.values() for line in own]
+    return sorted(line for line in lines if not line.endswith(" 0") or 'segment=""' in line)
+
+
+def shown_as(rollup: Rollup, other: Rollup) -> Rollup:
+    """Return a rollup with those segments by name that another one has by name."""
+    rows = ("windows", "occupancy", "periods", "settled", "ages")
+    named = {
+        (funnel.key, row.breakdown, row.segment)
+        for funnel in other.funnels
+        for name in rows
+        for row in getattr(funnel, name)
+    }
+    for funnel in rollup.funnels:
+        for name in rows:
+            for row in getattr(funnel, name):
+                if (funnel.key, row.breakdown, row.segment) not in named:
+                    row.segment = "__other__"
+    return merge([rollup])
 
 
 def oracle_events(case: Case, funnel: OFunnel) -> Iterator[list[OEvent]]:
@@ -514,6 +570,12 @@ def test_twenty_thousand_random_actors_come_out_live_as_analyzed_and_as_the_orac
 def test_funnels_with_any_options_come_out_live_as_analyzed(part):
     rng = random.Random(f"options {part}")
     assert sum(check(replace(random_case(rng, 40), has_options=True)) for _ in range(40)) > 500
+
+
+@pytest.mark.parametrize("has_options", [False, True])
+def test_the_past_is_at_each_instant_what_an_analysis_says_of_it(has_options):
+    rng = random.Random(f"past {has_options}")
+    assert sum(check_past(replace(random_case(rng, 30), has_options=has_options), 4) for _ in range(30)) > 80
 
 
 @st.composite

@@ -145,7 +145,7 @@ def check_case(case: Case, stretch: int) -> None:
     events = admit_batch(*columns, decoder, funnels.serving, UNLIMITED, None, "log/", kinds=funnels.kinds).events
     with patch.multiple("stream.analyze.fold", STRETCH=stretch, BUSY_STRETCH=stretch, BUSY=stretch):
         ordered = in_time_order(events, funnels, NO_CAP)
-        found.count(0, ordered.split(case.as_of)[0], case.as_of, lambda _: None)
+        found.count(0, next(ordered.cut([case.as_of])), case.as_of, lambda _: None)
     expected = next_actions_with_options([case.events], case.funnel, case.as_of, case.periods)
     assert found_in(found.counts()[0]) == expected
 

@@ -29,13 +29,17 @@ class Prometheus:
     def __init__(self, stack):
         self._stack = stack
 
+    @property
+    def url(self):
+        return self._stack.prometheus_url
+
     def scrape(self, *targets):
         self._stack.set_targets(targets)
 
     def ask(self, path, **parameters):
         """Return the answer's data; fails if Prometheus reports an error or a warning."""
         query = urllib.parse.urlencode(parameters, doseq=True)
-        url = f"{self._stack.prometheus_url}/api/v1/{path}?{query}"
+        url = f"{self.url}/api/v1/{path}?{query}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own loopback URL
                 found = json.load(answer)
@@ -93,16 +97,21 @@ class Page:
 def prometheus(name, folder, past=()):
     """Start one, so that nobody else's targets are in it; `past`: what it knows, `openmetrics` in order of time."""
     if past:
-        prepare(("prometheus",), cache_folder())  # promtool comes with it
         known = folder / "past.txt"
         known.write_text("".join([*past, "# EOF\n"]), encoding="utf-8")
-        blocks = folder / "prometheus" / "data"
-        blocks.mkdir(parents=True)
         # It reads the whole file once a block, and would make one for every two hours.
-        command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=512h"]
-        subprocess.run([*command, str(known), str(blocks)], check=True, stdout=subprocess.DEVNULL)
+        load(known, folder, "--max-block-duration=512h")
     with Stack.running(f"{name}-{os.getpid()}", services=("prometheus",), environ={}, directory=folder) as stack:
         yield Prometheus(stack)
+
+
+def load(known, folder, *options):
+    """Make blocks of an OpenMetrics file for the Prometheus that will be started in the folder."""
+    prepare(("prometheus",), cache_folder())  # promtool comes with it
+    blocks = folder / "prometheus" / "data"
+    blocks.mkdir(parents=True, exist_ok=True)
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", *options]
+    subprocess.run([*command, str(known), str(blocks)], check=True, stdout=subprocess.DEVNULL)
 
 
 def openmetrics(page, at_s, instance="past:9108"):

@@ -6,7 +6,7 @@ Out: one line for each number that differs; none if all is well.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from stream.analyze.count import Analysis, LogCount
 from stream.analyze.live import LiveView, read_live
 from stream.ingest.admission import Limits
 from stream.ingest.mapping import Mapping as FieldMapping
-from stream.model.result import Rollup
+from stream.model.result import FunnelRollup, Rollup
 from stream.model.verdict import DEAD_LETTER_VERDICTS, Verdict
 from stream.store.memory import MemoryServer, MemoryStore
 from stream.worker.runs import Runs, namespace_of
@@ -24,6 +24,32 @@ from support.sim.log import PartitionLog, Row
 from support.sim.traffic import SHARDS, TOPIC, Case
 
 EVER = 10**15
+
+
+def oracle_totals(
+    logs: Iterable[Sequence[Row]], limits: Limits, shape: str, window_ms: int, since_ms: int | None = None
+) -> Counter[str]:
+    """Return the outcomes of all attempts in these logs once all is over; `since_ms`: of those that entered later."""
+    funnel = OFunnel(tuple(frozenset(names) for names in shape.split(">")), window_ms)
+    found: Counter[str] = Counter()
+    for rows in logs:
+        log = [record for row in rows if (record := _read(row)) is not None]
+        counted = counted_events(log, funnel, limits.allowed_lateness_ms, limits.max_future_skew_ms)
+        for events in counted.values():
+            for attempt in attempts(events, funnel, EVER):
+                if since_ms is None or attempt.entry_ms >= since_ms:
+                    found["converted" if attempt.outcome == "converted" else f"dropped at {attempt.best}"] += 1
+    return found
+
+
+def totals_of(rollup: FunnelRollup) -> Counter[str]:
+    """Return the same of what was counted, at an instant at which all is over."""
+    total = next((row.counts for row in rollup.total if not row.breakdown), None)
+    if total is None:
+        return Counter()
+    return Counter(
+        {f"dropped at {step}": n for step, n in enumerate(total.dropped, start=1)}, converted=total.converted
+    )
 
 
 class Judge:
@@ -37,7 +63,8 @@ class Judge:
         self._ever = self._analysis(EVER)
         # A partition without a watermark writes no rollup.
         self._has_silent = not all(any(_moves(row, case.limits) for row in rows) for rows in self._rows.values())
-        self._totals = [self._oracle(shape, window_ms) for shape, window_ms in case.shapes]
+        rows = list(self._rows.values())
+        self._totals = [oracle_totals(rows, case.limits, shape, window_ms) for shape, window_ms in case.shapes]
 
     def _analysis(self, as_of_ms: int | None) -> Analysis:
         case, settings = self._case, self._case.settings
@@ -47,29 +74,20 @@ class Judge:
             count.take(number, values, times, offsets, f"{TOPIC}/{number}/", self._ends[number])
         return count.finish(as_of_ms)
 
-    def _oracle(self, shape: str, window_ms: int) -> Counter[str]:
-        funnel = OFunnel(tuple(frozenset(names) for names in shape.split(">")), window_ms)
-        found: Counter[str] = Counter()
-        limits = self._case.limits
-        for rows in self._rows.values():
-            log = [record for row in rows if (record := _read(row)) is not None]
-            counted = counted_events(log, funnel, limits.allowed_lateness_ms, limits.max_future_skew_ms)
-            for events in counted.values():
-                for attempt in attempts(events, funnel, EVER):
-                    found["converted" if attempt.outcome == "converted" else f"dropped at {attempt.best}"] += 1
-        return found
-
-    async def differences(self, server: MemoryServer, letters: set[tuple[int, int, str]]) -> list[str]:
-        """Return where the store, or what was sent to the dead-letter topic, is not as it must be."""
-        view = await read_live(MemoryStore(server, live_in(server), SHARDS), self._case.funnels, self._case.settings)
+    async def differences(
+        self, server: MemoryServer, letters: set[tuple[int, int, str]] | None, namespace: str | None = None
+    ) -> list[str]:
+        """Return where the store, or what was sent to the dead-letter topic (None: not asked), is not as it must be."""
+        store = MemoryStore(server, namespace or live_in(server), SHARDS)
+        view = await read_live(store, self._case.funnels, self._case.settings)
         lines = [f"partition {number} has no head" for number in self._ends.keys() - view.partitions.keys()]
         for number, part in sorted(view.partitions.items()):
             lines += _position(number, part.head, self._ends[number], len(self._rows[number]))
-        lines += self._verdicts(view) + self._letters(letters)
+        lines += self._verdicts(view) + ([] if letters is None else self._letters(letters))
         for analysis, as_of_ms in ((self._now, None), (self._ever, EVER)):
             live = view.roll_up(as_of_ms)
             if live is None or analysis.rollup is None:
-                lines += [] if live is None and analysis.as_of_ms is None else ["nothing was counted"]
+                lines += [] if live is None and self._now.as_of_ms is None else ["nothing was counted"]
                 continue
             lines += compare(live, analysis.rollup) + broken_laws(live)
             if as_of_ms == EVER:
@@ -104,11 +122,7 @@ class Judge:
         lines = []
         plain = sorted(live.funnels, key=lambda each: each.key)[: len(self._totals)]
         for rollup, wanted in zip(plain, self._totals, strict=True):
-            total = next((row.counts for row in rollup.total if not row.breakdown), None)
-            found: Counter[str] = Counter()
-            if total is not None:
-                found = Counter({f"dropped at {step}": count for step, count in enumerate(total.dropped, start=1)})
-                found["converted"] = total.converted
+            found = totals_of(rollup)
             lines += [
                 f"{rollup.key} {name}: live {found[name]}, oracle {wanted[name]}"
                 for name in sorted(found.keys() | wanted.keys())

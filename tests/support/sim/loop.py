@@ -203,8 +203,12 @@ def _close(coro: Any) -> None:
     if iscoroutine(coro) and getcoroutinestate(coro) == CORO_CREATED:
         for argument in filter(iscoroutine, coro.cr_frame.f_locals.values()):
             _close(argument)  # else it complains that it was never awaited
-    with suppress(BaseException):  # what tidies up finds no loop that runs
-        coro.close()
+    inner = getattr(coro, "cr_await", None)
+    if iscoroutine(inner):
+        _close(inner)
+    for _ in range(2):  # what tidies up finds no loop that runs; what waits while it does is to be closed once more
+        with suppress(BaseException):
+            coro.close()
 
 
 def _name_of(task: Any) -> str:

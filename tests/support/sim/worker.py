@@ -17,7 +17,7 @@ from stream.metrics.process import ProcessStats
 from stream.metrics.samples import Floor
 from stream.settings.sources import mapping_of
 from stream.store.memory import MemoryStore
-from stream.worker.contract import Limits
+from stream.worker.contract import BatchSink, Limits
 from stream.worker.outbox import DeadLetter
 from stream.worker.pointed import Pointed
 from stream.worker.pointer import Live
@@ -97,7 +97,7 @@ class Worker:
         self.process = Process(name)
         self.process.end()
         self.app: TrackerApp | None = None
-        self.sink: Pointed | None = None
+        self.sink: BatchSink | None = None
         self.is_stillborn = False
         self._starting: asyncio.Task[None] | None = None
 
@@ -112,26 +112,30 @@ class Worker:
             return
         process = self.process = Process(self.name)
         with within(process):
-            case = self._case
-            self.sink = Pointed(case.settings, case.funnels, self._store("live"), self._tracker_of)
-            self.app = TrackerApp(
-                WorkerOptions(
-                    "group",
-                    (f"{HOST}:{PORT}",),
-                    TOPIC,
-                    instance_id=self.name if case.is_static else "",
-                    session_timeout_s=SESSION_S,
-                    heartbeat_s=HEARTBEAT_S,
-                    limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
-                ),
-                self.sink,
-                metrics=no_page,
-                verdicts=lambda: self.sink.stats.verdicts,
-            )
+            self.sink = self._new_sink()
+            self.app = TrackerApp(self._options(), self.sink, metrics=no_page, verdicts=lambda: self._stats().verdicts)
             self.app.health, self.app._guard = _NoServer(), _NoGuard()
             self._starting = self._loop.create_task(self.app.start())
         with within(None):
             self._loop.create_task(self._watch(process, self.app, self._starting))
+
+    def _new_sink(self) -> BatchSink:
+        return Pointed(self._case.settings, self._case.funnels, self._store("live"), self._tracker_of)
+
+    def _stats(self) -> ProcessStats:
+        return self.sink.stats
+
+    def _options(self) -> WorkerOptions:
+        case = self._case
+        return WorkerOptions(
+            "group",
+            (f"{HOST}:{PORT}",),
+            TOPIC,
+            instance_id=self.name if case.is_static else "",
+            session_timeout_s=SESSION_S,
+            heartbeat_s=HEARTBEAT_S,
+            limits=Limits(case.max_records, max_in_flight=max(MOST_IN_FLIGHT, 4 * case.max_records)),
+        )
 
     def _store(self, namespace: str) -> SimStore:
         return SimStore(self._server, SHARDS, self._kind, namespace)

@@ -79,10 +79,15 @@ class World:
         self.troubles = self.busy_turns = 0
         self.said: list[str] = []
         self.unsettled: list[str] = []
-        self.workers = [
-            Worker(f"w{number}", case, self.loop, self.server, self.letters, kind=kind, make=make)
-            for number in range(case.workers)
-        ]
+        self._kind, self._make = kind, make
+        self.workers = [self._worker(f"w{number}") for number in range(case.workers)]
+
+    def _worker(self, name: str) -> Worker:
+        return Worker(name, self.case, self.loop, self.server, self.letters, kind=self._kind, make=self._make)
+
+    async def differences(self) -> list[str]:
+        """Return what in the end is not as it must be."""
+        return await self.judge.differences(self.server, self.letters.sent)
 
     def note(self, text: str) -> None:
         """Remember what befell whom, and when."""
@@ -163,13 +168,17 @@ def run(
     make: Callable[..., Tracker] = Tracker,
 ) -> Outcome:
     """Let workers count a case; each fault befalls them at its place."""
-    world = World(case, judge or judge_of(case), kind, make)
+    return play(World(case, judge or judge_of(case), kind, make), strikes)
+
+
+def play(world: World, strikes: Sequence[Strike] = ()) -> Outcome:
+    """Let a world go its way; each fault befalls it at its place."""
     for place, fault in strikes:
         strike_at = world.loop.at_turn if isinstance(place, AtTurn) else world.server.at_call
         strike_at(place.number, partial(fault, world))
     with _simulated(world):
         world.loop.run(world.live())
-        wrong = asyncio.run(world.judge.differences(world.server, world.letters.sent))
+        wrong = asyncio.run(world.differences())
     if any(worker.is_stillborn for worker in world.workers):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of coroutines that nobody will ever await

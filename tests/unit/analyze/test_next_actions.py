@@ -44,7 +44,7 @@ def counted(text: str, as_of: int, funnel: Funnel = FUNNEL) -> list[dict[str | N
     found.take(0, *columns, "f:", None)
     decoder = EventDecoder(Mapping(), funnels.property_paths)
     events = admit_batch(*columns, decoder, funnels.serving, UNLIMITED, None, "f:", kinds=funnels.kinds).events
-    found.count(0, in_time_order(events, funnels, NO_CAP).split(as_of)[0], as_of, lambda _: None)
+    found.count(0, next(in_time_order(events, funnels, NO_CAP).cut([as_of])), as_of, lambda _: None)
     return [{name: count for name, count in step.items() if count} for step in found.counts()[0]]
 
 

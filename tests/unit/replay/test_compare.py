@@ -12,13 +12,12 @@ from stream.errors import ReplayError
 from stream.model.funnel import Breakdown
 from stream.model.window import RollingWindow
 from stream.replay import coverage, sides
-from stream.replay.scan import unsynced_of_run
-from stream.replay.sides import Namespace, read_side
+from stream.replay.compare import unsynced_of
 from stream.settings.counting import counting_rules
 from stream.store.memory import MemoryStore
 from stream.worker.partition import SINCE_KEY
 from stream.worker.pointer import promoted, rolled_back
-from stream.worker.runs import Start, change_runs
+from stream.worker.runs import Start, change_runs, read_runs
 from support.replays import SHOP, START_MS, WINDOWS, World
 
 KEY_PARTS = ("funnel", "kind", "ring", "start_ms", "breakdown", "segment")
@@ -317,10 +316,8 @@ async def test_a_run_by_itself_tells_whose_attempts_are_unsynced():
     starts = {0: Start(100, START_MS + 85_000)}
     await world.add_run("again", starts)
     await world.count("again", starts=starts)
-    rules = counting_rules(world.settings, world.funnels)
-    namespace = Namespace("run again", "live.again", "shop", rules, starts)
-    store = MemoryStore(world.server, "live.again", 4)
-    found = await unsynced_of_run(await read_side(namespace, world.settings, store), world.log)
+    run = (await read_runs(world.open_store(world.settings))).runs.runs["again"]
+    found = await unsynced_of(world.settings, run, world.open_log, world.open_store)
     await world.count()
     same = (await world.compare()).unsynced_actors
     assert found == same

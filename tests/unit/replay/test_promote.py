@@ -8,6 +8,7 @@ import pytest
 from stream.errors import ReplayError, StoreUnavailable
 from stream.model.funnel import Step
 from stream.model.verdict import Verdict
+from stream.replay.catalog import drop_replaced
 from stream.replay.promote import promote, taken_over
 from stream.store.contract import Commit, Moved
 from stream.store.memory import MemoryStore
@@ -289,6 +290,60 @@ async def test_what_live_counted_by_is_known_although_the_files_of_who_switches_
     await site.roll_back()
     restarted = await site.worker(SECOND)
     assert (restarted.made[-1].run_name, restarted.made[-1].funnels) == ("", (FIRST,))
+
+
+# --- without a way back
+
+
+async def test_what_was_replaced_can_be_dropped_and_then_nobody_goes_back(site):
+    worker = await live_counts(site, FIRST)
+    await site.run("r", SECOND)
+    await site.run("s", THIRD)
+    for name in ("r", "s"):
+        await site.promote(name, FIRST)
+        await site.count(worker)
+    before = held(site)
+    assert await drop_replaced(site.opened(), site.opened) == ["", "r"]
+    assert [await site.head(0, name) for name in ("", "r")] == [None, None]
+    assert held(site)["live.s"] == before["live.s"]
+    runs = await site.runs()
+    assert (runs.live.name, [*runs.runs]) == ("s", ["s"])
+    with pytest.raises(ReplayError, match=r"what run s replaced was dropped \(drop --replaced\)"):
+        await site.roll_back()
+    site.write(0, "A")
+    await site.count(worker)
+    assert (worker.made[-1].run_name, (await site.head(0, "s")).next_offset) == ("s", 3)
+    # A later switch has what it replaced, and there is a way back from it.
+    await site.run("t", replace(THIRD, version=4))
+    await site.promote("t", FIRST)
+    await site.roll_back()
+    assert (await site.runs()).live.name == "s"
+
+
+async def test_a_drop_of_what_was_replaced_is_said_again_where_it_was_interrupted(site, monkeypatch):
+    await live_counts(site, FIRST)
+    await site.run("r", SECOND)
+    await site.promote("r", FIRST)
+
+    async def away(_store):
+        raise StoreUnavailable("drop_namespace", (), "away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryStore, "drop_namespace", away)
+        with pytest.raises(StoreUnavailable):
+            await drop_replaced(site.opened(), site.opened)
+    with pytest.raises(ReplayError, match="dropped"):
+        await site.roll_back()
+    assert await drop_replaced(site.opened(), site.opened) == [""]
+    assert await site.head(0) is None
+
+
+async def test_where_no_run_is_live_nothing_was_replaced(site):
+    await live_counts(site, FIRST)
+    before = held(site)
+    with pytest.raises(ReplayError, match="no run is live, so that nothing was replaced"):
+        await drop_replaced(site.opened(), site.opened)
+    assert held(site) == before
 
 
 # --- interrupted

@@ -119,7 +119,7 @@ def test_prometheus_in_a_container_sees_what_listens_on_the_hosts_loopback(tmp_p
     plan = container_plan(tmp_path, "demo", "prometheus", [20001])
     override = yaml.safe_load(Path(plan.argv[plan.argv.index("up") - 1]).read_text())["services"]["prometheus"]
     assert override["network_mode"] == "host"
-    assert "--web.listen-address=127.0.0.1:20001" in override["command"]
+    assert {"--web.listen-address=127.0.0.1:20001", "--web.enable-remote-write-receiver"} <= set(override["command"])
 
 
 def test_without_the_compose_file_the_message_says_so(tmp_path, monkeypatch):

@@ -44,6 +44,13 @@ def test_prometheus_scrapes_each_second_what_the_targets_file_names(tmp_path):
     assert config["scrape_configs"][0]["file_sd_configs"][0]["files"] == ["targets.json"]
 
 
+def test_prometheus_takes_the_past_by_remote_write(tmp_path):
+    services.write_prometheus(tmp_path, None, [])
+    config = yaml.safe_load((tmp_path / "prometheus" / "prometheus.yml").read_text())
+    assert config["storage"] == {"tsdb": {"out_of_order_time_window": "30d"}}
+    assert "--web.enable-remote-write-receiver" in services.prometheus_plan(tmp_path, [20001], Programs()).argv
+
+
 def test_a_rule_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(StackError, match=r"nowhere\.yml cannot be read"):
         services.write_prometheus(tmp_path, None, [tmp_path / "nowhere.yml"])

@@ -58,6 +58,23 @@ def test_columns_are_what_aiokafka_yields_wherever_they_are_cut(batches, aborted
     assert ours.next_fetch_offset == theirs.next_fetch_offset
 
 
+@given(BATCHES, st.integers(0, 8), st.integers(1, 4), st.integers(1, 20))
+def test_what_is_read_up_to_an_end_is_what_lies_before_it(batches, fetch_offset, most, length):
+    """Also where the end lies in a hole that compaction left, or in markers of transactions."""
+    data, end = log(batches), fetch_offset + length
+    expected = [(r.value, r.offset) for r in source(data, (), fetch_offset) if r.offset < end]
+    ours, rows, is_empty, reached = source(data, (), fetch_offset), [], False, 0
+    while not is_empty and reached < end:
+        columns, is_empty = take_columns(ours, most, MANY)
+        reached = columns.next_offset
+        columns.end_at(end)
+        assert columns.next_offset == min(reached, end)
+        assert columns.size_bytes == sum(len(value) for value in columns.values if value is not None)
+        assert len(columns.offsets) == len(columns.record_times) == len(columns.keys)
+        rows += zip(columns.values, columns.offsets, strict=True)
+    assert rows == expected
+
+
 def test_bytes_bound_a_take_too():
     data = log([([(None, b"x" * 100)], -1, False, 0)] * 4)
     columns, is_empty = take_columns(source(data), MANY, 150)
