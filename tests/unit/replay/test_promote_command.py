@@ -23,7 +23,7 @@ def test_when_each_partition_was_taken_over_is_told_and_who_to_ask_if_it_was_not
     [
         pytest.param(("promote",), "the following arguments are required: --name", id="which-run"),
         pytest.param(("promote", "--name", "r", "--max-lag", "-1"), '"-1" is no number of records', id="no-lag"),
-        pytest.param(("rollback", "--wait", "soon"), '"soon" is no number of seconds (try 15)', id="no-time"),
+        pytest.param(("rollback", "--wait", "soon"), '"soon" is no number of seconds (try 30)', id="no-time"),
     ],
 )
 def test_a_wrong_command_line_is_told(capsys, words, said):
