@@ -189,11 +189,13 @@ async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str
 
     def forget(runs: Runs) -> Runs:
         left = {name: run for name, run in runs.runs.items() if name not in replaced}
-        return msgspec.structs.replace(runs, runs=left, promotions=runs.promotions[-1:])
+        # Later switches stay: what is behind the mark is what they go back to.
+        kept = runs.promotions[runs.promotions.index(last) :] if last in runs.promotions else runs.promotions
+        return msgspec.structs.replace(runs, runs=left, promotions=kept)
 
     # First the mark: from then on nobody goes back to what is being removed.
-    marked = await change_runs(base, finish)
-    replaced = [promotion.run for promotion in marked.promotions[:-1]]
+    *earlier, last = (await change_runs(base, finish)).promotions
+    replaced = [promotion.run for promotion in earlier]
     for store in [base, *map(opened, replaced)]:
         for number in range(await partition_count(store)):
             await store.raise_epoch(number)

@@ -134,9 +134,8 @@ def namespaces_of(
     if last.is_final:
         raise ReplayError(f"run {name} is live, and what it replaced was dropped: nothing is left to compare it with")
     before = runs.runs[earlier[-1].run] if earlier else None
-    return _namespace(settings, "what it replaced", before, last.replaced), _namespace(
-        settings, f"run {name}", run, by_rules
-    )
+    replaced = _namespace(settings, "what it replaced", before, last.replaced)
+    return replaced, _namespace(settings, f"run {name}", run, by_rules)
 
 
 def _namespace(settings: TrackerSettings, label: str, run: Run | None, rules: CountingRules) -> Namespace:

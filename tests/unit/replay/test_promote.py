@@ -338,6 +338,26 @@ async def test_a_drop_of_what_was_replaced_is_said_again_where_it_was_interrupte
     assert await site.head(0) is None
 
 
+async def test_a_switch_while_what_was_replaced_is_dropped_can_be_taken_back_to_what_was_live_then(site, monkeypatch):
+    await live_counts(site, FIRST)
+    await site.run("r", SECOND)
+    await site.run("s", THIRD)
+    await site.promote("r", FIRST)
+    drop, is_first = MemoryStore.drop_namespace, True
+
+    async def drop_with_a_switch(self):
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            await site.promote("s", SECOND)
+        await drop(self)
+
+    monkeypatch.setattr(MemoryStore, "drop_namespace", drop_with_a_switch)
+    assert await drop_replaced(site.opened(), site.opened) == [""]
+    assert (await site.roll_back()).now.title == "run r"
+    assert (await site.runs()).live.name == "r"
+
+
 async def test_where_no_run_is_live_nothing_was_replaced(site):
     await live_counts(site, FIRST)
     before = held(site)
