@@ -91,7 +91,11 @@ class RunSink:
                 f"topic {self._run.topic} has {count} partitions now, run {self._run.name} was planned for "
                 f"{len(self._run.starts)}: drop the run and start it anew"
             )
-        return await self._sink.assign(partitions)
+        offsets = await self._sink.assign(partitions)
+        # Whoever was held up in between has taken them from the workers of a run that is live: these take them back.
+        if await self._has_ended():
+            raise self._refused("assign", partitions)
+        return offsets
 
     async def revoke(self, partitions: Collection[int]) -> None:
         """Forget these partitions."""

@@ -172,6 +172,20 @@ async def test_what_ends_a_process_and_that_it_then_does_nothing_more(world, bef
     assert (world.inner.calls, world.ends, sink.is_ready()) == (["assign"], 1, (False, why))
 
 
+async def test_what_is_taken_over_while_the_run_becomes_live_is_not_counted(world, monkeypatch):
+    await world.place.has(of := run_named("r", {0: 10, 1: 10}))
+    sink, assign = world.sink(of), world.inner.assign
+
+    async def held_up(partitions):
+        await promoted(world.place)
+        return await assign(partitions)
+
+    monkeypatch.setattr(world.inner, "assign", held_up)
+    with pytest.raises(StoreUnavailable, match="run r is promoted"):
+        await sink.assign({0: STATE})
+    assert (sink.ending, world.ends) == (Ending.PROMOTED, 1)
+
+
 async def test_a_process_that_ends_does_not_begin_anew_when_the_run_is_resumed_meanwhile(world):
     await world.place.has(of := run_named("r"))
     sink = world.sink(of)
