@@ -94,7 +94,8 @@ async def promote(place: Place, name: str, files: CountingRules, max_lag: int, n
 
     def switch(newest: Runs) -> Runs:
         _check_unchanged(runs, newest)
-        named(newest, name)
+        if named(newest, name) != run:
+            raise ReplayError(f"run {name} was stopped, resumed or made anew just now: say it again")
         return promoted(newest, name, now_ms, replaced, _known_sets(live))
 
     await change_runs(base, switch)

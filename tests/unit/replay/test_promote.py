@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from stream.errors import ReplayError, StoreUnavailable
@@ -12,6 +13,7 @@ from stream.replay.catalog import drop_replaced
 from stream.replay.promote import promote, taken_over
 from stream.store.contract import Commit, Moved
 from stream.store.memory import MemoryStore
+from stream.worker.runs import change_runs
 from support.switched import FIRST, NOW_MS, OTHER, PLAIN, SECOND, THIRD, Site, rules
 from support.workers import until
 
@@ -356,6 +358,22 @@ async def test_a_switch_while_what_was_replaced_is_dropped_can_be_taken_back_to_
     assert await drop_replaced(site.opened(), site.opened) == [""]
     assert (await site.roll_back()).now.title == "run r"
     assert (await site.runs()).live.name == "r"
+
+
+async def test_a_run_that_is_made_anew_while_it_is_looked_at_is_not_switched_to(site, monkeypatch):
+    await live_counts(site, FIRST)
+    await site.run("r", SECOND)
+    raise_epoch = MemoryStore.raise_epoch
+
+    async def raise_and_make_anew(self, partition):
+        again = msgspec.structs.replace((await site.runs()).runs["r"], made_ms=NOW_MS + 1)
+        await change_runs(site.opened(), lambda runs: runs.with_run(again))
+        return await raise_epoch(self, partition)
+
+    monkeypatch.setattr(MemoryStore, "raise_epoch", raise_and_make_anew)
+    with pytest.raises(ReplayError, match="run r was stopped, resumed or made anew just now: say it again"):
+        await site.promote("r", FIRST)
+    assert (await site.runs()).live is None
 
 
 async def test_where_no_run_is_live_nothing_was_replaced(site):
