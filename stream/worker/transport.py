@@ -118,7 +118,7 @@ class BatchConsumer(Consumer):
         while self._kafka is None and not self.should_stop:
             await self.sleep(0.05)
         if self._kafka is not None:
-            self._kafka.subscribe(topics=set(topics), listener=driver.ConsumerRebalanceListener(cast("Any", self)))
+            self._kafka.subscribe(topics=set(topics), listener=RebalanceListener(cast("Any", self)))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait for the commit in flight, let go, tell the group how far we are."""
@@ -355,6 +355,15 @@ class BatchConsumer(Consumer):
 
     def _new_topicpartition(self, topic: str, partition: int) -> TP:
         return TP(topic, partition)
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):
+    """Faust's, but for what the group hands out while we leave it: that is the next one's."""
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Take partitions in."""
+        if not self._thread.should_stop:
+            await super().on_partitions_assigned(assigned)
 
 
 class Transport(driver.Transport):
