@@ -29,8 +29,6 @@ Both = Mapping[int, tuple[Counted, Counted]]
 
 _BY_SLOT = frozenset({"unsettled by entry", "unsettled by close", "occupancy", "settled", "total"})
 """Kinds of rows that go by slots as long as the shortest one of the rolling windows."""
-
-
 _BY_WINDOW = frozenset({"window", "slot", "slot by age"})
 
 

@@ -123,7 +123,9 @@ class RunSink:
         return (False, f"run {self._run.name} is {self.ending}") if self.ending else self._sink.is_ready()
 
     def _refused(self, operation: str, partitions: Collection[int]) -> StoreUnavailable:
-        return StoreUnavailable(operation, tuple(partitions), f"run {self._run.name} is {self.ending}")
+        error = StoreUnavailable(operation, tuple(partitions), f"run {self._run.name} is {self.ending}")
+        error.args = (error.reason,)  # the store is at no fault
+        return error
 
     async def _has_ended(self, lag: Mapping[int, Lag] | None = None) -> bool:
         """Look at the document and the heads; tell how far the run is. What has ended stays so."""
@@ -138,7 +140,7 @@ class RunSink:
         heads = await read_heads(self._store, self._run)
         ends = None
         if lag is not None and lag.keys() == heads.keys() == self._run.starts.keys():
-            ends = {number: heads[number].next_offset + each.records for number, each in lag.items()}
+            ends = {number: each.end_offset for number, each in lag.items()}
         now_s = time.monotonic()
         progress = progress_of(self._run, heads, now_s, ends)
         self._told(progress)

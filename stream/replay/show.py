@@ -122,7 +122,7 @@ def show_run(look: Look, unsynced: Sequence[UnsyncedDoc] | None = None) -> None:
 
 
 def _end(run: Run) -> str:
-    return "follows the log" if run.until is None else "end offsets of its start"
+    return "follows the log" if run.until is None else "fixed end offsets"
 
 
 def _how_far(document: RunDoc) -> tuple[str, str]:

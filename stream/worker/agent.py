@@ -210,7 +210,7 @@ class Committer:
                 offset, recorded_ms = self._stored[partition]
                 records = max(0, end - offset)
                 behind_ms = now_ms - recorded_ms if records and recorded_ms is not None else 0.0
-                lags[partition] = Lag(records, max(0.0, behind_ms / 1000))
+                lags[partition] = Lag(records, max(0.0, behind_ms / 1000), end)
         return lags
 
     # --- the loop

@@ -53,10 +53,14 @@ class LogState(NamedTuple):
 
 
 class Lag(NamedTuple):
-    """Records between the stored and the end offset, and the age of the last one counted (0.0 without lag)."""
+    """Records between the stored and the end offset, and the age of the last one counted (0.0 without lag).
+
+    end_offset: that of the partition, where a partition of the log is meant.
+    """
 
     records: int
     seconds: float
+    end_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

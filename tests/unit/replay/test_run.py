@@ -93,11 +93,12 @@ async def test_it_looks_once_a_second_and_tells_how_far_the_run_is(world):
 
 
 @pytest.mark.parametrize(("lag", "left"), [
-    pytest.param({0: Lag(6, 1.0), 1: Lag(3, 1.0)}, 9, id="all-partitions-are-this-process-own"),
-    pytest.param({0: Lag(6, 1.0)}, None, id="others-hold-some"),
+    pytest.param({0: Lag(8, 1.0, 10), 1: Lag(3, 1.0, 4)}, 9, id="all-partitions-are-this-process-own"),
+    pytest.param({0: Lag(6, 1.0, 10)}, None, id="others-hold-some"),
     pytest.param({}, None, id="it-holds-none-yet"),
 ])  # fmt: skip
 async def test_what_a_following_run_has_before_it(world, lag, left):
+    """More may be stored by now than when the lag was looked at."""
     await world.place.has(of := run_named("r"))
     await world.place.counted("r", 4, 1)
     assert await world.look(world.sink(of), lag=lag) is None
