@@ -79,6 +79,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     drop = _command(commands, "drop", "remove a run and all that it counted", _drop, is_named=False)
     which = drop.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", metavar="RUN", help="name of the run")
+    drop.add_argument("--unlisted", action="store_true", help="the counts of a run that is not in the list any more")
     which.add_argument("--replaced", action="store_true", help="what the live run replaced: there is no way back then")
     status = _command(commands, "status", "how far a run is", _status)
     status.add_argument("--unsynced", action="store_true", help="read the log to tell how many attempts of a run with "
@@ -244,12 +245,12 @@ def _drop(args: argparse.Namespace) -> int:
     tracker = load_tracker(args.config, os.environ)
     if args.name is not None:
         catalog.check_name(tracker, args.name)
-    for gone in asyncio.run(_with_base(tracker, lambda base: _dropped(tracker, args.name, base))):
+    for gone in asyncio.run(_with_base(tracker, lambda base: _dropped(args, tracker, base))):
         sys.stdout.write(f"{f'run {gone}' if gone else 'the configured namespace'} and its counts are gone\n")
     return 0
 
 
-async def _dropped(tracker: TrackerSettings, name: str | None, base: Store) -> list[str]:
+async def _dropped(args: argparse.Namespace, tracker: TrackerSettings, base: Store) -> list[str]:
     """Drop a run, or what live replaced; returns what is gone."""
     async with AsyncExitStack() as stack:
 
@@ -258,10 +259,11 @@ async def _dropped(tracker: TrackerSettings, name: str | None, base: Store) -> l
             stack.push_async_callback(store.close)
             return store
 
-        if name is None:
+        if args.replaced:
             return await catalog.drop_replaced(base, opened)
-        await catalog.drop_run(base, opened(name), name)
-        return [name]
+        drop = catalog.drop_unlisted if args.unlisted else catalog.drop_run
+        await drop(base, opened(args.name), args.name)
+        return [args.name]
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ async def make_run(base: Store, store: Store, run: Run) -> None:
     if await partition_count(store):
         raise ReplayError(
             f"run {run.name} cannot be made: its namespace holds counts already, of a run that is not in the list "
-            "or of another tracker; take another name"
+            f"(`funnel replay drop --name {run.name} --unlisted` removes them) or of another tracker; take another name"
         )
     await change_runs(base, add)
     # A process of a run that was dropped may have written its funnels here once more, and these may be other ones.
@@ -172,6 +172,21 @@ async def drop_run(base: Store, store: Store, name: str) -> None:
         await store.raise_epoch(number)
     await store.drop_namespace()
     await change_runs(base, remove)
+
+
+async def drop_unlisted(base: Store, store: Store, name: str) -> None:
+    """Remove the counts of a run that is not in the list, because Redis went back to before it was made.
+
+    Raises `ReplayError` if it is there, or nothing is.
+    """
+    if name in (await read_runs(base)).runs.runs:
+        raise ReplayError(f"run {name} is in the list: `funnel replay drop --name {name}` without --unlisted drops it")
+    count = await partition_count(store)
+    if not count:
+        raise ReplayError(f"there is no run {name}, and no counts are left of one")
+    for number in range(count):
+        await store.raise_epoch(number)
+    await store.drop_namespace()
 
 
 async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str]:

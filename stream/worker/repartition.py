@@ -66,7 +66,7 @@ class Repartitioner:
     def figures(self) -> RepartitionStats:
         """Return plain numbers for metrics."""
         lag = None if self._session is None else self._session.lag()
-        records, seconds = (None, None) if lag is None else lag
+        records, seconds = (None, None) if lag is None else (lag.records, lag.seconds)
         return RepartitionStats(self._records, self._invalid, records, seconds, self.group_lag())
 
     def group_lag(self) -> int | None:

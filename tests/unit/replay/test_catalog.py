@@ -88,6 +88,19 @@ async def test_counts_that_no_run_of_the_list_has_made_are_not_counted_on(place)
     assert said.startswith("run r cannot be made: its namespace holds counts already, of a run that is not in the list")
 
 
+async def test_what_redis_has_of_a_run_that_it_has_forgotten_can_be_dropped(place):
+    await place.has(run_named("other"))
+    await place.counted("r", 10, 20)
+    assert "is in the list" in await refused(place, catalog.drop_unlisted(place.base, place.store("other"), "other"))
+    await catalog.drop_unlisted(place.base, place.store("r"), "r")
+    assert await place.store("r").load_head(0) is None
+    assert await refused(place, catalog.drop_unlisted(place.base, place.store("r"), "r")) == (
+        "there is no run r, and no counts are left of one"
+    )
+    await make(place, run_named("r"))
+    assert await names(place) == ["other", "r"]
+
+
 @pytest.mark.parametrize(("name", "expected"), [
     ("januar", 'there is no run januar (did you mean "january"?)'),
     ("x", "there is no run x (there are 2: first, january)"),
