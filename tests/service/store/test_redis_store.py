@@ -154,7 +154,7 @@ async def test_dropping_a_namespace_leaves_one_whose_name_begins_alike(stack, st
 
 
 async def test_the_head_is_readable_with_a_client_of_any_kind(store, namespace, client):
-    head = PartitionHead(12, 3, -5, None, (1, 2, 3, 4, 5, 6, 7), 8, "set", 16, 4_294_967_295, 9)
+    head = PartitionHead(12, 3, -5, None, (1, 2, 3, 4, 5, 6, 7), 8, "set", 16, 4_294_967_295, 9, 10)
     await store.create_head(0, head)
     fields = {
         name.decode(): value.decode() for name, value in (await client.hgetall(f"{{{namespace}:0}}:head")).items()
@@ -163,6 +163,7 @@ async def test_the_head_is_readable_with_a_client_of_any_kind(store, namespace, 
         "format": "2", "journal": "0", "shards": "16", "funnel_set": "set", "next_offset": "12", "epoch": "3",
         "corrections": "8",
         "partition_count": "16", "checksum": "4294967295", "gaps": "9", "watermark_ms": "-5", "as_of_ms": "",
+        "first_offset": "10",
         "invalid": "1", "future": "2", "unmatched": "3", "late": "4", "duplicate": "5", "bot": "6", "accepted": "7",
     }  # fmt: skip
 
