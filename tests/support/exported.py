@@ -60,15 +60,21 @@ class Row:
 def log_of(seed: int, records: int, partitions: int, *, has_ids: bool = True) -> list[Row]:
     """Return a log in the order in which it was written: delays and fast clocks within the limits, and copies.
 
-    The last record of each partition is on time, so that how far the watermark came is no matter of what was read how.
+    Without ids no actor has two events of one instant: which of them is the first goes by their ids, and these are
+    file and line in the one, topic and offset in the other. The last record of each partition is on time, so that how
+    far the watermark came is no matter of what was read how.
     """
     rng = random.Random(seed)
     at_ms, ends, rows = BEGAN_MS, [0] * partitions, []
+    taken: set[tuple[str, int]] = set()
     for number in range(records):
         at_ms += rng.choice([0, 1, 500, 2_000])
         actor = f"u{rng.randrange(12)}"
         ahead_ms = rng.choice([0, 0, 0, -1_000, -LATENESS_MS // 2, SKEW_MS, 700])
         fields = {"user_id": actor, "event": rng.choice("ABCX"), "time": at_ms + ahead_ms, "d": rng.choice("xy")}
+        while not has_ids and (actor, fields["time"]) in taken:
+            fields["time"] -= 1
+        taken.add((actor, fields["time"]))
         if has_ids:
             fields["id"] = f"e{number}"
             if rows and rng.random() < 0.1:
