@@ -111,14 +111,10 @@ def build_run(
     connection = kafka_arguments(settings.kafka)
     store = open_store(settings)
     tracker = Tracker(settings, run.rules.funnels, log_mapping_of(settings), store, None, starts=run.starts)
-    newest: list[Progress] = []
-
-    def tell(progress: Progress) -> None:
-        newest[:] = [progress]
-        told(progress)
 
     async def run_metrics() -> bytes:
-        remaining, done = (newest[0].left, newest[0].share) if newest else (None, None)
+        progress = sink.progress
+        remaining, done = (None, None) if progress is None else (progress.left, progress.share)
         return run_page(run.name, sum(tracker.stats.verdicts), remaining, done)
 
     sink = RunSink(
@@ -127,7 +123,7 @@ def build_run(
         open_store(configured),
         store,
         pace=None if max_rate is None else Pace(max_rate),
-        told=tell,
+        told=told,
         end=lambda: signal.raise_signal(signal.SIGTERM),
     )
     options = replace(

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -38,6 +38,16 @@ class TimedValue(NamedTuple):
 
     value: bytes | None
     record_ms: int | None
+
+
+class Log(Protocol):
+    """A log whose records can be read span by span; `Topic` is one."""
+
+    async def spans(self) -> Mapping[int, Span]:
+        """Return the offsets of every partition."""
+
+    def batches(self, spans: Mapping[int, Span]) -> AsyncGenerator[PartitionBatch, None]:
+        """Yield the records of these spans, each partition's in order."""
 
 
 # partition, values, record times in ms, offsets, origin of ids, and where its log goes on
@@ -133,7 +143,17 @@ async def first_record_times(kafka: KafkaSettings, topic: str, offsets: Mapping[
     """
     async with Topic(kafka, topic) as reader:
         spans = await reader.spans()
-        return await reader.first_times({n: Span(offset, spans[n].end) for n, offset in offsets.items()})
+        found = {n: await first_record_time(reader, n, Span(offset, spans[n].end)) for n, offset in offsets.items()}
+        return {number: time_ms for number, time_ms in found.items() if time_ms is not None}
+
+
+async def first_record_time(log: Log, number: int, span: Span) -> int | None:
+    """Return the record time in ms of the first record of a partition's span; None if there is none."""
+    async with aclosing(log.batches({number: span})) as batches:
+        async for batch in batches:
+            if batch.record_times:
+                return batch.record_times[0]
+    return None
 
 
 class Topic:
@@ -198,30 +218,6 @@ class Topic:
         except (KafkaError, TimeoutError) as error:
             raise kafka_error(error, self._doing) from error
         return {tp.partition: at.offset for tp, at in found.items() if at is not None}
-
-    async def first_times(self, spans: Mapping[int, Span]) -> dict[int, int]:
-        """Return the record time of the first record in each span that has one."""
-        times: dict[int, int] = {}
-        left = {TopicPartition(self._topic, number): span for number, span in spans.items() if span.first < span.end}
-        if not left:
-            return times  # a consumer that is assigned nothing does not stop
-        self._consumer.assign(list(left))
-        for tp, span in left.items():
-            self._consumer.seek(tp, span.first)
-        deadline = time.monotonic() + SILENT_S
-        try:
-            while left:
-                batches = await self._consumer.getmany(*left, timeout_ms=WAIT_MS, max_records=1)
-                times |= {tp.partition: records[0].timestamp for tp, records in batches.items() if records}
-                for tp in list(left):
-                    if tp.partition in times or await self._consumer.position(tp) >= left[tp].end:
-                        del left[tp]
-                        self._consumer.pause(tp)
-                if time.monotonic() > deadline:
-                    raise KafkaUnavailable(f"Kafka gives nothing of {len(left)} partitions ({self._doing})")
-        except KafkaError as error:
-            raise kafka_error(error, self._doing) from error
-        return times
 
     async def read(self, spans: Mapping[int, Span], take: TakeRecords, told: Callable[[int, int], Any] | None) -> None:
         """Hand over the records of these spans, as `read_topic` does."""

@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -147,11 +147,8 @@ async def _make(
         files, starts = await plan_files(tracker, plan.starts, args.files, how, _now_ms())
         plan = plan._replace(starts=starts)
     run = catalog.new_run(args.name, tracker.log_topic, rules, plan, files)
-    store = open_run_store(tracker, args.name)
-    try:
+    async with _run_store(tracker, args.name) as store:
         await catalog.make_run(base, store, run)
-    finally:
-        await store.close()
     return run
 
 
@@ -177,11 +174,8 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
     if end is None:
         return await catalog.resume_run(base, name)
     until = await make_end(tracker.kafka, run, end)
-    store = open_run_store(tracker, name)
-    try:
+    async with _run_store(tracker, name) as store:
         await catalog.check_end(store, run, until)
-    finally:
-        await store.close()
     return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=until))
 
 
@@ -221,14 +215,11 @@ async def _files(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = open_run_store(tracker, run.name)
-    try:
+    async with _run_store(tracker, run.name) as store:
         settings = catalog.settings_of(tracker, run)
         files = FilesCount(settings, base, store, run, told=progress.tell_files, stop=stop, max_rate=args.max_rate)
         read = await files.count()
         is_counted = await are_counted(store, run)
-    finally:
-        await store.close()
     if read is not None:
         sys.stderr.write("".join(f"run {run.name}: {line}\n" for line in files_text(run, read)))
     return is_counted
@@ -301,12 +292,18 @@ async def _look(tracker: TrackerSettings, base: Store, name: str | None = None) 
     wanted = list(runs.runs.values()) if name is None else [catalog.named(runs, name)]
     looks = []
     for run in sorted(wanted, key=lambda run: run.made_ms):
-        store = open_run_store(tracker, run.name)
-        try:
+        async with _run_store(tracker, run.name) as store:
             looks.append(await catalog.look_at(tracker, store, runs, run, _now_ms()))
-        finally:
-            await store.close()
     return looks
+
+
+@asynccontextmanager
+async def _run_store(tracker: TrackerSettings, run: str) -> AsyncIterator[Store]:
+    store = open_run_store(tracker, run)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def _with_base(tracker: TrackerSettings, work: Callable[[Store], Awaitable[_Answer]]) -> _Answer:

@@ -6,7 +6,7 @@ Out: the document of the runs, changed; or `ReplayError`, and nothing was.
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -168,9 +168,7 @@ async def drop_run(base: Store, store: Store, name: str) -> None:
 
     # First the mark, then the epochs: a process of the run that is still there can write no more, and ends.
     await change_runs(base, mark)
-    for number in run.starts:
-        await store.raise_epoch(number)
-    await store.drop_namespace()
+    await _remove(store, run.starts)
     await change_runs(base, remove)
 
 
@@ -184,9 +182,7 @@ async def drop_unlisted(base: Store, store: Store, name: str) -> None:
     count = await partition_count(store)
     if not count:
         raise ReplayError(f"there is no run {name}, and no counts are left of one")
-    for number in range(count):
-        await store.raise_epoch(number)
-    await store.drop_namespace()
+    await _remove(store, range(count))
 
 
 async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str]:
@@ -212,11 +208,16 @@ async def drop_replaced(base: Store, opened: Callable[[str], Store]) -> list[str
     *earlier, last = (await change_runs(base, finish)).promotions
     replaced = [promotion.run for promotion in earlier]
     for store in [base, *map(opened, replaced)]:
-        for number in range(await partition_count(store)):
-            await store.raise_epoch(number)
-        await store.drop_namespace()
+        await _remove(store, range(await partition_count(store)))
     await change_runs(base, forget)
     return ["", *replaced]
+
+
+async def _remove(store: Store, numbers: Iterable[int]) -> None:
+    """Shut out whoever still writes these partitions, and remove all that the namespace holds."""
+    for number in numbers:
+        await store.raise_epoch(number)
+    await store.drop_namespace()
 
 
 def _refuse_live(runs: Runs, name: str, what: str) -> None:

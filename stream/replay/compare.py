@@ -15,6 +15,7 @@ from stream.aggregate.rollup import merge
 from stream.analyze.compare import RowKey
 from stream.analyze.document import iso
 from stream.analyze.live import partition_count
+from stream.analyze.read_topic import Log
 from stream.errors import ReplayError
 from stream.model.funnel import Funnel
 from stream.model.result import FunnelRollup
@@ -22,7 +23,7 @@ from stream.replay.catalog import named
 from stream.replay.coverage import Both, Coverage, coverage, totals_of
 from stream.replay.rows import Kept, Number, Row, Rows, digest_of, rows_of
 from stream.replay.scan import began_times, unsynced_actors, unsynced_of_run
-from stream.replay.sides import Log, Namespace, Side, at_one_offset, read_side
+from stream.replay.sides import Namespace, Side, at_one_offset, read_side
 from stream.replay.unsynced import Unsynced
 from stream.settings.counting import CountingRules, counting_rules, following
 from stream.settings.tracker import TrackerSettings

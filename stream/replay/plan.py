@@ -149,17 +149,21 @@ async def _counted_from(
 ) -> Mapping[int, int]:
     """Return the first offsets that are counted, after the warm-up."""
     if isinstance(begin, int):
-        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, begin))
-        return {number: found.get(number, span.end) for number, span in spans.items()}
+        return await _offsets_at(log, spans, dict.fromkeys(spans, begin))
     return {number: start.offset for number, start in starts.items()} if isinstance(begin, Word) else begin
+
+
+async def _offsets_at(log: Log, spans: Mapping[int, Span], times: Mapping[int, int]) -> dict[int, int]:
+    """Return where the records from an instant on begin on each partition; its end where there are none."""
+    found = await offsets_at(log.kafka, log.topic, times)
+    return {number: found.get(number, span.end) for number, span in spans.items()}
 
 
 async def _until(log: Log, end: To, spans: Mapping[int, Span]) -> dict[int, int] | None:
     if end is Word.FOLLOW:
         return None
     if isinstance(end, int):
-        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, end))
-        return {number: found.get(number, span.end) for number, span in spans.items()}
+        return await _offsets_at(log, spans, dict.fromkeys(spans, end))
     return {number: span.end for number, span in spans.items()}
 
 
@@ -176,8 +180,8 @@ async def _starts(
         return _as_live(log, spans)
     since = await _since(log, begin, spans, now_ms)
     wanted = {number: reads_from_ms(rules, instant) for number, instant in since.items()}
-    found = await offsets_at(log.kafka, log.topic, wanted)
-    starts = {number: Start(found.get(number, span.end), since[number]) for number, span in spans.items()}
+    first = await _offsets_at(log, spans, wanted)
+    starts = {number: Start(first[number], since[number]) for number in spans}
     cut = {number: span.first for number, span in spans.items() if 0 < span.first == starts[number].offset}
     began = await first_record_times(log.kafka, log.topic, cut)
     gaps = [
@@ -195,11 +199,11 @@ async def _behind_files(log: Log, begin: From, spans: Mapping[int, Span]) -> tup
     if begin is Word.LIVE:
         return _as_live(log, spans)[0], []
     if isinstance(begin, int):
-        found = await offsets_at(log.kafka, log.topic, dict.fromkeys(spans, begin))
-        return {number: Start(found.get(number, span.end)) for number, span in spans.items()}, []
-    if isinstance(begin, Word):
-        return {number: Start(span.first) for number, span in spans.items()}, []
-    _check_offsets(log, begin, spans)
+        begin = await _offsets_at(log, spans, dict.fromkeys(spans, begin))
+    elif isinstance(begin, Word):
+        begin = {number: span.first for number, span in spans.items()}
+    else:
+        _check_offsets(log, begin, spans)
     return {number: Start(offset) for number, offset in begin.items()}, []
 
 

@@ -68,6 +68,7 @@ class RunSink:
         self._look_s = 0.0
         self._completed_s: float | None = None
         self.ending: Ending | None = None
+        self.progress: Progress | None = None
 
     async def start(self) -> None:
         """Connect and check."""
@@ -143,6 +144,7 @@ class RunSink:
             ends = {number: each.end_offset for number, each in lag.items()}
         now_s = time.monotonic()
         progress = progress_of(self._run, heads, now_s, ends)
+        self.progress = progress
         self._told(progress)
         if not progress.is_complete:
             self._completed_s = None

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from stream.aggregate.totals import FunnelTotals
 from stream.analyze.live import partition_count
-from stream.analyze.read_topic import Span
+from stream.analyze.read_topic import Log, Span, first_record_time
 from stream.replay.coverage import Both, Coverage, known_from
-from stream.replay.sides import Log, Side, as_stored
+from stream.replay.sides import Side, as_stored
 from stream.replay.unsynced import Bounds, Unsynced, Watch
 from stream.store.contract import PartitionHead
 from stream.worker.partition import Counting, Partition
@@ -21,22 +21,16 @@ from stream.worker.partition import Counting, Partition
 async def began_times(sides: Iterable[Side], numbers: Sequence[int], log: Log) -> dict[int, int]:
     """Return the record time of a run's first record, for partitions on which its warm-up may not be whole."""
     found: dict[int, int] = {}
-    for side in sides:
+    with_gaps = [side for side in sides if side.namespace.gaps]
+    spans = await log.spans() if with_gaps else {}
+    for side in with_gaps:
         starts = side.namespace.starts or {}
-        for number in numbers if side.namespace.gaps else ():
-            time_ms = await _first_record_time(number, starts[number].offset, log)
+        for number in numbers:
+            kept = spans[number]
+            time_ms = await first_record_time(log, number, Span(max(starts[number].offset, kept.first), kept.end))
             if time_ms is not None:
                 found[number] = max(time_ms, found.get(number, time_ms))
     return found
-
-
-async def _first_record_time(number: int, offset: int, log: Log) -> int | None:
-    span = (await log.spans())[number]
-    async with aclosing(log.batches({number: Span(max(offset, span.first), span.end)})) as batches:
-        async for batch in batches:
-            if batch.record_times:
-                return batch.record_times[0]
-    return None
 
 
 async def unsynced_actors(side: Side, both: Both, covers: Mapping[str, Coverage], log: Log) -> dict[str, Unsynced]:

@@ -11,12 +11,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from stream.analyze.live import STEADY_PAUSE_S, STEADY_WITHIN_S, log_mapping_of, steady
-from stream.analyze.read_topic import Span
+from stream.analyze.read_topic import Log, Span
 from stream.errors import ReplayError
 from stream.settings.counting import CountingRules
 from stream.settings.tracker import TrackerSettings
@@ -25,16 +25,6 @@ from stream.worker.activation import ActiveSet, funnel_set_id, rules_of, with_ru
 from stream.worker.contract import PartitionBatch
 from stream.worker.partition import SINCE_KEY, Counting, Partition, counting_of
 from stream.worker.runs import Start
-
-
-class Log(Protocol):
-    """The log that is counted; `analyze.read_topic.Topic` is one."""
-
-    async def spans(self) -> Mapping[int, Span]:
-        """Return the offsets of every partition."""
-
-    def batches(self, spans: Mapping[int, Span]) -> AsyncGenerator[PartitionBatch, None]:
-        """Yield the records of these spans, each partition's in order."""
 
 
 class Namespace(NamedTuple):
