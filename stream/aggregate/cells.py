@@ -91,18 +91,17 @@ def empty_cell(step_count: int) -> Cell:
     return Cell([0] * step_count)
 
 
-def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int) -> None:
+def count_result(cell: Cell, best: int, chain: Sequence[Any], sign: int, *, has_values: bool = True) -> None:
     """Add (sign 1) or take back (sign -1) a result whose reported chain reaches step `best`.
 
-    chain: (time_ms, touch, time_ms, touch, ...), one pair per step, all of which it has.
+    chain: (time_ms, touch, time_ms, touch, ...), one pair per step, all of which it has. has_values: whether any step
+    of the funnel has a value.
     """
     cell.at[best - 1] += sign
-    _count_times(cell, 0, best, chain, sign)
-    for touch in chain[1::2]:
-        if touch is not None and touch[1]:
-            _count_values(cell.values, 0, chain, sign)
-            _count_stake(cell.stakes, best, chain, len(cell.at), sign)
-            return
+    if best > 1:
+        _count_times(cell, 0, best, chain, sign)
+    if has_values and _count_values(cell.values, 0, chain, sign):
+        _count_stake(cell.stakes, best, chain, len(cell.at), sign)
 
 
 def count_any(cell: Cell, best: int, chain: Sequence[Any], fate: Fate | None, sign: int) -> None:
@@ -175,16 +174,15 @@ def count_progress(cell: Cell, known: int, best: int, chain: Sequence[Any], *, h
 
 
 def _count_times(cell: Cell, known: int, best: int, chain: Sequence[Any], sign: int) -> None:
-    """Count how long the steps behind the `known` ones took."""
-    if best > 1:
-        reached = max(known, 1)
-        previous_ms = chain[2 * reached - 2]
-        for step in range(reached + 1, best + 1):
-            time_ms = chain[2 * step - 2]
-            _count_duration(cell, step, time_ms - previous_ms, sign)
-            previous_ms = time_ms
-        if best == len(cell.at):
-            _count_duration(cell, TOTAL_STEP, previous_ms - chain[0], sign)
+    """Count how long the steps behind the `known` ones took; `best` is not the first."""
+    reached = max(known, 1)
+    previous_ms = chain[2 * reached - 2]
+    for step in range(reached + 1, best + 1):
+        time_ms = chain[2 * step - 2]
+        _count_duration(cell, step, time_ms - previous_ms, sign)
+        previous_ms = time_ms
+    if best == len(cell.at):
+        _count_duration(cell, TOTAL_STEP, previous_ms - chain[0], sign)
 
 
 def _count_duration(cell: Cell, step: int, duration_ms: int, sign: int) -> None:

@@ -137,29 +137,33 @@ def gather(  # noqa: C901 (one loop, for speed)
             else:
                 closed_ms: int = chain[-2]
                 cell = closed[slot, closed_ms - closed_ms % fine_ms, segments]
-            count_result(cell, best, chain, sign)
+            count_result(cell, best, chain, sign, has_values=has_values)
 
     def count_periods(periods: Sequence[PeriodFold], sign: int) -> None:
         for start_ms, _, _, best, chain in periods:
             entry = chain[1]
-            count_result(entered[start_ms, () if entry is None else entry[0]], best, chain, sign)
+            cell = entered[start_ms, () if entry is None else entry[0]]
+            count_result(cell, best, chain, sign, has_values=has_values)
 
     corrected = 0
     for taken, given, taken_periods, given_periods, corrections, _ in changes:
         if rule is not None:
             rule.count(ages, taken, given)
+        rest_taken, rest_given = taken, given
         if taken and given and _gets_further_in_its_cell(taken[0], given[0], step_count):
             # Most changes; only the new steps are to be counted.
             entry_ms, best, chain, entry, _, _ = given[0]
             slot, segments = entry_ms - entry_ms % fine_ms, () if entry is None else entry[0]
             count_progress(still_open[slot, segments], taken[0][1], best, chain, has_values=has_values)
-            count_attempts(taken[1:], -1)
-            count_attempts(given[1:], 1)
-        else:
-            count_attempts(taken, -1)
-            count_attempts(given, 1)
-        count_periods(taken_periods, -1)
-        count_periods(given_periods, 1)
+            rest_taken, rest_given = taken[1:], given[1:]
+        if rest_taken:
+            count_attempts(rest_taken, -1)
+        if rest_given:
+            count_attempts(rest_given, 1)
+        if taken_periods:
+            count_periods(taken_periods, -1)
+        if given_periods:
+            count_periods(given_periods, 1)
         corrected += corrections
     return Gathered(_filled(still_open), _filled(closed), _filled(entered), ages, corrected)
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from stream.aggregate.ages import EVER
-from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, counts_of, empty_counts, unconverted
+from stream.aggregate.cells import Cell, add_counts, add_lists, add_outcomes, empty_counts
 from stream.aggregate.outcomes import by_required, optional_steps
 from stream.aggregate.rings import WHOLE, Ring, Split
 from stream.aggregate.segments import OTHER
@@ -77,11 +77,11 @@ def by_entry(totals: FunnelTotals, as_of_ms: int, shown: Shown, since_ms: int | 
 def standing_and_settled(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> FunnelRollup:
     """Return who stands at each stage, and what is final."""
     names = _names(totals)
-    settled = ((split, counts_of(cell, decided=True)) for split, cell in totals.settled.items())
+    settled = _outcomes(((split, cell, True) for split, cell in totals.settled.items()), shown)
     return msgspec.structs.replace(
         _nothing(totals),
         occupancy=[OccupancyRow(names[b], value, at) for (b, value), at in _occupancy(totals, as_of_ms, shown).items()],
-        settled=_split_rows(_shown_counts(settled, shown), names),
+        settled=_split_rows(settled, names),
     )
 
 
@@ -150,14 +150,8 @@ def _sum_slots(
     result: dict[Split, Counts] = {}
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
-        for split, cell in splits.items():
-            if not cell.shows_any(decided=decided):
-                continue
-            label = _label(split, shown)
-            counts = result.get(label)
-            if counts is None:
-                counts = result[label] = empty_counts(len(cell.at))
-            add_outcomes(counts, cell, decided=decided)
+        shows_any = ((split, cell, decided) for split, cell in splits.items() if cell.shows_any(decided=decided))
+        _add_outcomes(result, shows_any, shown)
     return result
 
 
@@ -218,13 +212,17 @@ def _is_decided(totals: FunnelTotals, ring: Ring, start_ms: int, as_of_ms: int) 
 
 def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Counts]:
     """Return all attempts since the funnel began: the settled, the converted, and those of the ledger."""
-    counted = [(split, counts_of(cell, decided=True)) for split, cell in totals.settled.items()]
+    cells = [(split, cell, True) for split, cell in totals.settled.items()]
     for splits in totals.closings.slots.values():
-        counted += [(split, counts_of(cell, decided=True)) for split, cell in splits.items()]
-    for start, splits in totals.ledger.slots.items():
-        decided = _is_decided(totals, totals.ledger, start, as_of_ms)
-        counted += [(split, counts_of(unconverted(cell), decided=decided)) for split, cell in splits.items()]
-    return _shown_counts(counted, shown)
+        cells += [(split, cell, True) for split, cell in splits.items()]
+    result = _outcomes(cells, shown)
+    ledger = totals.ledger
+    for start, splits in ledger.slots.items():
+        decided = _is_decided(totals, ledger, start, as_of_ms)
+        _add_outcomes(result, ((split, cell, decided) for split, cell in splits.items()), shown)
+        for split, cell in splits.items():
+            result[_label(split, shown)].converted -= cell.at[-1]  # those are among the settled and the closings
+    return result
 
 
 def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown) -> list[PeriodRow]:
@@ -234,8 +232,8 @@ def _periods(totals: FunnelTotals, as_of_ms: int, names: list[str], shown: Shown
     for start_ms, end_ms in (current, previous):
         decided = end_ms < undecided_from_ms(totals.funnel.definition, as_of_ms)
         cells = totals.periods.get(start_ms, {})
-        counted = ((split, counts_of(cell, decided=decided)) for split, cell in cells.items())
-        for (b, value), counts in _shown_counts(counted, shown).items():
+        counted = _outcomes(((split, cell, decided) for split, cell in cells.items()), shown)
+        for (b, value), counts in counted.items():
             rows.append(PeriodRow(start_ms, names[b], value, counts))
     return rows
 
@@ -257,15 +255,20 @@ def people_by_form(rollup: FunnelRollup, calendar: PeriodOf, as_of_ms: int) -> d
     return found
 
 
-def _shown_counts(counted: Iterable[tuple[Split, Counts]], shown: Shown) -> dict[Split, Counts]:
+def _outcomes(cells: Iterable[tuple[Split, Cell, bool]], shown: Shown) -> dict[Split, Counts]:
+    """Return the outcomes of cells, each with its split and whether its attempts are decided, by what is shown."""
     result: dict[Split, Counts] = {}
-    for split, counts in counted:
-        label = _label(split, shown)
-        if label in result:
-            add_counts(result[label], counts)
-        else:
-            result[label] = counts
+    _add_outcomes(result, cells, shown)
     return result
+
+
+def _add_outcomes(result: dict[Split, Counts], cells: Iterable[tuple[Split, Cell, bool]], shown: Shown) -> None:
+    for split, cell, decided in cells:
+        label = _label(split, shown)
+        counts = result.get(label)
+        if counts is None:
+            counts = result[label] = empty_counts(len(cell.at))
+        add_outcomes(counts, cell, decided=decided)
 
 
 def _label(split: Split, shown: Shown) -> Split:

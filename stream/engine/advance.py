@@ -25,6 +25,7 @@ from stream.engine.state import (
     FunnelState,
     fold_of,
     refold,
+    result_of,
     time_of,
 )
 from stream.model.verdict import Verdict
@@ -131,24 +132,26 @@ def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> list[En
     return result
 
 
-def progress(entries: list[Entry], told: int) -> Change | None:
-    """Return what changed by the entries from position `told` on, which came in order after the others.
+def progress(
+    last: Entry, closed: Sequence[Attempt], attempt: Attempt | None, periods: tuple[PeriodFold, ...]
+) -> Change | None:
+    """Return what changed by events that came in order after an entry; None if nothing did.
 
-    Then the open attempt went on or was closed as it stood, and others followed it. None if nothing changed.
+    closed, attempt, periods: the attempts they closed, the one that is open after them, and the period results then.
+    The open attempt went on or was closed as it stood, and others followed it.
     """
-    last, tip = entries[told - 1], entries[-1]
     before = last[ATTEMPT]
-    after = _attempts(entries, told)
+    after = closed if attempt is None else (*closed, attempt)
     taken: tuple[Attempt, ...] = ()
     if before is not None:
         if after and after[0] is before:
-            del after[0]
+            after = after[1:]
         else:
             taken = (before,)
-    taken_periods, given_periods = _period_difference(last[PERIODS], tip[PERIODS])
+    taken_periods, given_periods = _period_difference(last[PERIODS], periods)
     if not (taken or after or taken_periods or given_periods):
         return None
-    return Change(taken, after, taken_periods, given_periods)
+    return change_of(taken, after, taken_periods, given_periods)
 
 
 def _attempts(entries: list[Entry], start: int) -> list[Attempt]:
@@ -188,12 +191,14 @@ def _goes_on(old: Attempt, new: Attempt) -> bool:
 
 def _period_difference(
     old: tuple[PeriodFold, ...], new: tuple[PeriodFold, ...]
-) -> tuple[list[PeriodFold], list[PeriodFold]]:
+) -> tuple[Sequence[PeriodFold], Sequence[PeriodFold]]:
     if old is new:
-        return [], []
-    # best and chain are all that counts of a period; its levels are working state
-    before = {(start, best, chain): period for period in old for start, _, _, best, chain in (period,)}
-    after = {(start, best, chain): period for period in new for start, _, _, best, chain in (period,)}
+        return (), ()
+    if len(new) == 1 >= len(old):  # as most actors have one
+        is_same = bool(old) and result_of(old[0]) == result_of(new[0])
+        return ((), ()) if is_same else (old, new)
+    before = {result_of(period): period for period in old}
+    after = {result_of(period): period for period in new}
     return (
         [period for result, period in before.items() if result not in after],
         [period for result, period in after.items() if result not in before],

@@ -22,13 +22,13 @@ more time, and an actor is written about once for every two events (`make bench`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from operator import itemgetter, lt
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from stream.engine.attempts import Attempt
-from stream.engine.in_order import next_entry
+from stream.engine.in_order import take_in_order
 from stream.engine.match import CompiledFunnel
 from stream.engine.optioned import UnitStates
 from stream.engine.ordered import Levels
@@ -228,15 +228,11 @@ def _base(state: WrittenState) -> Entry:
 
 def _folded(funnel: CompiledFunnel, base: Entry, hits: Sequence[WrittenHit]) -> list[Entry]:
     """Return the entries that follow from `base` and hits in the order of writing."""
-    entries = [base]
-    for time_ms, event_id, steps, touch in hits:
-        last = entries[-1]
-        entry = None
-        if time_ms > last[TIME] and len(steps) == 1 and funnel.options is None:
-            entry = next_entry(funnel, last, time_ms, event_id, steps, touch)
-        if entry is None:
-            entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]
-            refold(funnel, entries, 1, changed=len(entries))
-            break
-        entries.append(entry)
+    times = [base[TIME], *[hit[TIME] for hit in hits]]
+    if hits and funnel.options is None and all(map(lt, times, times[1:])):
+        entries = [base]
+        take_in_order(funnel, entries, hits)
+        return entries
+    entries = [base, *[(*hit, *base[4:7], ()) for hit in hits]]
+    refold(funnel, entries, 1, changed=len(entries))
     return entries

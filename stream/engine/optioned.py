@@ -91,12 +91,12 @@ def take_event(
 
 def _with_hit(funnel: CompiledFunnel, entries: list[Entry], hit: Hit) -> tuple[list[Entry], list[Change]]:
     """Return the entries with a hit that they take, and what that changed."""
-    count, last = len(entries), entries[-1]
+    last = entries[-1]
     if hit[0] > last[TIME]:
         # In order, as most events are: what was there stays as it is.
         fold, closed = advance_fold(funnel, fold_of(last), hit[0], (hit,))
         entries.append((*hit[:4], *fold, closed))
-        change = progress(entries, count)
+        change = progress(last, closed, *fold[1:])
     else:
         state = FunnelState(entries)
         change = advance(funnel, state, (hit,), [])

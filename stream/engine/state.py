@@ -124,15 +124,16 @@ def forget_periods(entries: list[Entry], undecided: set[int]) -> None:
     Where an actor counts by several results of a period, it is the last of them that tells whether it still does.
     """
     # A result that no event can change is the same in all entries.
-    gone = {_result(each) for each in entries[0][PERIODS] if each[0] not in undecided}
+    gone = {result_of(each) for each in entries[0][PERIODS] if each[0] not in undecided}
     if gone:
         entries[:] = [
-            (*entry[:PERIODS], tuple([each for each in entry[PERIODS] if _result(each) not in gone]), entry[CLOSED])
+            (*entry[:PERIODS], tuple([each for each in entry[PERIODS] if result_of(each) not in gone]), entry[CLOSED])
             for entry in entries
         ]
 
 
-def _result(period: PeriodFold) -> tuple[int, int, Path]:
+def result_of(period: PeriodFold) -> tuple[int, int, Path]:
+    """Return all that counts of a period: start, best and chain; its levels are working state."""
     return period[0], period[3], period[4]
 
 

@@ -19,7 +19,7 @@ from stream.engine.batch import KEY, ActorRecord, advance_actor
 from stream.engine.codec import decode_states, encode_new, encode_whole
 from stream.engine.match import CompiledFunnel, FunnelSet, Served
 from stream.engine.optioned import UnitStates, says_nothing, seal_units
-from stream.engine.state import TIME, FunnelState, seal_entries
+from stream.engine.state import BEFORE_ALL_TIME, TIME, FunnelState, seal_entries
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
 
@@ -93,8 +93,8 @@ class ActorTable:
         unknown = [(actor, self._key_of(actor)) for actor in absent]
         if not self.is_complete:
             return unknown
-        for actor, key in unknown:
-            self.put(actor, key, None)
+        no_entries = self._no_entries
+        self._actors.update([(actor, [key, *no_entries]) for actor, key in unknown])
         return []
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:
@@ -140,6 +140,7 @@ class ActorTable:
         """
         actors, funnels = self._actors, self.funnels.funnels
         serving = self.funnels.serving if serving is None else serving
+        below_ms = BEFORE_ALL_TIME if seal_below_ms is None else seal_below_ms
         applied = Applied((0, 0, 0), [], [], [])
         refused: list[Verdict] = []
         count = 0
@@ -147,7 +148,7 @@ class ActorTable:
         for actor, events in batch.items():
             record = actors[actor]
             count += len(events)
-            changed = advance_actor(record, events, serving, self._bot_cap, applied.changes, refused)
+            changed = advance_actor(record, events, serving, self._bot_cap, below_ms, applied.changes, refused)
             can_append = True
             for funnel, position in changed.items():
                 entries = record[funnel.slot]

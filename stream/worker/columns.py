@@ -71,14 +71,17 @@ def _is_skipped(source: PartitionRecords, batch: Any) -> bool:
 
 
 def _append(columns: Columns, batch: Any) -> None:
-    records = list(batch)
     position = columns.next_offset
-    # The broker sends whole record batches: the first may begin before the position.
-    if records and records[0].offset < position:
-        records = [record for record in records if record.offset >= position]
-    values = [record.value for record in records]
-    columns.values += values
-    columns.offsets += [record.offset for record in records]
-    columns.record_times += [record.timestamp for record in records]
-    columns.keys += [record.key for record in records]
-    columns.size_bytes += sum([len(value) for value in values if value is not None])
+    count = len(columns.values)
+    add_value, add_offset = columns.values.append, columns.offsets.append
+    add_time, add_key = columns.record_times.append, columns.keys.append
+    # One at a time: of a list of records most of the time goes into waiting for memory, and into the garbage collector.
+    for record in batch:
+        offset = record.offset
+        # The broker sends whole record batches: the first may begin before the position.
+        if offset >= position:
+            add_value(record.value)
+            add_offset(offset)
+            add_time(record.timestamp)
+            add_key(record.key)
+    columns.size_bytes += sum([len(value) for value in columns.values[count:] if value is not None])
