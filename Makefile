@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 STAMP := $(VENV)/.installed
+COMPILED := build/compiled
+CORE_TESTS := $(addprefix tests/unit/,engine ingest aggregate) \
+	$(patsubst %,tests/property/test_%.py,engine admission decode counts)
 SECONDS ?=
 SAMPLE ?=
 INCIDENT ?=
 
-.PHONY: help setup fmt check test test-unit test-service test-chaos test-demo fuzz mutants bench pictures demo up down lock clean
+.PHONY: help setup fmt check test test-unit test-service test-chaos test-demo test-compiled fuzz mutants compiled bench pictures demo up down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,12 +24,12 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/setup
 	@touch $@
 
 fmt: setup ## format the code
-	$(BIN)/ruff format stream tests
-	$(BIN)/ruff check --fix-only stream tests
+	$(BIN)/ruff format stream tests hatch_build.py
+	$(BIN)/ruff check --fix-only stream tests hatch_build.py
 
 check: setup ## lint, format, types, room imports, config, dashboards, alert rules
-	$(BIN)/ruff check stream tests
-	$(BIN)/ruff format --check stream tests
+	$(BIN)/ruff check stream tests hatch_build.py
+	$(BIN)/ruff format --check stream tests hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/funnel check
@@ -54,8 +57,17 @@ fuzz: setup ## the laws, with many more random cases (CASES of each option and p
 mutants: setup ## turn the engine's rules off one at a time: a test must notice each; SAMPLE=10 tries ten
 	$(BIN)/python -m tests.mutation $(if $(SAMPLE),--sample $(SAMPLE))
 
-bench: setup ## speed and latency on the real stack, beside an ordinary Faust agent
-	$(BIN)/python -m tests.bench.run
+compiled: $(COMPILED)/stream ## the project with its core compiled, in build/compiled (two minutes; needs a C compiler)
+
+$(COMPILED)/stream: $(STAMP) hatch_build.py $(shell find stream -name '*.py')
+	rm -rf $(COMPILED)
+	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(COMPILED) .
+
+test-compiled: compiled ## the laws, once more with the compiled core
+	PYTHONPATH=$(COMPILED) $(PYTEST) -n 2 tests/compiled $(CORE_TESTS)
+
+bench: compiled ## speed and latency on the real stack with the compiled core, beside an ordinary Faust agent
+	PYTHONSAFEPATH=1 PYTHONPATH=$(COMPILED):. $(BIN)/python -m tests.bench.run
 
 pictures: setup ## draw the dashboards over a simulated week, for docs/images
 	PYTHONPATH=tests $(BIN)/python -m tests.dashboards.pictures

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from redis import Redis
 
+from stream.engine import in_order
+
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("faust-streaming", "aiokafka", "redis", "msgspec", "uvloop", "cramjam")
 _PPID, _USER, _SYSTEM, _GONE_USER, _GONE_SYSTEM = 1, 11, 12, 13, 14  # fields of /proc/PID/stat behind the command
@@ -83,6 +85,7 @@ def describe(redis: Redis, kafka: str) -> dict[str, str]:
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
+        "core": "Python" if Path(in_order.__file__).suffix == ".py" else "compiled",
         "Kafka": kafka,
         "Redis": str(redis.info("server")["redis_version"]),
         **{package: version(package) for package in PACKAGES},
