@@ -50,6 +50,10 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
         funnels = serving[kind]
         refusals: list[Verdict] | None = None
         for funnel, steps in funnels:
+            run = waiting.get(funnel)
+            if run is not None and time_ms > run[-1][TIME]:
+                run.append((time_ms, event_id, steps, funnel.touch(steps, properties) if funnel.has_touch else None))
+                continue
             if funnel.options is not None:
                 verdict, own_changes, position = take_event(record, funnel, steps, event, bot_cap)
                 changes += [(funnel, change) for change in own_changes]
@@ -59,10 +63,6 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
                     refusals = [verdict] if refusals is None else [*refusals, verdict]
                 continue
             touch = funnel.touch(steps, properties) if funnel.has_touch else None
-            run = waiting.get(funnel)
-            if run is not None and time_ms > run[-1][TIME]:
-                run.append((time_ms, event_id, steps, touch))
-                continue
             entries: list[Entry] | None = record[funnel.slot]
             if entries is None:
                 entries = record[funnel.slot] = [EMPTY_BASE]
