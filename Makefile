@@ -57,14 +57,17 @@ fuzz: setup ## the laws, with many more random cases (CASES of each option and p
 mutants: setup ## turn the engine's rules off one at a time: a test must notice each; SAMPLE=10 tries ten
 	$(BIN)/python -m tests.mutation $(if $(SAMPLE),--sample $(SAMPLE))
 
-compiled: $(COMPILED)/stream ## the project with its core compiled, in build/compiled (two minutes; needs a C compiler)
-
-$(COMPILED)/stream: $(STAMP) hatch_build.py $(shell find stream -name '*.py')
-	rm -rf $(COMPILED)
-	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(COMPILED) .
+# Anew whenever a file differs from those it was made of, as they were before: what is old would hide what is edited.
+compiled: setup ## the project with its core compiled, in build/compiled (two minutes; needs a C compiler)
+	@sources=$$(find stream hatch_build.py pyproject.toml -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum); \
+	if [ "$$sources" != "$$(cat $(COMPILED)/.sources 2>/dev/null)" ]; then \
+		rm -rf $(COMPILED) && \
+		HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(COMPILED) . && \
+		echo "$$sources" > $(COMPILED)/.sources; \
+	fi
 
 test-compiled: compiled ## the laws, once more with the compiled core
-	PYTHONPATH=$(COMPILED) $(PYTEST) -n 2 tests/compiled $(CORE_TESTS)
+	FUNNEL_COMPILED=1 PYTHONPATH=$(COMPILED) $(PYTEST) -n 2 tests/compiled $(CORE_TESTS)
 
 bench: compiled ## speed and latency on the real stack with the compiled core, beside an ordinary Faust agent
 	PYTHONSAFEPATH=1 PYTHONPATH=$(COMPILED):. $(BIN)/python -m tests.bench.run

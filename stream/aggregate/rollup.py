@@ -150,8 +150,9 @@ def _sum_slots(
     result: dict[Split, Counts] = {}
     for start, splits in ring.between(*span):
         decided = _is_decided(totals, ring, start, as_of_ms)
-        shows_any = ((split, cell, decided) for split, cell in splits.items() if cell.shows_any(decided=decided))
-        _add_outcomes(result, shows_any, shown)
+        for split, cell in splits.items():
+            if cell.shows_any(decided=decided):
+                _add_outcomes(result, split, cell, shown, decided=decided)
     return result
 
 
@@ -219,9 +220,9 @@ def _totals(totals: FunnelTotals, as_of_ms: int, shown: Shown) -> dict[Split, Co
     ledger = totals.ledger
     for start, splits in ledger.slots.items():
         decided = _is_decided(totals, ledger, start, as_of_ms)
-        _add_outcomes(result, ((split, cell, decided) for split, cell in splits.items()), shown)
         for split, cell in splits.items():
-            result[_label(split, shown)].converted -= cell.at[-1]  # those are among the settled and the closings
+            # Conversions are among the settled and the closings.
+            _add_outcomes(result, split, cell, shown, decided=decided).converted -= cell.at[-1]
     return result
 
 
@@ -258,17 +259,19 @@ def people_by_form(rollup: FunnelRollup, calendar: PeriodOf, as_of_ms: int) -> d
 def _outcomes(cells: Iterable[tuple[Split, Cell, bool]], shown: Shown) -> dict[Split, Counts]:
     """Return the outcomes of cells, each with its split and whether its attempts are decided, by what is shown."""
     result: dict[Split, Counts] = {}
-    _add_outcomes(result, cells, shown)
+    for split, cell, decided in cells:
+        _add_outcomes(result, split, cell, shown, decided=decided)
     return result
 
 
-def _add_outcomes(result: dict[Split, Counts], cells: Iterable[tuple[Split, Cell, bool]], shown: Shown) -> None:
-    for split, cell, decided in cells:
-        label = _label(split, shown)
-        counts = result.get(label)
-        if counts is None:
-            counts = result[label] = empty_counts(len(cell.at))
-        add_outcomes(counts, cell, decided=decided)
+def _add_outcomes(result: dict[Split, Counts], split: Split, cell: Cell, shown: Shown, *, decided: bool) -> Counts:
+    """Add a cell's outcomes to those of its split as it is shown, and return these."""
+    label = _label(split, shown)
+    counts = result.get(label)
+    if counts is None:
+        counts = result[label] = empty_counts(len(cell.at))
+    add_outcomes(counts, cell, decided=decided)
+    return counts
 
 
 def _label(split: Split, shown: Shown) -> Split:

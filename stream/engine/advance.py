@@ -194,7 +194,7 @@ def _period_difference(
 ) -> tuple[Sequence[PeriodFold], Sequence[PeriodFold]]:
     if old is new:
         return (), ()
-    if len(new) == 1 >= len(old):  # as most actors have one
+    if len(new) == 1 and len(old) <= 1:  # as most actors have one
         is_same = bool(old) and result_of(old[0]) == result_of(new[0])
         return ((), ()) if is_same else (old, new)
     before = {result_of(period): period for period in old}

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stream.engine.advance import Change, advance
-from stream.engine.in_order import Event, take_in_order
+from stream.engine.in_order import take_in_order
 from stream.engine.match import CompiledFunnel, Served
 from stream.engine.optioned import take_event
+from stream.engine.roles import PlainHit
 from stream.engine.state import BEFORE_ALL_TIME, EMPTY_BASE, TIME, Entry, FunnelState
 from stream.model.event import AdmittedEvent, Kind
 from stream.model.verdict import Verdict
@@ -43,17 +44,21 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
     0 where some were put between others.
     Appends to `changes` what changed, and to `refused` the verdict of each event that no funnel took.
     """
-    waiting: dict[CompiledFunnel, list[Event]] = {}  # what came in order and is not folded yet
+    # What came in order and is not folded yet, and with how many the actor comes near the cap.
+    waiting: dict[CompiledFunnel, tuple[list[PlainHit], int]] = {}
     new_from: dict[CompiledFunnel, int] = {}
     for event in events:
         _, time_ms, event_id, kind, properties, limit_ms = event
         funnels = serving[kind]
         refusals: list[Verdict] | None = None
         for funnel, steps in funnels:
-            run = waiting.get(funnel)
-            if run is not None and time_ms > run[-1][TIME]:
-                run.append((time_ms, event_id, steps, funnel.touch(steps, properties) if funnel.has_touch else None))
-                continue
+            known = waiting.get(funnel)
+            if known is not None:
+                run, most = known
+                if time_ms > run[-1][TIME] and len(run) < most:
+                    touch = funnel.touch(steps, properties) if funnel.has_touch else None
+                    run.append((time_ms, event_id, steps, touch))
+                    continue
             if funnel.options is not None:
                 verdict, own_changes, position = take_event(record, funnel, steps, event, bot_cap)
                 changes += [(funnel, change) for change in own_changes]
@@ -66,11 +71,11 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
             entries: list[Entry] | None = record[funnel.slot]
             if entries is None:
                 entries = record[funnel.slot] = [EMPTY_BASE]
-            if run is not None:
+            if known is not None:
                 # What came in order must not be mixed with what this event takes back.
-                _take(funnel, entries, waiting.pop(funnel), BEFORE_ALL_TIME, changes)
-            elif time_ms > entries[-1][TIME] and len(entries) + len(events) <= bot_cap:
-                waiting[funnel] = [(time_ms, event_id, steps, touch)]
+                _fold_run(funnel, entries, waiting.pop(funnel)[0], BEFORE_ALL_TIME, changes)
+            elif time_ms > entries[-1][TIME] and len(entries) - 1 <= bot_cap:
+                waiting[funnel] = [(time_ms, event_id, steps, touch)], bot_cap - len(entries) + 2
                 new_from.setdefault(funnel, len(entries))
                 continue
             state = FunnelState(entries)
@@ -86,15 +91,15 @@ def advance_actor(  # noqa: C901, PLR0912, PLR0913, PLR0917 (one loop, for speed
         # A record is accepted if any funnel takes it.
         if refusals is not None and len(refusals) == len(funnels):
             refused.append(min(refusals))
-    for funnel, run in waiting.items():
-        _take(funnel, record[funnel.slot], run, seal_below_ms if new_from[funnel] else BEFORE_ALL_TIME, changes)
+    for funnel, (run, _) in waiting.items():
+        _fold_run(funnel, record[funnel.slot], run, seal_below_ms if new_from[funnel] else BEFORE_ALL_TIME, changes)
     return new_from
 
 
-def _take(
+def _fold_run(
     funnel: CompiledFunnel,
     entries: list[Entry],
-    run: Sequence[Event],
+    run: Sequence[PlainHit],
     seal_below_ms: int,
     changes: list[tuple[CompiledFunnel, Change]],
 ) -> None:

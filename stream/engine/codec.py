@@ -32,7 +32,7 @@ from stream.engine.in_order import take_in_order
 from stream.engine.match import CompiledFunnel
 from stream.engine.optioned import UnitStates
 from stream.engine.ordered import Levels
-from stream.engine.roles import Touch
+from stream.engine.roles import PlainHit, Touch
 from stream.engine.state import ATTEMPT, EMPTY_BASE, LEVELS, PERIODS, TIME, Entry, FunnelState, base_of, fold_of, refold
 from stream.errors import UnreadableState
 
@@ -40,7 +40,6 @@ CODEC_VERSION = 3
 LENGTH_BYTES: Final = 4
 
 WrittenPath: TypeAlias = tuple[int | Touch | None, ...]
-WrittenHit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
 
 
 class WrittenAttempt(msgspec.Struct, array_like=True):
@@ -57,7 +56,7 @@ class WrittenState(msgspec.Struct, array_like=True):
     """A funnel's part of a chunk as it is read."""
 
     number: int
-    hits: tuple[WrittenHit, ...]
+    hits: tuple[PlainHit, ...]
     levels: tuple[WrittenPath, ...] = ()
     attempt: WrittenAttempt | None = None
     periods: tuple[tuple[int, int, bool | tuple[WrittenPath, ...] | None, int, int | WrittenPath], ...] = ()
@@ -149,7 +148,7 @@ def decode_states(
     """
     units: dict[int, UnitStates] = {}
     bases: dict[int, Entry] = {}
-    hits: dict[int, list[WrittenHit]] = {}
+    hits: dict[int, list[PlainHit]] = {}
     for state in _states(blob):
         funnel = funnels.get(state.number)
         if funnel is None:
@@ -226,7 +225,7 @@ def _base(state: WrittenState) -> Entry:
     return EMPTY_BASE if attempt is None and not levels and not periods else base_of((levels, attempt, periods))
 
 
-def _folded(funnel: CompiledFunnel, base: Entry, hits: Sequence[WrittenHit]) -> list[Entry]:
+def _folded(funnel: CompiledFunnel, base: Entry, hits: Sequence[PlainHit]) -> list[Entry]:
     """Return the entries that follow from `base` and hits in the order of writing."""
     times = [base[TIME], *[hit[TIME] for hit in hits]]
     if hits and funnel.options is None and all(map(lt, times, times[1:])):

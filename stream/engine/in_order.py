@@ -11,29 +11,26 @@ only freedom it takes is to forget levels that have left the window.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from stream.engine.advance import Change, progress
 from stream.engine.attempts import DONE, SHARED, Attempt, PeriodFold, deepen, open_attempt
 from stream.engine.fold import advance_fold
 from stream.engine.match import CompiledFunnel
 from stream.engine.ordered import Levels, Path, alive
-from stream.engine.roles import Touch
+from stream.engine.roles import PlainHit
 from stream.engine.state import ATTEMPT, BEFORE_ALL_TIME, LEVELS, PERIODS, TIME, Entry, time_of
-
-# (time_ms, id, steps, touch): what an entry begins with
-Event: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
 
 AFTER_ALL_TIME: Final = 1 << 62
 NONE_CLOSED: tuple[Attempt, ...] = ()
 
 
 def take_in_order(  # noqa: C901, PLR0912, PLR0915 (one loop, for speed)
-    funnel: CompiledFunnel, entries: list[Entry], events: Sequence[Event], seal_below_ms: int = BEFORE_ALL_TIME
+    funnel: CompiledFunnel, entries: list[Entry], hits: Sequence[PlainHit], seal_below_ms: int = BEFORE_ALL_TIME
 ) -> Change | None:
-    """Take events of a plain funnel, ascending in time and later than all entries, into `entries`, in place.
+    """Take one or more hits of a plain funnel, ascending in time and later than all entries, into these, in place.
 
-    seal_below_ms: of the events before it only the last has an entry afterwards, so that the entries can be sealed
+    seal_below_ms: of the hits before it only the last has an entry afterwards, so that the entries can be sealed
     there, and only there or later. Returns None if no result changed.
     """
     last = entries[-1]
@@ -43,12 +40,12 @@ def take_in_order(  # noqa: C901, PLR0912, PLR0915 (one loop, for speed)
     first_until, later_until = _common_until(levels, periods)
     all_closed: list[Attempt] = []
     kept_from_ms = BEFORE_ALL_TIME
-    if events[0][TIME] < seal_below_ms:
-        is_all_below = events[-1][TIME] < seal_below_ms
-        below = len(events) if is_all_below else bisect_left(events, seal_below_ms, key=time_of)
-        kept_from_ms = events[below - 1][TIME]
+    if hits[0][TIME] < seal_below_ms:
+        is_all_below = hits[-1][TIME] < seal_below_ms
+        below = len(hits) if is_all_below else bisect_left(hits, seal_below_ms, key=time_of)
+        kept_from_ms = hits[below - 1][TIME]
 
-    for time_ms, event_id, steps, touch in events:
+    for time_ms, event_id, steps, touch in hits:
         closed = NONE_CLOSED
         if attempt is not None and time_ms - attempt[0] > window_ms:
             closed = (attempt,)

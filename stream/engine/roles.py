@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 Touch: TypeAlias = tuple[tuple[str, ...], tuple[tuple[int, str, str], ...]]
 # (time_ms, event id, roles, touch, place of its record in the batch)
 Hit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None, int]
+# The same without its place: what an entry begins with, and what is written of it.
+PlainHit: TypeAlias = tuple[int, str, tuple[int, ...], Touch | None]
 
 BREAKS: Final = -1
 """Role of an event that serves no step and breaks strict chains; one that serves a step breaks those of others."""

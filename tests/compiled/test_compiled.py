@@ -1,6 +1,7 @@
 """Compiled is the whole core where that was asked for, and nothing of it elsewhere: it would hide what is edited."""
 
 import importlib
+import os
 import tomllib
 from pathlib import Path
 
@@ -10,11 +11,21 @@ import stream
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(stream.__file__).parents[1]
-IS_COMPILED = HOME == ROOT / "build" / "compiled"
+IS_COMPILED = "FUNNEL_COMPILED" in os.environ
 
 targets = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
 PATHS = [path for pattern in targets["wheel"]["hooks"]["custom"]["modules"] for path in sorted(ROOT.glob(pattern))]
 MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PATHS if path.name != "__init__.py"]
+
+
+def test_what_is_tested_is_what_was_asked_for():
+    asked = ROOT / "build" / "compiled" if IS_COMPILED else ROOT
+    assert asked == HOME
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_it_was_made_of_the_source_as_it_is(path):
+    assert (HOME / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -446,19 +446,19 @@ RULES: Final = (
     Rule(
         "§7 fast path: an event at the instant of sealing is not before it",
         "in_order.py",
-        "bisect_left(events, seal_below_ms, key=time_of)",
-        "bisect_left(events, seal_below_ms + 1, key=time_of)",
+        "bisect_left(hits, seal_below_ms, key=time_of)",
+        "bisect_left(hits, seal_below_ms + 1, key=time_of)",
     ),
     Rule(
         "§7 fast path: the last event of a run is not before the instant of sealing if it is at it",
         "in_order.py",
-        "is_all_below = events[-1][TIME] < seal_below_ms",
-        "is_all_below = events[-1][TIME] <= seal_below_ms",
+        "is_all_below = hits[-1][TIME] < seal_below_ms",
+        "is_all_below = hits[-1][TIME] <= seal_below_ms",
     ),
     Rule(
         "§7 fast path: of a run across the instant of sealing all events behind it have entries",
         "in_order.py",
-        "is_all_below = events[-1][TIME] < seal_below_ms",
+        "is_all_below = hits[-1][TIME] < seal_below_ms",
         "is_all_below = True",
     ),
 )
