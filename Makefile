@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 STAMP := $(VENV)/.installed
+CODE := stream tests hatch_build.py
 COMPILED := build/compiled
 CORE_TESTS := $(addprefix tests/unit/,engine ingest aggregate) \
 	$(patsubst %,tests/property/test_%.py,engine admission decode counts)
@@ -24,12 +25,12 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/setup
 	@touch $@
 
 fmt: setup ## format the code
-	$(BIN)/ruff format stream tests hatch_build.py
-	$(BIN)/ruff check --fix-only stream tests hatch_build.py
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix-only $(CODE)
 
 check: setup ## lint, format, types, room imports, config, dashboards, alert rules
-	$(BIN)/ruff check stream tests hatch_build.py
-	$(BIN)/ruff format --check stream tests hatch_build.py
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/funnel check

@@ -147,7 +147,7 @@ async def _make(
         files, starts = await plan_files(tracker, plan.starts, args.files, how, _now_ms())
         plan = plan._replace(starts=starts)
     run = catalog.new_run(args.name, tracker.log_topic, rules, plan, files)
-    async with _run_store(tracker, args.name) as store:
+    async with _closing(open_run_store(tracker, args.name)) as store:
         await catalog.make_run(base, store, run)
     return run
 
@@ -174,7 +174,7 @@ async def _go_on(name: str, tracker: TrackerSettings, end: To | None, base: Stor
     if end is None:
         return await catalog.resume_run(base, name)
     until = await make_end(tracker.kafka, run, end)
-    async with _run_store(tracker, name) as store:
+    async with _closing(open_run_store(tracker, name)) as store:
         await catalog.check_end(store, run, until)
     return await catalog.resume_run(base, name, lambda known: msgspec.structs.replace(known, until=until))
 
@@ -215,7 +215,7 @@ async def _files(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _run_store(tracker, run.name) as store:
+    async with _closing(open_run_store(tracker, run.name)) as store:
         settings = catalog.settings_of(tracker, run)
         files = FilesCount(settings, base, store, run, told=progress.tell_files, stop=stop, max_rate=args.max_rate)
         read = await files.count()
@@ -292,14 +292,13 @@ async def _look(tracker: TrackerSettings, base: Store, name: str | None = None) 
     wanted = list(runs.runs.values()) if name is None else [catalog.named(runs, name)]
     looks = []
     for run in sorted(wanted, key=lambda run: run.made_ms):
-        async with _run_store(tracker, run.name) as store:
+        async with _closing(open_run_store(tracker, run.name)) as store:
             looks.append(await catalog.look_at(tracker, store, runs, run, _now_ms()))
     return looks
 
 
 @asynccontextmanager
-async def _run_store(tracker: TrackerSettings, run: str) -> AsyncIterator[Store]:
-    store = open_run_store(tracker, run)
+async def _closing(store: Store) -> AsyncIterator[Store]:
     try:
         yield store
     finally:
@@ -307,11 +306,8 @@ async def _run_store(tracker: TrackerSettings, run: str) -> AsyncIterator[Store]
 
 
 async def _with_base(tracker: TrackerSettings, work: Callable[[Store], Awaitable[_Answer]]) -> _Answer:
-    base = open_store(tracker)
-    try:
+    async with _closing(open_store(tracker)) as base:
         return await work(base)
-    finally:
-        await base.close()
 
 
 def _chosen(funnels: Sequence[Funnel], wanted: Sequence[str] | None) -> tuple[Funnel, ...]:

@@ -93,8 +93,8 @@ class ActorTable:
         unknown = [(actor, self._key_of(actor)) for actor in absent]
         if not self.is_complete:
             return unknown
-        no_entries = self._no_entries
-        self._actors.update([(actor, [key, *no_entries]) for actor, key in unknown])
+        for actor, key in unknown:
+            self._actors[actor] = self._record(key, {})
         return []
 
     def put(self, actor: str, key: bytes, blob: bytes | None) -> None:

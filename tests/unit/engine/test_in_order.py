@@ -1,5 +1,7 @@
 """The fast path leaves to the clear form what it does not know."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from stream.engine import in_order
@@ -16,17 +18,12 @@ def test_a_period_with_levels_of_its_own_is_left_to_the_clear_fold(compile_funne
     funnel = compile_funnel("A>B>C>D/5", 10)
     new, old = (12, None), (8, None, 9, None)
     last = base_of(((new, old), (8, 2, old, None, None, None), ((10, 20, (new,), 1, new),)))
-    asked = []
-
-    def clear_fold(*args):
-        asked.append(args)
-        return advance_fold(*args)
-
+    clear_fold = Mock(wraps=advance_fold)
     monkeypatch.setattr(in_order, "advance_fold", clear_fold)
     entries = [last]
     take_in_order(funnel, entries, [(13, "x", (step,), None)])
-    (args,) = asked
-    assert args == (funnel, fold_of(last), 13, ((13, "x", (step,), None, 0),))
+    args = (funnel, fold_of(last), 13, ((13, "x", (step,), None, 0),))
+    clear_fold.assert_called_once_with(*args)
     assert fold_of(entries[1]) == advance_fold(*args)[0]
 
 
